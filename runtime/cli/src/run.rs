@@ -1,0 +1,252 @@
+//! `wjob run`: one job in the foreground, from a job file or from a program and the grants given here. Its status
+//! and output are the job's own; the loop is the supervisor's.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use wjob_model::finding::{Finding, Severity};
+use wjob_model::job::{Job, STANDARD_PATH};
+use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
+use wjob_model::spec::{Context, load};
+use wjob_model::status::Status;
+use wjob_supervisor::{Request, RunError};
+
+use crate::program::Options;
+use crate::report::{self, Terminal};
+use crate::runtime::Runtime;
+use crate::{job_file, render};
+
+/// What `wjob run` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Run although walls are missing on this machine
+    #[arg(long, help_heading = "Running")]
+    best_effort: bool,
+    /// Say what was denied and which lines would allow it (on a terminal it is said anyway)
+    #[arg(long, help_heading = "Running")]
+    explain: bool,
+    /// Let a terminal have the job's bytes as they are
+    #[arg(long, help_heading = "Running")]
+    raw: bool,
+    /// Say which walls stand, and how that is known
+    #[arg(long, help_heading = "Running")]
+    show_walls: bool,
+    /// Write the exit status, and whose it is, to a file as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    status_file: Option<PathBuf>,
+    /// Print the job file that the options stand for, and run nothing
+    #[arg(long, help_heading = "Running")]
+    print_plist: bool,
+    /// A job file, or a program
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Further arguments of the job
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: the job's own; 134 trap, 137 limit or SIGKILL, 130 Ctrl-C, 143 SIGTERM;
+65 bad job file, 77 a wall is missing, 78 the job cannot be started. `wjob error N` explains.
+
+Examples:
+  wjob run job.plist
+  wjob run --ro ./texts:/texts tool.wasm -- /texts/a.txt
+  wjob run --connect https://example.com --memory 64M --run-time 30 fetch.wasm";
+
+/// Runs it.
+pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode> {
+    let job = match job(&arguments)? {
+        Prepared::Job(job) => *job,
+        Prepared::Done(code) => return Ok(code),
+    };
+    if let Some(why) = wrong_user(&job) {
+        return Ok(refuse(
+            &arguments,
+            &job.label,
+            Status::NotPermitted.code(),
+            &why,
+            "run it as that user, or remove the key",
+        ));
+    }
+    let runtime = Runtime::open(build)?;
+    let mut terminal =
+        Terminal::new(arguments.explain || rustix::termios::isatty(std::io::stderr()), arguments.show_walls);
+    if let Err(why) = &runtime.cache {
+        render::complain(&format!("warning: compiled programs are not kept: {why}"));
+    }
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let request = Request {
+        environment: environment(&job, |name| std::env::var(name).ok()),
+        stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+        best_effort: arguments.best_effort,
+        explain: terminal.explain,
+        raw: arguments.raw,
+        job: &job,
+    };
+    let result =
+        wjob_supervisor::run(&runtime.image, &runtime.machine, runtime.cache.as_ref().ok(), &request, &mut terminal);
+    match result {
+        Ok(verdict) => {
+            if let Some(words) = verdict.in_words() {
+                render::complain(&format!("{}: {words}", job.label));
+            }
+            if let Some(file) = &arguments.status_file {
+                terminal.write_status(file, &job.label, &verdict)?;
+            }
+            Ok(ExitCode::from(verdict.status()))
+        }
+        Err(error) => Ok(failed(&arguments, &job.label, &error)),
+    }
+}
+
+enum Prepared {
+    Job(Box<Job>),
+    Done(ExitCode),
+}
+
+/// The job of the file, or of the program and the options.
+fn job(arguments: &Arguments) -> anyhow::Result<Prepared> {
+    let file = find(&arguments.file);
+    let head = match head(&file) {
+        Ok(head) => head,
+        Err(why) => {
+            let file = file.display();
+            render::complain_lines(&[format!("{file}: {why}"), "expected a job file or a program".into()]);
+            return Ok(Prepared::Done(ExitCode::from(Status::Misconfigured.code())));
+        }
+    };
+    if ProgramKind::of(&head).is_some() {
+        return of_program(arguments, &file);
+    }
+    if !arguments.options.none() || arguments.print_plist {
+        render::complain_lines(&[
+            format!("{}: grants on the command line are for a program, and this is a job file", file.display()),
+            "write them into its Grants and Limits".into(),
+        ]);
+        return Ok(Prepared::Done(ExitCode::from(Status::Usage.code())));
+    }
+    of_file(arguments, &file)
+}
+
+/// The file itself, or a bare name looked up as in a shell.
+fn find(file: &Path) -> PathBuf {
+    let bare = file.components().count() == 1 && !file.exists();
+    if !bare {
+        return file.to_owned();
+    }
+    let found = STANDARD_PATH.split(':').map(|folder| Path::new(folder).join(file)).find(|path| path.is_file());
+    found.unwrap_or_else(|| file.to_owned())
+}
+
+fn head(file: &Path) -> Result<Vec<u8>, String> {
+    if file == Path::new("-") {
+        return Ok(Vec::new());
+    }
+    let mut head = Vec::new();
+    job_file::open(file)?.take(MAGIC_LENGTH as u64).read_to_end(&mut head).map_err(|error| error.to_string())?;
+    Ok(head)
+}
+
+fn of_file(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
+    let text = match job_file::read(file) {
+        Ok(text) => text,
+        Err(why) => {
+            render::complain(&format!("{}: {why}", file.display()));
+            return Ok(Prepared::Done(ExitCode::from(Status::BadJobFile.code())));
+        }
+    };
+    if let Some(who) = job_file::changeable_by_others(file) {
+        render::complain(&format!("warning: whoever can change this job file decides what runs here: {who}"));
+    }
+    let loaded = job_file::load(file, &text)?;
+    complain(&file.to_string_lossy(), &text, &loaded.findings);
+    Ok(finished(loaded.job, &arguments.arguments))
+}
+
+fn of_program(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
+    let text = arguments.options.property_list(file, &arguments.arguments)?;
+    let home = job_file::home();
+    let uid = rustix::process::geteuid().as_raw();
+    let loaded = load(text.as_bytes(), &Context { folder: "/", home: &home, uid });
+    complain("(command line)", text.as_bytes(), &loaded.findings);
+    if arguments.print_plist && loaded.job.is_some() {
+        render::print(&text)?;
+        return Ok(Prepared::Done(ExitCode::SUCCESS));
+    }
+    Ok(finished(loaded.job, &[]))
+}
+
+fn finished(job: Option<Job>, more: &[String]) -> Prepared {
+    match job {
+        Some(mut job) => {
+            job.program.arguments.extend_from_slice(more);
+            Prepared::Job(Box::new(job))
+        }
+        None => Prepared::Done(ExitCode::from(Status::BadJobFile.code())),
+    }
+}
+
+/// Errors and warnings; notes are for `wjob check`.
+fn complain(file: &str, text: &[u8], findings: &[Finding]) {
+    let colour = rustix::termios::isatty(std::io::stderr());
+    for finding in findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
+        eprintln!("{}", render::finding(file, text, finding, colour));
+    }
+}
+
+/// `wjob run` keeps the caller's user; a job that names another must not run as this one.
+fn wrong_user(job: &Job) -> Option<String> {
+    let wanted = job.user.as_ref()?;
+    let uid = rustix::process::geteuid().as_raw();
+    let own = account(uid);
+    let same = *wanted == uid.to_string() || own.as_ref() == Some(wanted);
+    (!same).then(|| {
+        let own = own.unwrap_or_else(|| uid.to_string());
+        format!("UserName is {wanted}, and `wjob run` keeps the caller's user, {own}")
+    })
+}
+
+/// The name of a user in passwd(5).
+fn account(uid: u32) -> Option<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse::<u32>().ok()? == uid).then(|| name.to_owned())
+    })
+}
+
+/// The job's whole environment: what is granted of the caller's, then what the file sets.
+fn environment(job: &Job, variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let mut environment: Vec<(String, String)> = Vec::new();
+    let granted = job.grants.environment.iter().filter_map(|name| Some((name.clone(), variable(name)?)));
+    for (name, value) in granted.chain(job.environment.iter().cloned()) {
+        environment.retain(|(other, _)| *other != name);
+        environment.push((name, value));
+    }
+    environment
+}
+
+fn failed(arguments: &Arguments, label: &str, error: &RunError) -> ExitCode {
+    refuse(arguments, label, error.status().code(), &error.to_string(), error.advice())
+}
+
+fn refuse(arguments: &Arguments, label: &str, status: u8, why: &str, advice: &str) -> ExitCode {
+    let mut lines = vec![format!("{label} was not run"), why.to_owned()];
+    if !advice.is_empty() {
+        lines.push(advice.to_owned());
+    }
+    render::complain_lines(&lines);
+    if let Some(file) = &arguments.status_file
+        && let Err(error) = report::write_failure(file, label, status, why)
+    {
+        render::complain(&format!("{error:#}"));
+    }
+    ExitCode::from(status)
+}

@@ -1,0 +1,75 @@
+//! The property-list lines that would grant a thing: shown by `check` and with every denial, ready to be pasted.
+//! It changes no file and decides nothing.
+
+use crate::grant::Access;
+
+/// The lines that grant a path at the same place in the job.
+pub fn lines_for_path(path: &str, access: Access) -> String {
+    let path = escape(path);
+    let entry = match access {
+        Access::ReadOnly => format!("\t\t<string>{path}</string>\n"),
+        Access::ReadWrite | Access::Execute => format!(
+            "\t\t<dict>\n\t\t\t<key>Path</key>\n\t\t\t<string>{path}</string>\n\
+             \t\t\t<key>Access</key>\n\t\t\t<string>{}</string>\n\t\t</dict>\n",
+            access.word()
+        ),
+    };
+    grant("Paths", &entry)
+}
+
+/// The lines that grant connections to an endpoint.
+pub fn lines_for_connect(url: &str) -> String {
+    grant("Connect", &text(url))
+}
+
+/// The lines that grant binding an address.
+pub fn lines_for_bind(url: &str) -> String {
+    grant("Bind", &text(url))
+}
+
+/// The lines that pass a host variable on.
+pub fn lines_for_environment(name: &str) -> String {
+    grant("Environment", &text(name))
+}
+
+/// The lines that make a TCP socket on which the job is reached, on this machine only.
+pub fn lines_for_socket(port: &str) -> String {
+    let port = escape(port);
+    format!(
+        "<key>Sockets</key>\n<dict>\n\t<key>Listener</key>\n\t<dict>\n\
+         \t\t<key>SockNodeName</key>\n\t\t<string>127.0.0.1</string>\n\
+         \t\t<key>SockServiceName</key>\n\t\t<string>{port}</string>\n\t</dict>\n</dict>"
+    )
+}
+
+fn grant(key: &str, entry: &str) -> String {
+    format!("<key>Grants</key>\n<dict>\n\t<key>{key}</key>\n\t<array>\n{entry}\t</array>\n</dict>")
+}
+
+fn text(value: &str) -> String {
+    format!("\t\t<string>{}</string>\n", escape(value))
+}
+
+/// Text as XML content.
+fn escape(value: &str) -> String {
+    value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_ready_to_paste() {
+        assert_eq!(
+            lines_for_path("/a&b", Access::ReadOnly),
+            "<key>Grants</key>\n<dict>\n\t<key>Paths</key>\n\t<array>\n\
+             \t\t<string>/a&amp;b</string>\n\t</array>\n</dict>"
+        );
+        assert!(lines_for_path("/a", Access::ReadWrite).contains("<string>ReadWrite</string>"));
+        assert!(lines_for_connect("tcp://[::1]:53").contains("<string>tcp://[::1]:53</string>"));
+        assert!(lines_for_bind("udp://0.0.0.0:0").contains("<key>Bind</key>"));
+        assert!(lines_for_socket("80").contains("<string>80</string>"));
+        assert!(lines_for_environment("TZ").contains("<key>Environment</key>"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Denials: what a job asked for and was not granted, and the property-list lines that would allow it.
+//! They are reported, never enforced, here.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::advice;
+use crate::grant::{Access, Transport};
+
+/// One thing that was asked for and refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Denial {
+    /// A path outside every grant, or a change inside a ReadOnly one.
+    Path {
+        /// The path as the job named it.
+        path: String,
+        /// The access it would need.
+        access: Access,
+    },
+    /// An outbound connection or datagram.
+    Connect {
+        /// tcp or udp.
+        transport: Transport,
+        /// To where.
+        address: SocketAddr,
+    },
+    /// Binding an address.
+    Bind {
+        /// tcp or udp.
+        transport: Transport,
+        /// Which.
+        address: SocketAddr,
+    },
+    /// Looking up a name.
+    Lookup {
+        /// The name.
+        name: String,
+    },
+    /// An outgoing HTTP request.
+    Request {
+        /// scheme://authority
+        url: String,
+    },
+    /// A host variable.
+    Environment {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Denial {
+    /// What makes two denials the same kind, for reporting once.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Path { access: Access::ReadWrite, .. } => "write",
+            Self::Path { .. } => "read",
+            Self::Connect { .. } => "connect",
+            Self::Bind { .. } => "bind",
+            Self::Lookup { .. } => "lookup",
+            Self::Request { .. } => "request",
+            Self::Environment { .. } => "environment",
+        }
+    }
+
+    /// The property-list lines that would allow it.
+    pub fn lines(&self) -> String {
+        match self {
+            Self::Path { path, access } => advice::lines_for_path(path, *access),
+            Self::Connect { transport, address } => {
+                advice::lines_for_connect(&format!("{}://{address}", transport.scheme()))
+            }
+            Self::Bind { transport, address } => advice::lines_for_bind(&format!("{}://{address}", transport.scheme())),
+            Self::Lookup { name } => advice::lines_for_connect(&format!("tcp://{name}:*")),
+            Self::Request { url } => advice::lines_for_connect(url),
+            Self::Environment { name } => advice::lines_for_environment(name),
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path { path, access: Access::ReadWrite } => write!(out, "changing {path}"),
+            Self::Path { path, .. } => write!(out, "reading {path}"),
+            Self::Connect { transport, address } => {
+                write!(out, "connecting to {}://{address}", transport.scheme())
+            }
+            Self::Bind { transport, address } => {
+                write!(out, "binding {}://{address}", transport.scheme())
+            }
+            Self::Lookup { name } => write!(out, "looking up {name}"),
+            Self::Request { url } => write!(out, "a request to {url}"),
+            Self::Environment { name } => write!(out, "the variable {name}"),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Grants: each piece of authority a property list can give, its text form and what it covers.
+//! Nothing is opened, resolved or enforced here; the walls do that from these values.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What a job may do with a granted path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Access {
+    /// Look and read; nothing can be changed, times and attributes included.
+    #[default]
+    ReadOnly,
+    /// Read, create, change and remove.
+    ReadWrite,
+    /// Read and execute (native programs); nothing can be changed.
+    Execute,
+}
+
+impl Access {
+    /// All values, in the order the documentation lists them.
+    pub const ALL: [Access; 3] = [Access::ReadOnly, Access::ReadWrite, Access::Execute];
+
+    /// The word in the property list.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "ReadOnly",
+            Self::ReadWrite => "ReadWrite",
+            Self::Execute => "Execute",
+        }
+    }
+}
+
+/// One entry of `Grants.Paths`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathGrant {
+    /// The host's path, absolute, `~/` already replaced, without `.` or `..` segments.
+    pub host: String,
+    /// The path the job sees it at, absolute, without `.` or `..` segments; `/` is allowed.
+    pub guest: String,
+    /// What may be done with it.
+    pub access: Access,
+}
+
+/// The transport of a `Connect` or `Bind` entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// `tcp://`
+    Tcp,
+    /// `udp://`
+    Udp,
+    /// `http://`: outgoing requests of wasi:http, and plain TCP to the same port for native programs.
+    Http,
+    /// `https://`: the same over TLS.
+    Https,
+}
+
+impl Transport {
+    /// All transports.
+    pub const ALL: [Transport; 4] = [Self::Tcp, Self::Udp, Self::Http, Self::Https];
+
+    /// The scheme as written.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Http => Some(80),
+            Self::Https => Some(443),
+            Self::Tcp | Self::Udp => None,
+        }
+    }
+}
+
+/// The host part of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Host {
+    /// A literal address; a v4-mapped IPv6 address is kept as IPv4.
+    Address(IpAddr),
+    /// A name, lower case; looked up by the resolve role.
+    Name(String),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V6(address)) => write!(out, "[{address}]"),
+            Self::Address(address) => write!(out, "{address}"),
+            Self::Name(name) => out.write_str(name),
+        }
+    }
+}
+
+/// The port part of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Port {
+    /// `*`
+    Any,
+    /// One port; 0 only in `Bind`, where the system picks.
+    Number(u16),
+}
+
+impl Port {
+    /// Whether a connection to `port` is covered.
+    pub fn covers(self, port: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Number(number) => number == port,
+        }
+    }
+}
+
+/// One entry of `Grants.Connect` or `Grants.Bind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// Where.
+    pub host: Host,
+    /// At which port.
+    pub port: Port,
+}
+
+/// Why an endpoint was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EndpointError {
+    /// No `scheme://`.
+    #[error("expected scheme://host:port, as in tcp://127.0.0.1:5432")]
+    NoScheme,
+    /// A scheme no wall knows.
+    #[error("unknown scheme {0:?}; expected tcp, udp, http or https")]
+    UnknownScheme(String),
+    /// `unix://`, which is not offered yet.
+    #[error("unix:// sockets cannot be granted yet")]
+    UnixNotYet,
+    /// No host.
+    #[error("no host before the port")]
+    NoHost,
+    /// A host that is neither an address nor a name.
+    #[error("{0:?} is neither an address nor a host name")]
+    BadHost(String),
+    /// tcp and udp have no default port.
+    #[error("no port; expected a number from 1 to 65535 or *")]
+    NoPort,
+    /// Not a port.
+    #[error("{0:?} is not a port; expected a number from 0 to 65535 or *")]
+    BadPort(String),
+    /// A path, query or user after the host.
+    #[error("{0:?} after the port: a grant covers a whole host and port, not a path")]
+    TrailingPath(String),
+    /// A destination that is no destination.
+    #[error("{0} is not a destination; name the address itself, as in 127.0.0.1")]
+    Unspecified(IpAddr),
+}
+
+impl Endpoint {
+    /// Reads an entry of `Connect`.
+    ///
+    /// # Errors
+    /// Says which part is wrong; 0.0.0.0, `::` and port 0 are no destinations.
+    pub fn parse_connect(text: &str) -> Result<Self, EndpointError> {
+        let endpoint: Self = text.parse()?;
+        if let Host::Address(address) = endpoint.host
+            && address.is_unspecified()
+        {
+            return Err(EndpointError::Unspecified(address));
+        }
+        if endpoint.port == Port::Number(0) {
+            return Err(EndpointError::BadPort("0".into()));
+        }
+        Ok(endpoint)
+    }
+
+    /// Reads an entry of `Bind`: tcp or udp, a literal address.
+    ///
+    /// # Errors
+    /// Says which part is wrong.
+    pub fn parse_bind(text: &str) -> Result<Self, EndpointError> {
+        let endpoint: Self = text.parse()?;
+        match (endpoint.transport, &endpoint.host) {
+            (Transport::Http | Transport::Https, _) => {
+                Err(EndpointError::UnknownScheme(endpoint.transport.scheme().into()))
+            }
+            (_, Host::Name(name)) => Err(EndpointError::BadHost(name.clone())),
+            _ => Ok(endpoint),
+        }
+    }
+
+    /// Whether a literal address grant covers `address`; names are the address table's business.
+    pub fn covers_address(&self, address: SocketAddr) -> bool {
+        match self.host {
+            Host::Address(granted) => granted == canonical(address.ip()) && self.port.covers(address.port()),
+            Host::Name(_) => false,
+        }
+    }
+
+    /// Whether a literal `Bind` grant covers `address`: the unspecified address covers all of its family.
+    pub fn covers_bind(&self, address: SocketAddr) -> bool {
+        let Host::Address(granted) = self.host else {
+            return false;
+        };
+        let asked = canonical(address.ip());
+        let host = granted == asked || (granted.is_unspecified() && granted.is_ipv4() == asked.is_ipv4());
+        host && self.port.covers(address.port())
+    }
+}
+
+/// A v4-mapped IPv6 address as the IPv4 address it means; others unchanged.
+pub fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (scheme, rest) = text.split_once("://").ok_or(EndpointError::NoScheme)?;
+        if scheme == "unix" {
+            return Err(EndpointError::UnixNotYet);
+        }
+        let transport = Transport::ALL
+            .into_iter()
+            .find(|transport| transport.scheme() == scheme)
+            .ok_or_else(|| EndpointError::UnknownScheme(scheme.into()))?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if let Some(at) = rest.find(['/', '?', '#', '@']) {
+            return Err(EndpointError::TrailingPath(rest[at..].into()));
+        }
+        let (host, port) = split_port(rest)?;
+        Ok(Self { transport, host: parse_host(host)?, port: parse_port(port, transport)? })
+    }
+}
+
+/// Splits `host:port`, minding the brackets of IPv6 addresses.
+fn split_port(rest: &str) -> Result<(&str, Option<&str>), EndpointError> {
+    if let Some(inner) = rest.strip_prefix('[') {
+        let (host, after) = inner.split_once(']').ok_or_else(|| EndpointError::BadHost(rest.into()))?;
+        return match after.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if after.is_empty() => Ok((host, None)),
+            None => Err(EndpointError::TrailingPath(after.into())),
+        };
+    }
+    match rest.rsplit_once(':') {
+        Some((host, _)) if host.contains(':') => Err(EndpointError::BadHost(rest.into())),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((rest, None)),
+    }
+}
+
+fn parse_host(host: &str) -> Result<Host, EndpointError> {
+    if host.is_empty() {
+        return Err(EndpointError::NoHost);
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(Host::Address(canonical(address)));
+    }
+    if host.contains(':') {
+        return host
+            .parse::<Ipv6Addr>()
+            .map(|address| Host::Address(canonical(address.into())))
+            .map_err(|_| EndpointError::BadHost(host.into()));
+    }
+    if is_host_name(host) {
+        Ok(Host::Name(host.to_ascii_lowercase()))
+    } else {
+        Err(EndpointError::BadHost(host.into()))
+    }
+}
+
+/// RFC 1123 names: at most 253 bytes, labels of 1 to 63 letters, digits and inner hyphens;
+/// a name whose last label is all digits would read as an address and is refused.
+pub fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.len() <= 253 && host.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn parse_port(port: Option<&str>, transport: Transport) -> Result<Port, EndpointError> {
+    match (port, transport.default_port()) {
+        (None, Some(number)) => Ok(Port::Number(number)),
+        (None, None) => Err(EndpointError::NoPort),
+        (Some("*"), _) => Ok(Port::Any),
+        (Some(text), _) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map(Port::Number).map_err(|_| EndpointError::BadPort(text.into()))
+        }
+        (Some(text), _) => Err(EndpointError::BadPort(text.into())),
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}://{}:", self.transport.scheme(), self.host)?;
+        match self.port {
+            Port::Any => out.write_str("*"),
+            Port::Number(number) => write!(out, "{number}"),
+        }
+    }
+}
+
+/// Everything a property list's `Grants` gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grants {
+    /// Directories and single files.
+    pub paths: Vec<PathGrant>,
+    /// Outbound destinations.
+    pub connect: Vec<Endpoint>,
+    /// Addresses that may be bound.
+    pub bind: Vec<Endpoint>,
+    /// Host variables passed through.
+    pub environment: Vec<String>,
+    /// Interface imported -> label of the job that provides it.
+    pub services: Vec<(String, String)>,
+    /// Who may connect to its Unix sockets and call its services.
+    pub users: Vec<String>,
+    /// What it may do to the supervisor.
+    pub control: Option<Control>,
+}
+
+/// `Grants.Control`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// Look at jobs.
+    Observe,
+    /// Also start and stop loaded ones.
+    Operate,
+}
+
+impl Grants {
+    /// Whether any network authority is given.
+    pub fn network(&self) -> bool {
+        !self.connect.is_empty() || !self.bind.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_read_and_write_the_same_text() {
+        for text in ["tcp://127.0.0.1:5432", "udp://[::1]:53", "http://127.0.0.1:*", "https://api.example.com:443"] {
+            assert_eq!(Endpoint::parse_connect(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn defaults_and_canonical_forms() {
+        for (text, expected) in [
+            ("https://api.example.com", "https://api.example.com:443"),
+            ("http://Example.COM/", "http://example.com:80"),
+            ("tcp://[::ffff:10.0.0.1]:1", "tcp://10.0.0.1:1"),
+        ] {
+            assert_eq!(Endpoint::parse_connect(text).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn bad_endpoints_say_what_is_bad() {
+        for (text, expected) in [
+            ("127.0.0.1:1", EndpointError::NoScheme),
+            ("ftp://x:1", EndpointError::UnknownScheme("ftp".into())),
+            ("unix:///run/x", EndpointError::UnixNotYet),
+            ("tcp://:1", EndpointError::NoHost),
+            ("tcp://x", EndpointError::NoPort),
+            ("tcp://x:70000", EndpointError::BadPort("70000".into())),
+            ("tcp://x:+1", EndpointError::BadPort("+1".into())),
+            ("tcp://x:0", EndpointError::BadPort("0".into())),
+            ("https://x/y", EndpointError::TrailingPath("/y".into())),
+            ("https://u@x", EndpointError::TrailingPath("@x".into())),
+            ("tcp://1.2.3:1", EndpointError::BadHost("1.2.3".into())),
+            ("tcp://0.0.0.0:1", EndpointError::Unspecified([0, 0, 0, 0].into())),
+            ("tcp://::1:1", EndpointError::BadHost("::1:1".into())),
+        ] {
+            assert_eq!(Endpoint::parse_connect(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn coverage() {
+        let covers = |grant: &str, address: &str| {
+            Endpoint::parse_connect(grant).unwrap().covers_address(address.parse().unwrap())
+        };
+        assert!(covers("tcp://127.0.0.1:80", "127.0.0.1:80"));
+        assert!(covers("tcp://127.0.0.1:80", "[::ffff:127.0.0.1]:80"));
+        assert!(covers("tcp://127.0.0.1:*", "127.0.0.1:9"));
+        assert!(!covers("tcp://127.0.0.1:80", "127.0.0.1:81"));
+        assert!(!covers("tcp://127.0.0.1:80", "127.0.0.2:80"));
+        let binds =
+            |grant: &str, address: &str| Endpoint::parse_bind(grant).unwrap().covers_bind(address.parse().unwrap());
+        assert!(binds("udp://0.0.0.0:0", "127.0.0.1:0"));
+        assert!(!binds("udp://0.0.0.0:0", "[::1]:0"));
+        assert!(!binds("tcp://127.0.0.1:0", "127.0.0.1:80"));
+    }
+}

@@ -1,0 +1,109 @@
+//! A job as it is meant: what one property list describes, defaults filled in and every value checked.
+//! `spec` makes it from the list as written; nothing here reads text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::grant::Grants;
+use crate::limit::{Limits, ResourceLimit};
+
+/// launchd's ExitTimeOut when none is given, in seconds (launchd.plist(5)).
+pub const DEFAULT_EXIT_TIMEOUT: u32 = 20;
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub label: String,
+    /// What is run.
+    pub program: Program,
+    /// `EnvironmentVariables`, in the file's order.
+    pub environment: Vec<(String, String)>,
+    /// `WorkingDirectory`, as the job sees it.
+    pub working_directory: Option<String>,
+    /// `Umask`, 0 to 0o777.
+    pub umask: Option<u32>,
+    /// `StandardInPath`, absolute.
+    pub standard_in: Option<String>,
+    /// `StandardOutPath`, absolute.
+    pub standard_out: Option<String>,
+    /// `StandardErrorPath`, absolute.
+    pub standard_error: Option<String>,
+    /// `Nice`, -20 to 20.
+    pub nice: Option<i32>,
+    /// `UserName`.
+    pub user: Option<String>,
+    /// `GroupName`.
+    pub group: Option<String>,
+    /// `RootDirectory`.
+    pub root_directory: Option<String>,
+    /// `ExitTimeOut` in seconds; 0 = for ever.
+    pub exit_timeout: u32,
+    /// `AbandonProcessGroup`.
+    pub abandon_process_group: bool,
+    /// `WaitForDebugger`.
+    pub wait_for_debugger: bool,
+    /// What it may do.
+    pub grants: Grants,
+    /// What it may use.
+    pub limits: Limits,
+    /// Soft- and HardResourceLimits.
+    pub resource_limits: Vec<ResourceLimit>,
+    /// How it is kept apart.
+    pub isolation: Isolation,
+    /// Requests an instance serves before it is thrown away.
+    pub instance_reuse: u64,
+    /// `Config`, flattened: wasi:config keys and values.
+    pub config: Vec<(String, String)>,
+    /// Names of its `Sockets`.
+    pub sockets: Vec<String>,
+    /// Names of its `MachServices`.
+    pub services: Vec<String>,
+    /// Whether `inetdCompatibility` is given, and then its `Wait`.
+    pub inetd_wait: Option<bool>,
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// The program file.
+    pub file: ProgramFile,
+    /// argv, element 0 included.
+    pub arguments: Vec<String>,
+    /// `EnableGlobbing`.
+    pub globbing: bool,
+}
+
+/// How the program file is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProgramFile {
+    /// An absolute path.
+    Path(String),
+    /// A bare name, looked up in [`STANDARD_PATH`].
+    Name(String),
+}
+
+impl ProgramFile {
+    /// The text as written or resolved.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Path(path) => path,
+            Self::Name(name) => name,
+        }
+    }
+}
+
+/// Folders in which a bare program name is looked up, and the PATH of native jobs
+/// (launchd's own default, launchctl print).
+pub const STANDARD_PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// `Isolation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    /// A worker of its own.
+    #[default]
+    Process,
+    /// The domain's shared worker.
+    Shared,
+    /// Native only: all its user's rights, no wall.
+    None,
+}

@@ -1,0 +1,218 @@
+//! Every message between supervisor and worker, typed and bounded. Encoding and sending are the two ends' business;
+//! what a worker sends is hostile input and says nothing about any job but its own.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::denial::Denial;
+use crate::grant::Endpoint;
+use crate::limit::Limits;
+use crate::outcome::Outcome;
+use crate::wall::{Wall, WallPlan};
+
+/// Largest message that travels inline, bytes; a larger start message travels in a sealed memory file.
+pub const INLINE_BYTES: usize = 64 << 10;
+/// Largest start message at all, bytes: a job file is at most 1 MiB, arguments at most the kernel's 2 MiB.
+pub const START_BYTES: usize = 8 << 20;
+/// Largest message a worker may send, bytes.
+pub const WORKER_BYTES: usize = 64 << 10;
+/// Most denials a worker reports in one run.
+pub const MOST_DENIALS: usize = 256;
+/// Longest text a worker sends (a trap, a reason), bytes.
+pub const TEXT_BYTES: usize = 16 << 10;
+
+/// The first message to a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The build that sends it; another build refuses, naming both.
+    pub build: String,
+    /// What the worker is to be.
+    pub role: Role,
+}
+
+/// The three roles of a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Role {
+    /// Run a job.
+    Run(Box<Run>),
+    /// Compile a program: descriptor 0 is the program, descriptor 1 takes the result.
+    Compile(Compile),
+    /// Look names up.
+    Resolve(Resolve),
+}
+
+/// A run. Descriptors come with it in this order: compiled code (WebAssembly only), then inherited stdio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// What is run.
+    pub code: Code,
+    /// argv.
+    pub arguments: Vec<String>,
+    /// Whether patterns in the arguments are expanded in the job's own view.
+    pub globbing: bool,
+    /// The whole environment.
+    pub environment: Vec<(String, String)>,
+    /// As the job sees it.
+    pub working_directory: Option<String>,
+    /// 0 to 0o777.
+    pub umask: Option<u32>,
+    /// stdin, stdout, stderr.
+    pub stdio: [Stdio; 3],
+    /// The walls.
+    pub walls: WallPlan,
+    /// The guest's half of the limits.
+    pub limits: Limits,
+    /// Granted destinations.
+    pub connect: Vec<Endpoint>,
+    /// Granted addresses.
+    pub bind: Vec<Endpoint>,
+    /// The address table of granted names.
+    pub names: Names,
+    /// wasi:config.
+    pub config: Vec<(String, String)>,
+    /// Whether denials are looked for and reported.
+    pub explain: bool,
+    /// Whether terminals get the job's bytes unfiltered.
+    pub raw: bool,
+    /// Whether a native program is stopped before its first instruction.
+    pub wait_for_debugger: bool,
+}
+
+/// Names and their addresses.
+pub type Names = Vec<(String, Vec<IpAddr>)>;
+
+/// What a worker runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Code {
+    /// A compiled component.
+    Component,
+    /// A compiled core module (wasip1).
+    Module,
+    /// A native program by its path in the job's view.
+    Native(String),
+}
+
+/// One of stdin, stdout, stderr.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stdio {
+    /// The next descriptor that came with the message.
+    Inherited,
+    /// /dev/null.
+    Null,
+    /// A path the worker opens as the job's user.
+    Path(String),
+}
+
+/// A compilation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compile {
+    /// A component, or else a core module.
+    pub component: bool,
+    /// The walls.
+    pub walls: WallPlan,
+}
+
+/// A look-up of names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolve {
+    /// The names.
+    pub names: Vec<String>,
+    /// The walls.
+    pub walls: WallPlan,
+}
+
+/// What a supervisor says after the start message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The walls were read back and stand: run.
+    Go,
+    /// End the run: a native program gets this signal, a guest is trapped.
+    Stop {
+        /// The signal's number.
+        signal: u8,
+    },
+    /// A fresh address table.
+    Names(Names),
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The walls are up, and these were probed or read by the worker itself.
+    Walls(Vec<Evidence>),
+    /// Something was denied.
+    Denied(Denial),
+    /// The addresses of names are older than a minute and were asked for again.
+    NamesWanted,
+    /// The run is over.
+    Ended(Outcome),
+    /// The run could not begin.
+    Failed(StartFailure),
+    /// The program was compiled into descriptor 1.
+    Compiled,
+    /// Names were looked up.
+    Resolved(Names),
+}
+
+/// How one wall was seen to stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Which wall.
+    pub wall: Wall,
+    /// What was read or probed, and its answer.
+    pub found: String,
+    /// Whether that is what the plan promised.
+    pub stands: bool,
+}
+
+/// Why a run could not begin.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("{what}: {why}")]
+pub struct StartFailure {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// What was being done, naming the path or import.
+    pub what: String,
+    /// Why it failed.
+    pub why: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// Whose fault a failed start is, which decides the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// The job file or what it names (78).
+    Job,
+    /// A wall that is required (77).
+    Wall,
+    /// The compiled code does not fit this build: compile again.
+    Stale,
+    /// wjob or the system (70).
+    Own,
+}
+
+impl StartFailure {
+    /// A failure the job file is to blame for.
+    pub fn job(what: impl Into<String>, why: impl ToString, advice: impl Into<String>) -> Self {
+        Self::new(Fault::Job, what, why, advice)
+    }
+
+    /// A failure of wjob or the system.
+    pub fn own(what: impl Into<String>, why: impl ToString) -> Self {
+        Self::new(Fault::Own, what, why, "report it with the output of `wjob info`")
+    }
+
+    /// A wall that could not be put up.
+    pub fn wall(what: impl Into<String>, why: impl ToString) -> Self {
+        let advice = "`wjob info` lists the walls; `--best-effort` runs without those that are missing";
+        Self::new(Fault::Wall, what, why, advice)
+    }
+
+    /// Any failure.
+    pub fn new(fault: Fault, what: impl Into<String>, why: impl ToString, advice: impl Into<String>) -> Self {
+        Self { fault, what: what.into(), why: why.to_string(), advice: advice.into() }
+    }
+}

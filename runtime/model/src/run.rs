@@ -1,0 +1,359 @@
+//! One run of one job, decided: what to do when something happens, and when to look again.
+//! Time is an argument (milliseconds since the run began), actions are returned; nothing is performed here.
+
+use crate::limit::Limit;
+use crate::message::{Evidence, FromWorker, StartFailure, ToWorker};
+use crate::outcome::{HeldBy, Outcome, StopReason, Verdict};
+
+/// Milliseconds since the run began.
+pub type Moment = u64;
+
+/// A worker that has not put its walls up by then hangs (a dead mount, a FIFO): it is killed.
+pub const START_DEADLINE: Moment = 30_000;
+/// What a guest or a limit gets between being told and being killed.
+pub const GRACE: Moment = 1_000;
+
+/// What a run needs to know of its job.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// RunTime in milliseconds.
+    pub run_time: Option<Moment>,
+    /// ExitTimeOut in milliseconds; `None` = for ever.
+    pub exit_timeout: Option<Moment>,
+    /// Whether the program is native, and so can hear a signal.
+    pub native: bool,
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// The worker is putting its walls up.
+    Starting,
+    /// The job runs.
+    Running {
+        /// When RunTime is over.
+        until: Option<Moment>,
+    },
+    /// The job was told to stop.
+    Stopping {
+        /// Why.
+        reason: StopReason,
+        /// When it is killed; `None` = never.
+        kill_at: Option<Moment>,
+    },
+    /// SIGKILL was sent.
+    Killed {
+        /// Why, if it was a stop.
+        reason: Option<StopReason>,
+    },
+    /// The worker has said how it ended and is going.
+    Leaving {
+        /// What it said.
+        end: End,
+        /// When it is killed.
+        kill_at: Moment,
+    },
+    /// Nothing is left of it.
+    Over,
+}
+
+/// How a run was over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// It ran.
+    Ran(Verdict),
+    /// It could not begin.
+    Failed(StartFailure),
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The worker said something.
+    Said(FromWorker),
+    /// The walls were read back from outside, all of them.
+    WallsRead(Vec<Evidence>),
+    /// The worker is gone; its exit status or signal.
+    Gone(Exit),
+    /// Somebody wants the run to stop.
+    Stop(StopReason),
+    /// The moment asked for has come.
+    Deadline,
+}
+
+/// A process's end, as wait(2) tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// exit(2)
+    Status(u8),
+    /// A signal.
+    Signal(u8),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Read the walls back from outside, then say so.
+    ReadWalls(Vec<Evidence>),
+    /// Send the worker a message.
+    Send(ToWorker),
+    /// SIGKILL the worker.
+    Kill,
+    /// Report a denial.
+    Report(crate::denial::Denial),
+    /// Look the granted names up again.
+    LookUp,
+    /// The run is over.
+    Finish(End),
+}
+
+const SIGTERM: u8 = 15;
+const SIGINT: u8 = 2;
+const SIGKILL: u8 = 9;
+const SIGXCPU: u8 = 24;
+
+impl State {
+    /// When [`Event::Deadline`] is wanted.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self {
+            Self::Starting => Some(START_DEADLINE),
+            Self::Running { until } => *until,
+            Self::Stopping { kill_at, .. } => *kill_at,
+            Self::Leaving { kill_at, .. } => Some(*kill_at),
+            Self::Killed { .. } | Self::Over => None,
+        }
+    }
+
+    /// The next state, and what is to be done, in order.
+    pub fn step(self, event: Event, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
+        match event {
+            Event::Said(said) => self.said(said, now),
+            Event::WallsRead(evidence) => self.walls_read(&evidence, now, terms),
+            Event::Stop(reason) => self.stop(reason, now, terms),
+            Event::Deadline => self.overdue(now),
+            Event::Gone(exit) => self.gone(exit, terms),
+        }
+    }
+
+    fn said(self, said: FromWorker, now: Moment) -> (Self, Vec<Action>) {
+        match (self, said) {
+            (Self::Starting, FromWorker::Walls(evidence)) => (Self::Starting, vec![Action::ReadWalls(evidence)]),
+            (state, FromWorker::Denied(denial)) => (state, vec![Action::Report(denial)]),
+            (state @ Self::Running { .. }, FromWorker::NamesWanted) => (state, vec![Action::LookUp]),
+            (Self::Starting | Self::Running { .. }, FromWorker::Failed(failure)) => leaving(End::Failed(failure), now),
+            (Self::Running { .. }, FromWorker::Ended(outcome)) => {
+                leaving(End::Ran(Verdict { outcome, stop: None }), now)
+            }
+            (Self::Stopping { reason, .. }, FromWorker::Ended(outcome)) => {
+                leaving(End::Ran(Verdict { outcome, stop: Some(reason) }), now)
+            }
+            // Anything else is out of turn; a worker that talks nonsense changes nothing.
+            (state, _) => (state, Vec::new()),
+        }
+    }
+
+    fn walls_read(self, evidence: &[Evidence], now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
+        if self != Self::Starting {
+            return (self, Vec::new());
+        }
+        if let Some(fallen) = evidence.iter().find(|evidence| !evidence.stands) {
+            let what = format!("the {} wall does not stand", fallen.wall.row().name);
+            let end = End::Failed(StartFailure::wall(what, &fallen.found));
+            return (Self::Leaving { end, kill_at: now }, vec![Action::Kill]);
+        }
+        let until = terms.run_time.map(|run_time| now + run_time);
+        (Self::Running { until }, vec![Action::Send(ToWorker::Go)])
+    }
+
+    fn stop(self, reason: StopReason, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
+        match self {
+            Self::Starting => (Self::Killed { reason: Some(reason) }, vec![Action::Kill]),
+            Self::Running { .. } => stopping(reason, now, terms),
+            // A second request does not wait for the first one's time.
+            Self::Stopping { reason: first, .. } if reason != StopReason::RunTime => {
+                (Self::Killed { reason: Some(first) }, vec![Action::Kill])
+            }
+            state => (state, Vec::new()),
+        }
+    }
+
+    fn overdue(self, now: Moment) -> (Self, Vec<Action>) {
+        match self {
+            state if state.deadline().is_none_or(|deadline| now < deadline) => (state, Vec::new()),
+            Self::Starting => {
+                let why = format!("its walls were not up after {} s", START_DEADLINE / 1000);
+                let advice = "a path it opens hangs: a dead network mount, or a FIFO nobody writes to";
+                let end = End::Failed(StartFailure::job("the job could not be started", why, advice));
+                (Self::Leaving { end, kill_at: now }, vec![Action::Kill])
+            }
+            Self::Running { .. } => {
+                let reason = StopReason::RunTime;
+                let kill_at = Some(now + GRACE);
+                let send = Action::Send(ToWorker::Stop { signal: SIGTERM });
+                (Self::Stopping { reason, kill_at }, vec![send])
+            }
+            Self::Stopping { reason, .. } => (Self::Killed { reason: Some(reason) }, vec![Action::Kill]),
+            Self::Leaving { end, .. } => (Self::Leaving { end, kill_at: Moment::MAX }, vec![Action::Kill]),
+            state => (state, Vec::new()),
+        }
+    }
+
+    fn gone(self, exit: Exit, terms: &Terms) -> (Self, Vec<Action>) {
+        let end = match self {
+            Self::Leaving { end, .. } => end,
+            Self::Starting => End::Failed(StartFailure::own("the worker ended before its walls were up", words(exit))),
+            Self::Running { .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: None }),
+            Self::Stopping { reason, .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: Some(reason) }),
+            Self::Killed { reason } => End::Ran(Verdict { outcome: Outcome::Signaled(SIGKILL), stop: reason }),
+            Self::Over => return (Self::Over, Vec::new()),
+        };
+        (Self::Over, vec![Action::Finish(end)])
+    }
+}
+
+fn leaving(end: End, now: Moment) -> (State, Vec<Action>) {
+    (State::Leaving { end, kill_at: now + GRACE }, Vec::new())
+}
+
+fn stopping(reason: StopReason, now: Moment, terms: &Terms) -> (State, Vec<Action>) {
+    let grace = if terms.native { terms.exit_timeout } else { Some(GRACE) };
+    let kill_at = grace.map(|grace| now + grace);
+    let signal = if reason == StopReason::Interrupt { SIGINT } else { SIGTERM };
+    (State::Stopping { reason, kill_at }, vec![Action::Send(ToWorker::Stop { signal })])
+}
+
+/// A worker that ends without a word: the kernel's half of a limit, or a crash.
+fn unasked(exit: Exit, terms: &Terms) -> Outcome {
+    match exit {
+        Exit::Signal(SIGXCPU) => Outcome::LimitHit { limit: Limit::CpuTime, wall: HeldBy::Kernel },
+        Exit::Signal(signal) => Outcome::Signaled(signal),
+        Exit::Status(status) if terms.native => Outcome::Exited(status),
+        Exit::Status(_) => Outcome::Trapped("the worker ended without a word".into()),
+    }
+}
+
+fn words(exit: Exit) -> String {
+    match exit {
+        Exit::Status(status) => format!("exit {status}"),
+        Exit::Signal(signal) => crate::outcome::signal_name(signal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wall::Wall;
+
+    const WASM: Terms = Terms { run_time: Some(5_000), exit_timeout: Some(20_000), native: false };
+    const NATIVE: Terms = Terms { run_time: None, exit_timeout: Some(20_000), native: true };
+
+    fn walk(terms: &Terms, events: Vec<(Moment, Event)>) -> (State, Vec<Action>) {
+        let mut state = State::Starting;
+        let mut all = Vec::new();
+        for (now, event) in events {
+            let (next, actions) = state.step(event, now, terms);
+            state = next;
+            all.extend(actions);
+        }
+        (state, all)
+    }
+
+    fn evidence(stands: bool) -> Vec<Evidence> {
+        vec![Evidence { wall: Wall::Seccomp, found: "Seccomp: 2".into(), stands }]
+    }
+
+    fn verdict(actions: &[Action]) -> Option<u8> {
+        actions.iter().find_map(|action| match action {
+            Action::Finish(End::Ran(verdict)) => Some(verdict.status()),
+            _ => None,
+        })
+    }
+
+    fn running() -> Vec<(Moment, Event)> {
+        vec![(1, Event::Said(FromWorker::Walls(evidence(true)))), (2, Event::WallsRead(evidence(true)))]
+    }
+
+    fn then(more: Vec<(Moment, Event)>) -> Vec<(Moment, Event)> {
+        running().into_iter().chain(more).collect()
+    }
+
+    #[test]
+    fn a_plain_run() {
+        let ended = Event::Said(FromWorker::Ended(Outcome::Exited(3)));
+        let (state, actions) = walk(&WASM, then(vec![(9, ended), (10, Event::Gone(Exit::Status(0)))]));
+        assert_eq!(state, State::Over);
+        assert_eq!(actions[1], Action::Send(ToWorker::Go));
+        assert_eq!(verdict(&actions), Some(3));
+    }
+
+    #[test]
+    fn nothing_runs_behind_a_fallen_wall() {
+        let (_, actions) = walk(
+            &WASM,
+            vec![
+                (1, Event::Said(FromWorker::Walls(evidence(true)))),
+                (2, Event::WallsRead(evidence(false))),
+                (3, Event::Gone(Exit::Signal(9))),
+            ],
+        );
+        assert!(actions.contains(&Action::Kill));
+        assert!(!actions.contains(&Action::Send(ToWorker::Go)));
+        assert!(matches!(actions.last(), Some(Action::Finish(End::Failed(_)))));
+    }
+
+    #[test]
+    fn run_time_is_a_word_then_a_kill() {
+        let (_, actions) = walk(
+            &WASM,
+            then(vec![
+                (5_001, Event::Deadline),
+                (5_002, Event::Deadline),
+                (6_002, Event::Deadline),
+                (6_003, Event::Deadline),
+                (6_004, Event::Gone(Exit::Signal(9))),
+            ]),
+        );
+        let kills = actions.iter().filter(|action| **action == Action::Kill).count();
+        assert_eq!(kills, 1);
+        assert_eq!(verdict(&actions), Some(137));
+    }
+
+    #[test]
+    fn a_native_job_has_its_exit_timeout_and_a_second_request_ends_it() {
+        let stop = || Event::Stop(StopReason::Interrupt);
+        let (state, _) = walk(&NATIVE, then(vec![(100, stop())]));
+        assert_eq!(state.deadline(), Some(20_100));
+        let (state, actions) = walk(&NATIVE, then(vec![(100, stop()), (200, stop())]));
+        assert_eq!(state, State::Killed { reason: Some(StopReason::Interrupt) });
+        assert_eq!(actions.last(), Some(&Action::Kill));
+    }
+
+    #[test]
+    fn a_worker_out_of_turn_changes_nothing() {
+        for said in [
+            FromWorker::Ended(Outcome::Exited(0)),
+            FromWorker::NamesWanted,
+            FromWorker::Compiled,
+            FromWorker::Resolved(Vec::new()),
+        ] {
+            let (state, actions) = State::Starting.step(Event::Said(said), 1, &WASM);
+            assert_eq!((state, actions), (State::Starting, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_silent_end_is_no_clean_exit_for_a_guest() {
+        let (_, actions) = walk(&WASM, then(vec![(9, Event::Gone(Exit::Status(0)))]));
+        assert_eq!(verdict(&actions), Some(134));
+        let (_, actions) = walk(&WASM, then(vec![(9, Event::Gone(Exit::Signal(24)))]));
+        assert_eq!(verdict(&actions), Some(137));
+    }
+
+    #[test]
+    fn a_start_that_hangs_is_ended() {
+        let (_, actions) =
+            walk(&WASM, vec![(START_DEADLINE, Event::Deadline), (START_DEADLINE + 1, Event::Gone(Exit::Signal(9)))]);
+        assert_eq!(actions[0], Action::Kill);
+        assert!(matches!(actions[1], Action::Finish(End::Failed(_))));
+    }
+}

@@ -1,0 +1,242 @@
+//! `Grants` as meant: every path absolute, every endpoint read, and what contradicts itself refused.
+//! Nothing is widened or repaired here: a grant is what it says or an error.
+
+use crate::finding::{Finding, Severity};
+use crate::grant::{Access, Control, Endpoint, EndpointError, Grants, PathGrant};
+
+use super::paths::{self, lies_in, normalise};
+use super::raw::{RawData, RawJob, RawValue, items};
+use super::{Context, sockets};
+
+/// Reads the grants of a job.
+pub fn read(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Grants {
+    let Some(grants) = raw.get("Grants") else {
+        return Grants::default();
+    };
+    services(grants, findings);
+    Grants {
+        paths: path_grants(grants, context, findings),
+        connect: endpoints(grants, "Connect", Endpoint::parse_connect, findings),
+        bind: endpoints(grants, "Bind", Endpoint::parse_bind, findings),
+        environment: environment(grants, findings),
+        services: Vec::new(),
+        users: users(raw, grants, findings),
+        control: control(grants),
+    }
+}
+
+fn path_grants(grants: &RawValue, context: &Context, findings: &mut Vec<Finding>) -> Vec<PathGrant> {
+    let mut read: Vec<PathGrant> = Vec::new();
+    for entry in items(grants.get("Paths")) {
+        match path_grant(entry, context) {
+            Ok(Some(grant)) => {
+                findings.extend(contradiction(&read, &grant, entry));
+                read.push(grant);
+            }
+            Ok(None) => {}
+            Err(finding) => findings.push(finding),
+        }
+    }
+    read
+}
+
+/// One entry; `None` if it was refused before.
+fn path_grant(entry: &RawValue, context: &Context) -> Result<Option<PathGrant>, Finding> {
+    let (path, guest, access) = match entry.data {
+        RawData::Text(_) => (entry, None, Access::default()),
+        RawData::Dictionary(_) => {
+            let path = entry
+                .get("Path")
+                .ok_or_else(|| error(entry, "missing-key", "a Paths entry needs Path, the path on the host"))?;
+            (path, entry.get("GuestPath"), access(entry))
+        }
+        _ => return Ok(None),
+    };
+    let Some(host) = path.text() else {
+        return Ok(None);
+    };
+    let host = host_path(path, host, context)?;
+    let guest = match guest.and_then(|guest| Some((guest, guest.text()?))) {
+        Some((value, text)) => guest_path(value, text)?,
+        None => host.clone(),
+    };
+    Ok(Some(PathGrant { host, guest, access }))
+}
+
+fn access(entry: &RawValue) -> Access {
+    let word = entry.get("Access").and_then(RawValue::text);
+    Access::ALL.into_iter().find(|access| Some(access.word()) == word).unwrap_or_default()
+}
+
+fn host_path(value: &RawValue, text: &str, context: &Context) -> Result<String, Finding> {
+    let host = match home_path(text, context.home) {
+        Some(path) => path,
+        None if text.starts_with('/') => normalise(text),
+        None => {
+            let message = format!("{text:?} is not absolute; expected /... or ~/...");
+            return Err(error(value, "relative-path", message));
+        }
+    };
+    match paths::protected(&host, context.home) {
+        Some(folder) => Err(protected(value, &host, &folder)),
+        None => Ok(host),
+    }
+}
+
+/// A path that begins at the home of the job's user.
+fn home_path(text: &str, home: &str) -> Option<String> {
+    if !home.starts_with('/') {
+        return None;
+    }
+    match text.strip_prefix('~')? {
+        "" => Some(normalise(home)),
+        rest if rest.starts_with('/') => Some(normalise(&format!("{home}{rest}"))),
+        _ => None,
+    }
+}
+
+fn protected(value: &RawValue, host: &str, folder: &str) -> Finding {
+    let relation = if lies_in(host, folder) { "lies in" } else { "contains" };
+    let message = match host == folder {
+        true => format!("{folder} cannot be granted"),
+        false => format!("{host} cannot be granted: it {relation} {folder}"),
+    };
+    let advice = match relation {
+        "contains" => format!("grant the folders the job needs, without {folder}"),
+        _ => "only null, zero, full, random and urandom of /dev can be granted, and nothing of \
+              /proc, /sys or wjob's own folders"
+            .into(),
+    };
+    error(value, "protected-path", message).help(advice)
+}
+
+fn guest_path(value: &RawValue, text: &str) -> Result<String, Finding> {
+    if !text.starts_with('/') {
+        let message = format!("{text:?} is not absolute; expected the path the job sees, /...");
+        return Err(error(value, "relative-path", message));
+    }
+    let guest = normalise(text);
+    match paths::kernel_folder(&guest) {
+        Some(folder) => {
+            let message = format!("{guest} lies in {folder}, where nothing can be placed");
+            Err(error(value, "protected-path", message))
+        }
+        None => Ok(guest),
+    }
+}
+
+/// What a grant contradicts among those before it.
+fn contradiction(before: &[PathGrant], grant: &PathGrant, entry: &RawValue) -> Option<Finding> {
+    if let Some(other) = before.iter().find(|other| other.guest == grant.guest) {
+        let message = format!(
+            "{} and {} are both granted at {}; expected one grant for each place",
+            other.host, grant.host, grant.guest
+        );
+        return Some(error(entry, "duplicate-guest-path", message));
+    }
+    before.iter().find_map(|other| nested(other, grant).or_else(|| nested(grant, other))).map(|(narrow, wide)| {
+        let message = format!(
+            "{} is {}, but {}, which is ReadWrite, lets it be changed",
+            narrow.host,
+            narrow.access.word(),
+            wide.host
+        );
+        error(entry, "read-only-inside-read-write", message)
+            .help("make the outer grant ReadOnly, or grant the inner folders one by one")
+    })
+}
+
+/// The two grants, if the first forbids changes inside what the second lets be changed.
+fn nested<'a>(narrow: &'a PathGrant, wide: &'a PathGrant) -> Option<(&'a PathGrant, &'a PathGrant)> {
+    let contradicts =
+        narrow.access != Access::ReadWrite && wide.access == Access::ReadWrite && lies_in(&narrow.host, &wide.host);
+    contradicts.then_some((narrow, wide))
+}
+
+fn endpoints(
+    grants: &RawValue,
+    key: &str,
+    parse: fn(&str) -> Result<Endpoint, EndpointError>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Endpoint> {
+    let mut read = Vec::new();
+    for entry in items(grants.get(key)) {
+        match entry.text().map(|text| (text, parse(text))) {
+            Some((_, Ok(endpoint))) => read.push(endpoint),
+            Some((_, Err(reason @ EndpointError::UnixNotYet))) => {
+                findings.push(error(entry, "not-yet", reason.to_string()));
+            }
+            Some((text, Err(reason))) => {
+                findings.push(error(entry, "wrong-endpoint", format!("{text:?}: {reason}")));
+            }
+            None => {}
+        }
+    }
+    read
+}
+
+fn environment(grants: &RawValue, findings: &mut Vec<Finding>) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in items(grants.get("Environment")) {
+        let Some(name) = entry.text() else {
+            continue;
+        };
+        if is_variable_name(name) {
+            names.push(name.to_owned());
+        } else {
+            let message = format!("{name:?} is no name of a variable; expected text without =");
+            findings.push(error(entry, "wrong-value", message));
+        }
+    }
+    names
+}
+
+/// Whether a text can be the name of an environment variable.
+pub fn is_variable_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}
+
+fn services(grants: &RawValue, findings: &mut Vec<Finding>) {
+    let Some(services) = grants.get("Services") else {
+        return;
+    };
+    if !services.entries().is_empty() {
+        findings.push(error(services, "not-yet", "services cannot be granted yet"));
+    }
+}
+
+/// Peers of network sockets have no user, so naming users there would promise what nothing holds.
+fn users(raw: &RawJob, grants: &RawValue, findings: &mut Vec<Finding>) -> Vec<String> {
+    let Some(users) = grants.get("Users") else {
+        return Vec::new();
+    };
+    if let Some(socket) = sockets::all(raw).find(|socket| sockets::is_network(socket)) {
+        let message = format!(
+            "Users cannot hold on {}, a network socket: only on a Unix socket is the peer's user known",
+            socket.path
+        );
+        findings.push(error(users, "users-on-network-socket", message));
+    }
+    let mut names = Vec::new();
+    for entry in users.items() {
+        match (entry.text(), entry.integer()) {
+            (Some("" | "@"), _) => findings.push(error(entry, "wrong-value", "an empty name of a user")),
+            (Some(name), _) => names.push(name.to_owned()),
+            (None, Some(number)) => names.push(number.to_string()),
+            (None, None) => {}
+        }
+    }
+    names
+}
+
+fn control(grants: &RawValue) -> Option<Control> {
+    match grants.get("Control")?.text()? {
+        "Observe" => Some(Control::Observe),
+        "Operate" => Some(Control::Operate),
+        _ => None,
+    }
+}
+
+fn error(value: &RawValue, code: &'static str, message: impl Into<String>) -> Finding {
+    value.finding(Severity::Error, code, message)
+}

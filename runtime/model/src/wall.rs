@@ -1,0 +1,491 @@
+//! The walls of one run, decided: from the job's grants and what the machine offers to a plan, or a refusal.
+//! Nothing is put up here; `sandbox` does that, and reads back what this plan promised.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::grant::{Endpoint, Grants, Host, PathGrant, Port, Transport};
+use crate::job::{Isolation, Job};
+use crate::limit::{Limit, Limits, Resource, ResourceLimit};
+
+/// A layer the kernel enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wall {
+    /// The job's user and groups.
+    User,
+    /// No gain of privilege by exec.
+    NoNewPrivileges,
+    /// Every capability dropped.
+    Capabilities,
+    /// An own view of the file system: only what was granted.
+    Mount,
+    /// Rules on paths and TCP ports.
+    Landlock,
+    /// Rules on system calls.
+    Seccomp,
+    /// Resource limits.
+    Limits,
+    /// An own process table (native jobs).
+    Processes,
+    /// An own, empty network (native jobs without Connect or Bind).
+    Network,
+}
+
+/// A row of the table of walls.
+pub struct WallRow {
+    /// Which.
+    pub wall: Wall,
+    /// Its name in messages.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub purpose: &'static str,
+    /// How wjob knows that it stands.
+    pub evidence: &'static str,
+}
+
+/// The table, in the order the walls go up.
+pub const WALLS: &[WallRow] = &[
+    WallRow {
+        wall: Wall::User,
+        name: "user",
+        purpose: "the job's user and groups, nobody else's",
+        evidence: "read back: Uid, Gid",
+    },
+    WallRow {
+        wall: Wall::Processes,
+        name: "processes",
+        purpose: "an own process table; all of it ends with the job",
+        evidence: "read back: NSpid",
+    },
+    WallRow {
+        wall: Wall::Network,
+        name: "network",
+        purpose: "an own network with nothing in it",
+        evidence: "probed: no address but loopback, and that is down",
+    },
+    WallRow {
+        wall: Wall::Mount,
+        name: "mount",
+        purpose: "a file system that holds only what was granted",
+        evidence: "read back: mountinfo",
+    },
+    WallRow { wall: Wall::Limits, name: "limits", purpose: "resource limits", evidence: "read back: limits" },
+    WallRow {
+        wall: Wall::NoNewPrivileges,
+        name: "no-new-privileges",
+        purpose: "no privilege is gained by executing a program",
+        evidence: "read back: NoNewPrivs",
+    },
+    WallRow {
+        wall: Wall::Capabilities,
+        name: "capabilities",
+        purpose: "no capability is held or can be regained",
+        evidence: "read back: CapEff, CapPrm, CapBnd",
+    },
+    WallRow {
+        wall: Wall::Landlock,
+        name: "landlock",
+        purpose: "only granted paths and TCP ports",
+        evidence: "probed: one open and one connect must fail",
+    },
+    WallRow {
+        wall: Wall::Seccomp,
+        name: "seccomp",
+        purpose: "only the system calls the worker needs",
+        evidence: "read back: Seccomp",
+    },
+];
+
+impl Wall {
+    /// The table's row.
+    pub fn row(self) -> &'static WallRow {
+        WALLS.iter().find(|row| row.wall == self).expect("every wall has a row; a test walks them")
+    }
+}
+
+/// What this machine can put up, found out by `sandbox`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The caller's effective user.
+    pub uid: u32,
+    /// Landlock's ABI; 0 = none.
+    pub landlock_abi: u32,
+    /// Whether seccomp filters can be installed.
+    pub seccomp: bool,
+    /// Whether an own mount namespace can be had, and why not.
+    pub namespaces: Result<(), String>,
+}
+
+/// Landlock ABI that every job needs (refer and truncate are covered from 3 on).
+pub const LANDLOCK_LEAST: u32 = 3;
+/// Landlock ABI that TCP grants need (ports are covered from 4 on).
+pub const LANDLOCK_TCP: u32 = 4;
+
+/// What kind of process the walls go around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerKind {
+    /// Runs WebAssembly.
+    Wasm,
+    /// Becomes, or is the parent of, a native program.
+    Native,
+    /// Compiles WebAssembly.
+    Compile,
+    /// Looks names up.
+    Resolve,
+}
+
+/// The walls of one worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WallPlan {
+    /// Around what.
+    pub kind: WorkerKind,
+    /// A user namespace of its own (needed by an ordinary user for the others).
+    pub user_namespace: bool,
+    /// The mount wall; `None` when the kernel has none and it is not required.
+    pub mount: Option<MountPlan>,
+    /// An own process table.
+    pub processes: bool,
+    /// An own, empty network.
+    pub network_namespace: bool,
+    /// What the network rules let through.
+    pub network: NetworkPlan,
+    /// Resource limits.
+    pub limits: Vec<ResourceLimit>,
+    /// Landlock's ABI to use; 0 only with `--best-effort`.
+    pub landlock_abi: u32,
+    /// Whether the system call list is installed; false only with `--best-effort`.
+    pub seccomp: bool,
+    /// What is missing, and why, with `--best-effort` or where it is not required.
+    pub missing: Vec<Missing>,
+}
+
+/// The view a mount wall shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountPlan {
+    /// Granted paths.
+    pub grants: Vec<PathGrant>,
+    /// The base a native program needs: /usr, the loader, five device nodes, /tmp, /proc.
+    pub base: bool,
+    /// The native program's own file.
+    pub program: Option<String>,
+}
+
+/// TCP ports a rule lets through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ports {
+    /// All.
+    Any,
+    /// These.
+    These(Vec<u16>),
+}
+
+impl Ports {
+    /// Adds one port of a grant.
+    fn add(&mut self, port: Port) {
+        match (port, self) {
+            (Port::Any, ports) => *ports = Self::Any,
+            (Port::Number(number), Self::These(these)) if !these.contains(&number) => these.push(number),
+            _ => {}
+        }
+    }
+}
+
+/// What the network rules let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkPlan {
+    /// Stream sockets.
+    pub tcp: bool,
+    /// Datagram sockets.
+    pub udp: bool,
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+    /// Whether bind and listen are allowed to tcp sockets.
+    pub bind: bool,
+    /// TCP ports that may be connected to.
+    pub connect_ports: Ports,
+    /// TCP ports that may be bound.
+    pub bind_ports: Ports,
+}
+
+impl Default for NetworkPlan {
+    fn default() -> Self {
+        Self {
+            tcp: false,
+            udp: false,
+            ipv4: false,
+            ipv6: false,
+            bind: false,
+            connect_ports: Ports::These(Vec::new()),
+            bind_ports: Ports::These(Vec::new()),
+        }
+    }
+}
+
+impl NetworkPlan {
+    /// The rules that grants stand for; names may resolve to either family.
+    pub fn of(grants: &Grants) -> Self {
+        let mut plan = Self::default();
+        for endpoint in &grants.connect {
+            plan.admit(endpoint);
+            if endpoint.transport != Transport::Udp {
+                plan.connect_ports.add(endpoint.port);
+            }
+        }
+        for endpoint in &grants.bind {
+            plan.admit(endpoint);
+            plan.bind = true;
+            if endpoint.transport != Transport::Udp {
+                plan.bind_ports.add(endpoint.port);
+            }
+        }
+        plan
+    }
+
+    fn admit(&mut self, endpoint: &Endpoint) {
+        self.tcp |= endpoint.transport != Transport::Udp;
+        self.udp |= endpoint.transport == Transport::Udp;
+        let (four, six) = match &endpoint.host {
+            Host::Address(address) => (address.is_ipv4(), address.is_ipv6()),
+            Host::Name(_) => (true, true),
+        };
+        self.ipv4 |= four;
+        self.ipv6 |= six;
+    }
+
+    /// Whether any socket may be made at all.
+    pub fn any(&self) -> bool {
+        self.tcp || self.udp
+    }
+}
+
+/// A wall that does not stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Which.
+    pub wall: Wall,
+    /// Why.
+    pub why: String,
+}
+
+/// Why a run was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WallRefusal {
+    /// A required wall cannot be put up.
+    #[error("the {} wall is required and cannot be put up: {why}", .wall.row().name)]
+    Required {
+        /// Which.
+        wall: Wall,
+        /// Why.
+        why: String,
+    },
+    /// A limit this machine cannot hold for this user.
+    #[error("the limit {limit} cannot be held here: {why}")]
+    Limit {
+        /// Which.
+        limit: Limit,
+        /// Why.
+        why: String,
+    },
+    /// `Isolation` None is for native programs.
+    #[error("Isolation None is for native programs only; this program is WebAssembly")]
+    NoneForWasm,
+}
+
+/// Bytes a worker needs beside the guest's memory: the engine's code and tables, stacks and buffers.
+/// Measured: a Python component of 18 MB peaks below 40 MiB of private data beside its memories.
+const MEMORY_BASE: u64 = 96 << 20;
+/// Descriptors a worker needs beside the guest's own.
+const HANDLES_BASE: u64 = 64;
+/// Processes beside a native job's own: the worker and the init of its process table.
+const PROCESSES_BASE: u64 = 2;
+
+/// The plan for a job's worker.
+///
+/// # Errors
+/// When a wall that the job requires cannot be put up here and `best_effort` was not said.
+pub fn plan(job: &Job, wasm: bool, machine: &Machine, best_effort: bool) -> Result<WallPlan, WallRefusal> {
+    let kind = if wasm { WorkerKind::Wasm } else { WorkerKind::Native };
+    if wasm && job.isolation == Isolation::None {
+        return Err(WallRefusal::NoneForWasm);
+    }
+    let network = NetworkPlan::of(&job.grants);
+    let mut plan = WallPlan {
+        kind,
+        user_namespace: false,
+        mount: None,
+        processes: false,
+        network_namespace: false,
+        limits: kernel_limits(&job.limits, &job.resource_limits, kind),
+        landlock_abi: machine.landlock_abi,
+        seccomp: machine.seccomp,
+        network,
+        missing: Vec::new(),
+    };
+    if job.isolation == Isolation::None {
+        return Ok(unwalled(plan));
+    }
+    processes_limit(job, machine, kind)?;
+    add_namespaces(&mut plan, job, machine);
+    let missing = missing(&plan, machine);
+    match missing.iter().find(|(required, _)| *required) {
+        Some((_, missing)) if !best_effort => {
+            Err(WallRefusal::Required { wall: missing.wall, why: missing.why.clone() })
+        }
+        _ => {
+            plan.missing = missing.into_iter().map(|(_, missing)| missing).collect();
+            Ok(plan)
+        }
+    }
+}
+
+/// A native program with all its user's rights: nothing but its own resource limits.
+fn unwalled(mut plan: WallPlan) -> WallPlan {
+    plan.landlock_abi = 0;
+    plan.seccomp = false;
+    plan.missing = WALLS
+        .iter()
+        .filter(|row| !matches!(row.wall, Wall::User | Wall::Limits))
+        .map(|row| Missing { wall: row.wall, why: "Isolation is None".into() })
+        .collect();
+    plan
+}
+
+fn add_namespaces(plan: &mut WallPlan, job: &Job, machine: &Machine) {
+    if machine.namespaces.is_err() {
+        return;
+    }
+    let native = plan.kind == WorkerKind::Native;
+    plan.user_namespace = machine.uid != 0;
+    plan.processes = native;
+    plan.network_namespace = native && !plan.network.any();
+    plan.mount = Some(MountPlan {
+        grants: job.grants.paths.clone(),
+        base: native,
+        program: native.then(|| job.program.file.text().to_owned()),
+    });
+}
+
+/// What does not stand, and whether it had to.
+fn missing(plan: &WallPlan, machine: &Machine) -> Vec<(bool, Missing)> {
+    let mut missing = Vec::new();
+    let least = if plan.network.tcp { LANDLOCK_TCP } else { LANDLOCK_LEAST };
+    if machine.landlock_abi < least {
+        let why = format!("landlock ABI {least} is needed, the kernel has {}", machine.landlock_abi);
+        missing.push((true, Missing { wall: Wall::Landlock, why }));
+    }
+    if !machine.seccomp {
+        let why = "the kernel has no seccomp filters".into();
+        missing.push((true, Missing { wall: Wall::Seccomp, why }));
+    }
+    if let Err(why) = &machine.namespaces {
+        let native = plan.kind == WorkerKind::Native;
+        missing.push((native, Missing { wall: Wall::Mount, why: why.clone() }));
+        if native {
+            missing.push((true, Missing { wall: Wall::Processes, why: why.clone() }));
+        }
+    }
+    missing
+}
+
+/// The kernel exempts uid 0 of the first user namespace from RLIMIT_NPROC (kernel/fork.c), and without an
+/// own user namespace it counts all the user's processes.
+fn processes_limit(job: &Job, machine: &Machine, kind: WorkerKind) -> Result<(), WallRefusal> {
+    if job.limits.processes.is_none() || kind != WorkerKind::Native {
+        return Ok(());
+    }
+    let why = match (machine.uid, &machine.namespaces) {
+        (0, _) => "the kernel does not count the processes of uid 0; run it as another user".to_owned(),
+        (_, Err(why)) => why.clone(),
+        (_, Ok(())) => return Ok(()),
+    };
+    Err(WallRefusal::Limit { limit: Limit::Processes, why })
+}
+
+/// The kernel's half of the limits; a job's own hard limits are never raised by ours.
+pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -> Vec<ResourceLimit> {
+    let native = kind == WorkerKind::Native;
+    let mut kernel = own.to_vec();
+    // The guest wall of a wasm job ends it at the limit itself, the kernel wall only if that failed.
+    let cpu = limits.cpu_time.map(|seconds| if native { (seconds, seconds + 1) } else { (seconds + 1, seconds + 2) });
+    let base = |extra: u64| if native { 0 } else { extra };
+    let memory = limits.memory.map(|bytes| bytes.saturating_add(base(MEMORY_BASE)));
+    let handles = limits.handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
+    let processes = limits.processes.filter(|_| native).map(|count| count + PROCESSES_BASE);
+    put(&mut kernel, Resource::Core, Some((0, 0)));
+    put(&mut kernel, Resource::Cpu, cpu);
+    put(&mut kernel, Resource::Data, memory.map(|bytes| (bytes, bytes)));
+    put(&mut kernel, Resource::NumberOfFiles, handles.map(|handles| (handles, handles)));
+    put(&mut kernel, Resource::NumberOfProcesses, processes.map(|count| (count, count)));
+    kernel
+}
+
+fn put(kernel: &mut Vec<ResourceLimit>, resource: Resource, value: Option<(u64, u64)>) {
+    if let Some((soft, hard)) = value {
+        kernel.retain(|limit| limit.resource != resource);
+        kernel.push(ResourceLimit { resource, soft: Some(soft), hard: Some(hard) });
+    }
+}
+
+/// Limits of the compile role: a bomb ends here and takes nothing with it.
+pub mod compiling {
+    /// Largest program taken, bytes.
+    pub const PROGRAM_BYTES: u64 = 512 << 20;
+    /// Private memory, bytes: the largest component tried (Python with its library, 22 MB) needs 1.1 GiB.
+    pub const MEMORY_BYTES: u64 = 4 << 30;
+    /// Processor time, seconds; the same component takes 8 to 12 on two cores, 30 unoptimised.
+    pub const CPU_SECONDS: u64 = 240;
+    /// Wall time, seconds.
+    pub const RUN_SECONDS: u64 = 300;
+    /// Largest compiled file, bytes.
+    pub const OUTPUT_BYTES: u64 = 2 << 30;
+}
+
+/// The plan of the compile role: no grants, no network, bounded.
+pub fn compile_plan(machine: &Machine) -> WallPlan {
+    use compiling::{CPU_SECONDS, MEMORY_BYTES, OUTPUT_BYTES};
+    let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
+    helper_plan(
+        WorkerKind::Compile,
+        machine,
+        vec![
+            hard(Resource::Core, 0),
+            hard(Resource::Data, MEMORY_BYTES),
+            hard(Resource::Cpu, CPU_SECONDS),
+            hard(Resource::FileSize, OUTPUT_BYTES),
+        ],
+    )
+}
+
+/// The plan of the resolve role: resolver files and port 53 only.
+pub fn resolve_plan(machine: &Machine) -> WallPlan {
+    let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
+    let limits = vec![hard(Resource::Core, 0), hard(Resource::Cpu, 10), hard(Resource::Data, 256 << 20)];
+    let mut plan = helper_plan(WorkerKind::Resolve, machine, limits);
+    plan.network = NetworkPlan {
+        tcp: true,
+        udp: true,
+        ipv4: true,
+        ipv6: true,
+        connect_ports: Ports::These(vec![53]),
+        ..NetworkPlan::default()
+    };
+    plan
+}
+
+fn helper_plan(kind: WorkerKind, machine: &Machine, limits: Vec<ResourceLimit>) -> WallPlan {
+    WallPlan {
+        kind,
+        user_namespace: false,
+        mount: None,
+        processes: false,
+        network_namespace: false,
+        network: NetworkPlan::default(),
+        limits,
+        landlock_abi: machine.landlock_abi,
+        seccomp: machine.seccomp,
+        missing: Vec::new(),
+    }
+}

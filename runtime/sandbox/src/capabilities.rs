@@ -1,0 +1,69 @@
+//! No capability is held, can be regained or can be gained by executing a program.
+//! The user itself is set before exec, by whoever makes the process.
+
+use rustix::process::DumpableBehavior;
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
+use wjob_model::wall::{Wall, WorkerKind};
+
+use crate::{Doing, WallError};
+
+/// Sets no_new_privs (prctl(2), PR_SET_NO_NEW_PRIVS); it cannot be unset.
+pub(crate) fn no_new_privileges() -> Result<(), WallError> {
+    rustix::thread::set_no_new_privs(true).doing(Wall::NoNewPrivileges, "PR_SET_NO_NEW_PRIVS")
+}
+
+/// A worker holds other jobs' authority in memory as little as its own: no core files, no tracer of the same user.
+/// A native program becomes dumpable again by its exec, as everywhere.
+pub(crate) fn never_dumpable(_kind: WorkerKind) -> Result<(), WallError> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).doing(Wall::Capabilities, "PR_SET_DUMPABLE")
+}
+
+/// Empties every capability set: bounding first, which needs CAP_SETPCAP, then ambient, then the rest; a user
+/// namespace of one's own had given all of them (user_namespaces(7)).
+pub(crate) fn drop_all() -> Result<(), WallError> {
+    lock_secure_bits()?;
+    drop_bounding()?;
+    rustix::thread::clear_ambient_capability_set().doing(Wall::Capabilities, "PR_CAP_AMBIENT_CLEAR_ALL")?;
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).doing(Wall::Capabilities, "capset")
+}
+
+/// uid 0 gains nothing by exec (SECBIT_NOROOT and its lock, capabilities(7)); needs CAP_SETPCAP, which only a
+/// root caller or an own user namespace has. Without it there is nothing to gain either: no_new_privs holds.
+fn lock_secure_bits() -> Result<(), WallError> {
+    if !may_set()? {
+        return Ok(());
+    }
+    let bits = CapabilitiesSecureBits::NO_ROOT
+        | CapabilitiesSecureBits::NO_ROOT_LOCKED
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    rustix::thread::set_capabilities_secure_bits(bits).doing(Wall::Capabilities, "PR_SET_SECUREBITS")
+}
+
+fn drop_bounding() -> Result<(), WallError> {
+    if !may_set()? {
+        return Ok(());
+    }
+    for number in 0..64 {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        // EINVAL: past the last capability this kernel knows.
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            Err(rustix::io::Errno::INVAL) => break,
+            result => result.doing(Wall::Capabilities, "PR_CAPBSET_DROP")?,
+        }
+    }
+    Ok(())
+}
+
+fn may_set() -> Result<bool, WallError> {
+    let held = rustix::thread::capabilities(None).doing(Wall::Capabilities, "capget")?;
+    Ok(held.effective.contains(CapabilitySet::SETPCAP))
+}

@@ -1,0 +1,189 @@
+//! Proof from inside, just before `ready`: what must fail is tried and must fail; the mounts are read.
+//! What the kernel shows from outside is `readback`'s business.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType};
+use wjob_model::grant::Access;
+use wjob_model::message::Evidence;
+use wjob_model::wall::{Ports, Wall, WallPlan, WorkerKind};
+
+use crate::WallError;
+use crate::grants::Opened;
+
+/// Opened before the view changes: the host's /proc, to read one's own mounts afterwards.
+pub struct Before {
+    proc: Option<OwnedFd>,
+}
+
+impl Before {
+    /// Opens what the probes will need.
+    pub fn open() -> Self {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self { proc: rustix::fs::open("/proc", flags, Mode::empty()).ok() }
+    }
+
+    /// Reads the mounts of the new view; to be asked after the mount wall and before landlock.
+    pub fn mounts(self, plan: &WallPlan, opened: &[Opened]) -> Option<Evidence> {
+        plan.mount.as_ref()?;
+        let text = self.proc.and_then(|proc| read(proc.as_fd(), "self/mountinfo"));
+        Some(judge_mounts(text.as_deref(), opened))
+    }
+}
+
+fn read(folder: std::os::fd::BorrowedFd<'_>, name: &str) -> Option<String> {
+    let file = rustix::fs::openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    std::io::read_to_string(std::fs::File::from(file)).ok()
+}
+
+/// Every mount of the view must be without set-uid, and each grant's as its access asks.
+fn judge_mounts(text: Option<&str>, opened: &[Opened]) -> Evidence {
+    let evidence = |found: String, stands| Evidence { wall: Wall::Mount, found, stands };
+    let Some(text) = text else {
+        return evidence("mountinfo cannot be read".into(), false);
+    };
+    let mounts: Vec<(&str, &str)> = text.lines().filter_map(point_and_options).collect();
+    for opened in opened {
+        let wanted = options(opened.grant.access);
+        let Some((_, found)) = mounts.iter().rfind(|(point, _)| unescape(point) == opened.grant.guest) else {
+            return evidence(format!("no mount at {}", opened.grant.guest), false);
+        };
+        let has = |option: &&str| found.split(',').any(|found| found == *option);
+        if let Some(lacking) = wanted.iter().find(|option| !has(option)) {
+            return evidence(format!("{} is mounted {found}, without {lacking}", opened.grant.guest), false);
+        }
+    }
+    let points: Vec<String> = mounts.iter().map(|(point, options)| format!("{point} {options}")).collect();
+    evidence(format!("{} mounts: {}", points.len(), points.join("; ")), true)
+}
+
+fn options(access: Access) -> &'static [&'static str] {
+    match access {
+        Access::ReadOnly => &["ro", "nosuid", "noexec"],
+        Access::ReadWrite => &["nosuid", "noexec"],
+        Access::Execute => &["ro", "nosuid"],
+    }
+}
+
+/// Fields 5 and 6 of a line of mountinfo (proc_pid_mountinfo(5)).
+fn point_and_options(line: &str) -> Option<(&str, &str)> {
+    let mut fields = line.split(' ').skip(4);
+    Some((fields.next()?, fields.next()?))
+}
+
+/// mountinfo writes space, tab, newline and backslash in octal.
+fn unescape(point: &str) -> String {
+    point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+/// Tries what must fail; to be asked last, with every wall up.
+///
+/// # Errors
+/// When something that must fail succeeded.
+pub fn try_what_must_fail(plan: &WallPlan) -> Result<Vec<Evidence>, WallError> {
+    let mut evidence = Vec::new();
+    if plan.landlock_abi > 0 {
+        evidence.push(open_something(plan));
+    }
+    if plan.seccomp || plan.landlock_abi >= 4 {
+        evidence.push(connect_somewhere(plan));
+    }
+    match evidence.iter().find(|evidence| !evidence.stands) {
+        Some(fallen) => Err(WallError::new(fallen.wall, "probe", &fallen.found)),
+        None => Ok(evidence),
+    }
+}
+
+/// One open that no grant covers. A view whose root is granted has nothing outside, so a write to what is
+/// read-only there is tried instead.
+fn open_something(plan: &WallPlan) -> Evidence {
+    let root = plan.mount.as_ref().and_then(|mount| mount.grants.iter().find(|grant| grant.guest == "/"));
+    let (path, flags) = match root {
+        Some(grant) if grant.access == Access::ReadWrite => {
+            return Evidence {
+                wall: Wall::Landlock,
+                found: "the root itself is granted ReadWrite".into(),
+                stands: true,
+            };
+        }
+        Some(_) => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
+        // Listing the root of the view is refused to guests; a native program may, but may not write there.
+        None if plan.kind == WorkerKind::Native => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
+        None => ("/", OFlags::RDONLY | OFlags::DIRECTORY),
+    };
+    let result = rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty());
+    let stands = matches!(result, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS));
+    Evidence { wall: Wall::Landlock, found: format!("open {path}: {}", in_words(result.err())), stands }
+}
+
+/// One socket or one connection that no grant covers.
+fn connect_somewhere(plan: &WallPlan) -> Evidence {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None);
+    let socket = match socket {
+        Err(error) => {
+            let stands = !(plan.network.tcp && plan.network.ipv4);
+            return Evidence { wall: Wall::Seccomp, found: format!("socket: {}", in_words(Some(error))), stands };
+        }
+        Ok(socket) => socket,
+    };
+    let Some(port) = ungranted_port(plan) else {
+        return Evidence { wall: Wall::Landlock, found: "any port is granted".into(), stands: true };
+    };
+    let result = connect(&socket, port);
+    let stands = match result {
+        Err(Errno::ACCESS | Errno::PERM) => true,
+        // Its network is empty: even loopback is down.
+        Err(Errno::NETUNREACH) => plan.network_namespace,
+        _ => plan.landlock_abi < 4,
+    };
+    Evidence { wall: Wall::Landlock, found: format!("connect 127.0.0.1:{port}: {}", in_words(result.err())), stands }
+}
+
+fn ungranted_port(plan: &WallPlan) -> Option<u16> {
+    match &plan.network.connect_ports {
+        Ports::Any => None,
+        Ports::These(ports) => (1..=u16::MAX).find(|port| !ports.contains(port)),
+    }
+}
+
+fn connect(socket: &OwnedFd, port: u16) -> Result<(), Errno> {
+    let address = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
+    rustix::net::connect(socket, &address)
+}
+
+fn in_words(error: Option<Errno>) -> String {
+    match error {
+        None => "succeeded".into(),
+        Some(error) => format!("refused ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wjob_model::grant::PathGrant;
+
+    fn opened(guest: &str, access: Access) -> Opened {
+        let descriptor = rustix::fs::open("/", OFlags::PATH, Mode::empty()).unwrap();
+        let grant = PathGrant { host: "/x".into(), guest: guest.into(), access };
+        Opened { grant, descriptor, directory: true }
+    }
+
+    #[test]
+    fn mounts_are_judged_by_their_options() {
+        let text = "22 1 0:20 / / ro,nosuid,nodev,noexec - tmpfs none rw\n\
+                    23 22 8:1 /a /a\\040b ro,nosuid,nodev,noexec - ext4 /dev/sda rw\n\
+                    24 22 8:1 /c /c rw,nosuid,nodev,noexec - ext4 /dev/sda rw\n";
+        for (guest, access, stands) in [
+            ("/a b", Access::ReadOnly, true),
+            ("/c", Access::ReadWrite, true),
+            ("/c", Access::ReadOnly, false),
+            ("/d", Access::ReadOnly, false),
+        ] {
+            assert_eq!(judge_mounts(Some(text), &[opened(guest, access)]).stands, stands, "{guest}");
+        }
+        assert!(!judge_mounts(None, &[]).stands);
+    }
+}

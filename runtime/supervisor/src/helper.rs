@@ -1,0 +1,91 @@
+//! A worker with a short errand (compile, resolve): start it, wait for its one answer within a deadline, reap it.
+//! Its answer is hostile input like any worker's.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wjob_model::message::{FromWorker, Role, Start, WORKER_BYTES};
+use wjob_model::outcome::signal_name;
+use wjob_model::run::Exit;
+
+use crate::signals::Signals;
+use crate::spawn::{Image, spawn};
+
+/// How an errand ended without an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// The system refused to start it.
+    System(String),
+    /// The deadline passed.
+    Late,
+    /// It ended without a word.
+    Gone(Exit),
+    /// Somebody asked wjob to stop.
+    Interrupted(wjob_model::outcome::StopReason),
+    /// It said something else.
+    Nonsense,
+}
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System(why) => out.write_str(why),
+            Self::Late => out.write_str("it took too long and was ended"),
+            Self::Gone(Exit::Signal(signal)) => write!(out, "it was ended by {}", signal_name(*signal)),
+            Self::Gone(Exit::Status(status)) => write!(out, "it ended with status {status} and no answer"),
+            Self::Interrupted(_) => out.write_str("interrupted"),
+            Self::Nonsense => out.write_str("it sent no message of this build"),
+        }
+    }
+}
+
+/// Runs an errand; `signals`, when given, interrupt it.
+///
+/// # Errors
+/// When there is no answer.
+pub fn errand(
+    image: &Image,
+    role: Role,
+    descriptors: &[BorrowedFd<'_>],
+    within: Duration,
+    signals: Option<&Signals>,
+) -> Result<FromWorker, Silence> {
+    let mut worker = spawn(image, None).map_err(Silence::System)?;
+    let start = Start { build: image.build.clone(), role };
+    let sent = worker.channel.send(&start, descriptors);
+    let deadline = Instant::now() + within;
+    sent.map_err(|error| Silence::System(error.to_string()))?;
+    wait(worker.channel.as_fd(), signals, deadline)?;
+    match worker.channel.receive::<FromWorker>(WORKER_BYTES) {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err(Silence::Gone(worker.reap().0)),
+        Err(_) => Err(Silence::Nonsense),
+    }
+}
+
+fn wait(channel: BorrowedFd<'_>, signals: Option<&Signals>, deadline: Instant) -> Result<(), Silence> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Silence::Late);
+        }
+        let mut waiting = vec![PollFd::from_borrowed_fd(channel, PollFlags::IN)];
+        if let Some(signals) = signals {
+            waiting.push(PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN));
+        }
+        let timeout = Timespec::try_from(left).ok();
+        match poll(&mut waiting, timeout.as_ref()) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => {
+                if let Some(reason) = signals.and_then(Signals::next) {
+                    return Err(Silence::Interrupted(reason));
+                }
+                if !waiting[0].revents().is_empty() {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(Silence::System(error.to_string())),
+        }
+    }
+}

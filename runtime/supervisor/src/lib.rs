@@ -1,0 +1,25 @@
+//! The supervisor: events in, `model` decides, actions out. It makes processes, owns the compiled cache and reads
+//! walls back; it parses no byte of a job file, a program or a guest's output, and is never on the data path.
+//!
+//! `wjob run` is this loop with one job in it, in the caller's process. It waits with poll(2): one job needs no
+//! runtime, and starting one would be the dearest thing it does.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod cache;
+mod compile;
+mod helper;
+mod places;
+mod program;
+mod resolve;
+mod run;
+mod signals;
+mod spawn;
+
+pub use cache::Cache;
+pub use compile::{CompileError, compiled};
+pub use places::Places;
+pub use program::{Found, ProgramError, find};
+pub use resolve::resolve;
+pub use run::{Reporter, Request, RunError, run};
+pub use spawn::{Image, Usage};

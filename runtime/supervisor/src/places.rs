@@ -1,0 +1,90 @@
+//! Where this user's supervisor keeps its things (design: the table of paths). It makes directories, and nothing
+//! in them.
+
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Folders of one user.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Compiled programs.
+    pub cache: PathBuf,
+    /// What must survive: the key of the cache.
+    pub state: PathBuf,
+}
+
+impl Places {
+    /// The folders of `uid`; `variable` answers for the environment.
+    ///
+    /// # Errors
+    /// When an ordinary user has neither the XDG variables nor HOME.
+    pub fn of(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        if uid == 0 {
+            return Ok(Self { cache: "/var/cache/wjob".into(), state: "/var/lib/wjob".into() });
+        }
+        let absolute = |name: &str| variable(name).filter(|path| path.starts_with('/')).map(PathBuf::from);
+        let home = absolute("HOME");
+        let place = |own: &str, below: &str| {
+            absolute(own)
+                .or_else(|| home.as_ref().map(|home| home.join(below)))
+                .map(|folder| folder.join("wjob"))
+                .ok_or_else(|| format!("neither {own} nor HOME is set"))
+        };
+        Ok(Self { cache: place("XDG_CACHE_HOME", ".cache")?, state: place("XDG_STATE_HOME", ".local/state")? })
+    }
+}
+
+/// Makes a folder for this user alone, or checks that it is one.
+///
+/// # Errors
+/// When it cannot be made, belongs to somebody else or lets others in.
+pub fn private_folder(folder: &Path, uid: u32) -> Result<(), String> {
+    let name = folder.display();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| format!("{name}: {error}"))?;
+    let status = std::fs::symlink_metadata(folder).map_err(|error| format!("{name}: {error}"))?;
+    if !status.is_dir() {
+        return Err(format!("{name}: not a directory"));
+    }
+    if status.uid() != uid {
+        return Err(format!("{name}: belongs to user {}, not to {uid}", status.uid()));
+    }
+    if status.mode() & 0o077 != 0 {
+        return Err(format!("{name}: mode {:o} lets others in, expected 700", status.mode() & 0o777));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_follow_the_table() {
+        let none = |_: &str| None;
+        let home = |name: &str| (name == "HOME").then(|| "/home/x".to_owned());
+        let xdg = |name: &str| (name == "XDG_CACHE_HOME" || name == "XDG_STATE_HOME").then(|| "/c".to_owned());
+        assert_eq!(Places::of(0, none).unwrap().cache, Path::new("/var/cache/wjob"));
+        assert_eq!(Places::of(7, home).unwrap().cache, Path::new("/home/x/.cache/wjob"));
+        assert_eq!(Places::of(7, home).unwrap().state, Path::new("/home/x/.local/state/wjob"));
+        assert_eq!(Places::of(7, xdg).unwrap().cache, Path::new("/c/wjob"));
+        assert!(Places::of(7, none).is_err());
+        assert!(Places::of(7, |_| Some("relative".into())).is_err());
+    }
+
+    #[test]
+    fn a_folder_others_can_enter_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let mine = folder.path().join("mine");
+        private_folder(&mine, uid).unwrap();
+        private_folder(&mine, uid).unwrap();
+        assert!(private_folder(&mine, uid + 1).unwrap_err().contains("belongs to user"));
+        std::fs::set_permissions(&mine, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(private_folder(&mine, uid).unwrap_err().contains("lets others in"));
+    }
+}

@@ -1,0 +1,408 @@
+//! The loop with one job in it: prepares a run, then waits, lets the model decide and performs what it decided.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use thiserror::Error;
+use wjob_model::denial::Denial;
+use wjob_model::grant::Host;
+use wjob_model::job::Job;
+use wjob_model::message::{
+    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, Role, Run, Start, StartFailure, Stdio, WORKER_BYTES,
+};
+use wjob_model::outcome::{StopReason, Verdict};
+use wjob_model::program::ProgramKind;
+use wjob_model::run::{Action, End, Event, State, Terms};
+use wjob_model::status::Status;
+use wjob_model::wall::{Machine, WallPlan, WallRefusal, plan};
+use wjob_sandbox::readback;
+
+use crate::cache::Cache;
+use crate::compile::{CompileError, compiled};
+use crate::program::{Found, ProgramError, find};
+use crate::resolve::resolve;
+use crate::signals::Signals;
+use crate::spawn::{Image, Usage, Worker, spawn};
+
+/// What is asked of a run.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// Its whole environment, put together by the caller.
+    pub environment: Vec<(String, String)>,
+    /// Where stdin, stdout and stderr go when the job names no path.
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// Whether walls that this machine lacks are done without.
+    pub best_effort: bool,
+    /// Whether denials are looked for and reported.
+    pub explain: bool,
+    /// Whether terminals get the job's bytes unfiltered.
+    pub raw: bool,
+}
+
+/// Who is told what happens while a job runs.
+pub trait Reporter {
+    /// The program is being compiled, which takes a while.
+    fn compiling(&mut self, path: &std::path::Path);
+    /// Something was denied.
+    fn denied(&mut self, denial: &Denial);
+    /// The walls stand; this is the evidence, and these do not stand.
+    fn walls(&mut self, evidence: &[Evidence], plan: &WallPlan);
+    /// Something the operator should know.
+    fn warn(&mut self, text: &str);
+    /// What the run used.
+    fn used(&mut self, usage: Usage);
+}
+
+/// Why a job did not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// There is no program.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// It cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A wall is required and not to be had.
+    #[error(transparent)]
+    Refused(#[from] WallRefusal),
+    /// The worker could not begin.
+    #[error("{0}")]
+    Failed(StartFailure),
+    /// The system refused something the supervisor needs.
+    #[error("{0}")]
+    System(String),
+}
+
+impl RunError {
+    /// The exit status that says so.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Program(_)
+            | Self::Compile(CompileError::Program(_) | CompileError::Limit { .. } | CompileError::TooLarge { .. }) => {
+                Status::Misconfigured
+            }
+            Self::Compile(CompileError::Interrupted(StopReason::Interrupt)) => Status::Interrupted,
+            Self::Compile(CompileError::Interrupted(_)) => Status::Terminated,
+            Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
+            Self::Refused(_) => Status::NotPermitted,
+            Self::Failed(failure) => match failure.fault {
+                Fault::Job => Status::Misconfigured,
+                Fault::Wall => Status::NotPermitted,
+                Fault::Stale | Fault::Own => Status::Internal,
+            },
+        }
+    }
+
+    /// What to do about it, in one line.
+    pub fn advice(&self) -> &str {
+        match self {
+            Self::Failed(failure) | Self::Compile(CompileError::Program(failure)) => &failure.advice,
+            Self::Refused(WallRefusal::NoneForWasm) => "remove the key Isolation, or name a native program",
+            Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
+            Self::Refused(WallRefusal::Required { .. }) => {
+                "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
+            }
+            Self::Program(_) => "correct Program or ProgramArguments",
+            Self::Compile(_) => "`wjob compile` shows how far it comes; a smaller program helps",
+            Self::System(_) => "the message names the call that failed",
+        }
+    }
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+/// When it could not be started.
+pub fn run(
+    image: &Image,
+    machine: &Machine,
+    cache: Option<&Cache>,
+    request: &Request<'_>,
+    reporter: &mut dyn Reporter,
+) -> Result<Verdict, RunError> {
+    let signals = Signals::block().map_err(|error| RunError::System(error.to_string()))?;
+    let mut found = find(&request.job.program.file)?;
+    let plan = plan(request.job, found.kind.is_wasm(), machine, request.best_effort)?;
+    let names = lookup(image, machine, request.job, reporter);
+    let mut supervision = Supervision { image, machine, request, plan, names, signals, reporter };
+    match supervision.once(cache, &mut found, false) {
+        Err(RunError::Failed(failure)) if failure.fault == Fault::Stale => supervision.once(cache, &mut found, true),
+        result => result,
+    }
+}
+
+/// Addresses of the names in Connect.
+fn lookup(image: &Image, machine: &Machine, job: &Job, reporter: &mut dyn Reporter) -> Names {
+    let mut names: Vec<String> = job
+        .grants
+        .connect
+        .iter()
+        .filter_map(|endpoint| match &endpoint.host {
+            Host::Name(name) => Some(name.clone()),
+            Host::Address(_) => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    resolve(image, machine, names).unwrap_or_else(|why| {
+        reporter.warn(&format!("names cannot be looked up: {why}"));
+        Names::new()
+    })
+}
+
+struct Supervision<'a> {
+    image: &'a Image,
+    machine: &'a Machine,
+    request: &'a Request<'a>,
+    plan: WallPlan,
+    names: Names,
+    signals: Signals,
+    reporter: &'a mut dyn Reporter,
+}
+
+impl Supervision<'_> {
+    /// One worker from start to end.
+    fn once(&mut self, cache: Option<&Cache>, found: &mut Found, anew: bool) -> Result<Verdict, RunError> {
+        let code = self.code(cache, found, anew)?;
+        let worker = spawn(self.image, self.request.job.nice).map_err(RunError::System)?;
+        self.start(&worker, found, code.as_ref())?;
+        match self.supervise(worker) {
+            End::Ran(verdict) => Ok(verdict),
+            End::Failed(failure) => Err(RunError::Failed(failure)),
+        }
+    }
+
+    fn code(&mut self, cache: Option<&Cache>, found: &mut Found, anew: bool) -> Result<Option<File>, RunError> {
+        if !found.kind.is_wasm() {
+            return Ok(None);
+        }
+        if !anew && let Some(cache) = cache {
+            // The usual case says nothing: the compiled form is there.
+            let known = found.file.metadata().ok().and_then(|status| cache.known_hash(&status));
+            if let Some(file) = known.and_then(|hash| cache.get(&hash)) {
+                return Ok(Some(file));
+            }
+        }
+        self.reporter.compiling(&found.path);
+        match compiled(self.image, self.machine, cache, found, anew, Some(&self.signals)) {
+            Ok((file, _)) => Ok(Some(file)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn start(&self, worker: &Worker, found: &Found, code: Option<&File>) -> Result<(), RunError> {
+        let job = self.request.job;
+        let paths = [&job.standard_in, &job.standard_out, &job.standard_error];
+        let stdio = paths.map(|path| path.as_ref().map_or(Stdio::Inherited, |path| Stdio::Path(path.clone())));
+        let inherited = self.request.stdio.iter().zip(&stdio).filter(|(_, stdio)| **stdio == Stdio::Inherited);
+        let descriptors: Vec<BorrowedFd<'_>> =
+            code.map(AsFd::as_fd).into_iter().chain(inherited.map(|(descriptor, _)| *descriptor)).collect();
+        let run = Run {
+            code: match found.kind {
+                ProgramKind::Component => Code::Component,
+                ProgramKind::Module => Code::Module,
+                ProgramKind::Elf | ProgramKind::Script => Code::Native(found.path.display().to_string()),
+            },
+            arguments: job.program.arguments.clone(),
+            globbing: job.program.globbing,
+            environment: self.request.environment.clone(),
+            working_directory: job.working_directory.clone(),
+            umask: job.umask,
+            stdio,
+            walls: self.plan.clone(),
+            limits: job.limits.clone(),
+            connect: job.grants.connect.clone(),
+            bind: job.grants.bind.clone(),
+            names: self.names.clone(),
+            config: job.config.clone(),
+            explain: self.request.explain,
+            raw: self.request.raw,
+            wait_for_debugger: job.wait_for_debugger,
+        };
+        let start = Start { build: self.image.build.clone(), role: Role::Run(Box::new(run)) };
+        worker.channel.send(&start, &descriptors).map_err(|error| RunError::System(error.to_string()))
+    }
+
+    /// Event in, the model decides, actions out.
+    fn supervise(&mut self, mut worker: Worker) -> End {
+        let terms = self.terms();
+        let began = Instant::now();
+        let mut state = State::Starting;
+        let mut inputs = Inputs { denials: 0, talking: true };
+        loop {
+            let deadline =
+                state.deadline().map(|moment| began + Duration::from_millis(moment.min(u64::from(u32::MAX))));
+            let event = inputs.next(&mut worker, &self.signals, deadline, self.reporter);
+            let mut events = vec![event];
+            while let Some(event) = events.pop() {
+                let now = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let (next, actions) = state.step(event, now, &terms);
+                state = next;
+                for action in actions {
+                    match self.perform(action, &worker) {
+                        Done::Nothing => {}
+                        Done::Event(event) => events.push(event),
+                        Done::Finished(end) => return end,
+                    }
+                }
+            }
+        }
+    }
+
+    fn terms(&self) -> Terms {
+        let job = self.request.job;
+        let seconds = |seconds: u64| seconds.saturating_mul(1000);
+        Terms {
+            run_time: job.limits.run_time.map(seconds),
+            exit_timeout: (job.exit_timeout > 0).then(|| seconds(job.exit_timeout.into())),
+            native: self.plan.kind == wjob_model::wall::WorkerKind::Native,
+        }
+    }
+
+    fn perform(&mut self, action: Action, worker: &Worker) -> Done {
+        match action {
+            Action::ReadWalls(told) => Done::Event(Event::WallsRead(self.read_walls(worker, told))),
+            Action::Send(message) => {
+                // A worker that is gone says so by its pidfd.
+                let _ = worker.channel.send(&message, &[]);
+                Done::Nothing
+            }
+            Action::Kill => {
+                worker.kill();
+                Done::Nothing
+            }
+            Action::Report(denial) => {
+                self.reporter.denied(&denial);
+                Done::Nothing
+            }
+            Action::LookUp => {
+                self.names = lookup(self.image, self.machine, self.request.job, self.reporter);
+                let _ = worker.channel.send(&wjob_model::message::ToWorker::Names(self.names.clone()), &[]);
+                Done::Nothing
+            }
+            Action::Finish(end) => Done::Finished(end),
+        }
+    }
+
+    /// What the worker says of its walls, and what /proc does.
+    fn read_walls(&mut self, worker: &Worker, told: Vec<Evidence>) -> Vec<Evidence> {
+        let mut evidence = told;
+        let walled = self.inner(worker.pid);
+        evidence.extend(readback::read(walled, self.machine.uid, &self.plan));
+        self.reporter.walls(&evidence, &self.plan);
+        evidence
+    }
+
+    /// The process the walls are around: for a native job the init of its process table, the worker's only child.
+    fn inner(&self, pid: u32) -> u32 {
+        if !self.plan.processes {
+            return pid;
+        }
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+            .ok()
+            .and_then(|children| children.split_whitespace().next()?.parse().ok())
+            .unwrap_or(pid)
+    }
+}
+
+enum Done {
+    Nothing,
+    Event(Event),
+    Finished(End),
+}
+
+/// What can wake the loop.
+struct Inputs {
+    denials: usize,
+    talking: bool,
+}
+
+impl Inputs {
+    /// Waits for the next event. What a worker said is read before its end is, so that nothing said is lost.
+    fn next(
+        &mut self,
+        worker: &mut Worker,
+        signals: &Signals,
+        deadline: Option<Instant>,
+        reporter: &mut dyn Reporter,
+    ) -> Event {
+        loop {
+            match self.wait(worker, signals, deadline) {
+                Woken::Signal(reason) => return Event::Stop(reason),
+                Woken::Message => {
+                    if let Some(said) = self.said(worker) {
+                        return Event::Said(said);
+                    }
+                }
+                Woken::Gone => {
+                    let (exit, usage) = worker.reap();
+                    reporter.used(usage);
+                    return Event::Gone(exit);
+                }
+                Woken::Deadline => return Event::Deadline,
+                Woken::Nothing => {}
+            }
+        }
+    }
+
+    fn wait(&self, worker: &Worker, signals: &Signals, deadline: Option<Instant>) -> Woken {
+        let mut waiting = vec![
+            PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(worker.pidfd.as_fd(), PollFlags::IN),
+        ];
+        if self.talking {
+            waiting.push(PollFd::from_borrowed_fd(worker.channel.as_fd(), PollFlags::IN));
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // A millisecond more, so that the moment has come when it is looked at.
+        let timeout = left.and_then(|left| Timespec::try_from(left + Duration::from_millis(1)).ok());
+        if !matches!(poll(&mut waiting, timeout.as_ref()), Ok(1..)) {
+            let due = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            return if due { Woken::Deadline } else { Woken::Nothing };
+        }
+        if let Some(reason) = signals.next() {
+            return Woken::Signal(reason);
+        }
+        match (waiting.get(2).is_some_and(ready), ready(&waiting[1])) {
+            (true, _) => Woken::Message,
+            (false, true) => Woken::Gone,
+            (false, false) => Woken::Nothing,
+        }
+    }
+
+    /// The next message; a worker that breaks the rules is not listened to any more.
+    fn said(&mut self, worker: &Worker) -> Option<FromWorker> {
+        match worker.channel.receive::<FromWorker>(WORKER_BYTES) {
+            Ok(Some(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => None,
+            Ok(Some(said)) => {
+                self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
+                Some(said)
+            }
+            Ok(None) => {
+                self.talking = false;
+                None
+            }
+            Err(_) => {
+                self.talking = false;
+                worker.kill();
+                None
+            }
+        }
+    }
+}
+
+fn ready(waiting: &PollFd<'_>) -> bool {
+    !waiting.revents().is_empty()
+}
+
+enum Woken {
+    Signal(StopReason),
+    Message,
+    Gone,
+    Deadline,
+    Nothing,
+}

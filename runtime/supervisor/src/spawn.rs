@@ -1,0 +1,204 @@
+//! Makes worker processes: the only place of the supervisor that does. Between fork and exec there are raw calls
+//! only, the environment is empty, and the program is the `wjob` file that was opened at start-up.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use wjob_model::run::Exit;
+use wjob_sandbox::channel::Channel;
+
+/// Name by which the `wjob` file knows that it is to be a worker.
+pub const WORKER_NAME: &CStr = c"wjob-worker";
+
+/// The `wjob` file, opened once.
+#[derive(Debug)]
+pub struct Image {
+    program: OwnedFd,
+    null: OwnedFd,
+    /// Its build.
+    pub build: String,
+}
+
+/// A descriptor below this number could be overwritten by the worker's own 0 to 3.
+const HIGH: RawFd = 10;
+
+impl Image {
+    /// The file this process itself runs: whoever started it trusts it already.
+    ///
+    /// # Errors
+    /// When /proc is not there.
+    pub fn own(build: &str) -> Result<Self, String> {
+        Self::of(open(Path::new("/proc/self/exe"))?, build)
+    }
+
+    /// Another file; it must belong to root or the caller and be writable by nobody else.
+    ///
+    /// # Errors
+    /// When it cannot be opened or others could have changed it.
+    pub fn open(path: &Path, build: &str) -> Result<Self, String> {
+        let name = path.display();
+        let file = open(path)?;
+        let status = file.metadata().map_err(|error| format!("{name}: {error}"))?;
+        let owner = rustix::process::geteuid().as_raw();
+        if ![0, owner].contains(&status.uid()) || status.mode() & 0o022 != 0 {
+            return Err(format!("{name}: others than root and user {owner} can change it"));
+        }
+        Self::of(file, build)
+    }
+
+    fn of(program: File, build: &str) -> Result<Self, String> {
+        let null = File::options().read(true).write(true).open("/dev/null").map_err(|error| error.to_string())?;
+        Ok(Self { program: high(program.into())?, null: high(null.into())?, build: build.to_owned() })
+    }
+}
+
+fn open(path: &Path) -> Result<File, String> {
+    File::options()
+        .read(true)
+        .custom_flags(libc::O_CLOEXEC)
+        .open(path)
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The same descriptor at a number that a worker's own will not take.
+fn high(descriptor: OwnedFd) -> Result<OwnedFd, String> {
+    rustix::io::fcntl_dupfd_cloexec(&descriptor, HIGH).map_err(|error| error.to_string())
+}
+
+/// A worker process.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its number, for reading /proc only: what is done to it goes through `pidfd`.
+    pub pid: u32,
+    /// Its descriptor.
+    pub pidfd: OwnedFd,
+    /// The supervisor's end of its channel.
+    pub channel: Channel,
+    gone: bool,
+}
+
+/// Starts a worker.
+///
+/// # Errors
+/// When the system has no processes or descriptors left.
+pub fn spawn(image: &Image, nice: Option<i32>) -> Result<Worker, String> {
+    let (ours, theirs) = Channel::pair().map_err(|error| error.to_string())?;
+    let theirs = high(theirs.into())?;
+    let mut pidfd: RawFd = -1;
+    let mut arguments = libc_clone_args(&mut pidfd);
+    // SAFETY: without CLONE_VM this is a fork. The child runs `become_worker`, which makes raw system calls only
+    // and never returns; `arguments` and `pidfd` outlive the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of_val(&arguments)) };
+    match pid {
+        0 => become_worker(image, theirs.as_raw_fd(), nice),
+        1.. => Ok(Worker {
+            pid: u32::try_from(pid).unwrap_or_default(),
+            // SAFETY: clone3 has just made this descriptor for us (CLONE_PIDFD).
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+            channel: ours,
+            gone: false,
+        }),
+        _ => Err(format!("clone3: {}", std::io::Error::last_os_error())),
+    }
+}
+
+/// Signal handlers are the child's default, and its end is told by SIGCHLD and the pidfd.
+fn libc_clone_args(pidfd: &mut RawFd) -> libc::clone_args {
+    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    // SAFETY: all zero is what clone3(2) takes for "not given".
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
+    arguments.pidfd = std::ptr::from_mut(pidfd) as u64;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    arguments
+}
+
+/// The child's part: a session of its own, its priority, descriptors 0 to 3, nothing else, and exec.
+fn become_worker(image: &Image, channel: RawFd, nice: Option<i32>) -> ! {
+    let argv = [WORKER_NAME.as_ptr(), std::ptr::null()];
+    let envp = [std::ptr::null::<libc::c_char>()];
+    // SAFETY: raw system calls on numbers and on memory of this process's own copy; no allocation, no lock.
+    unsafe {
+        libc::syscall(libc::SYS_setsid);
+        if let Some(nice) = nice {
+            libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice);
+        }
+        let null = image.null.as_raw_fd();
+        for (from, to) in [(null, 0), (null, 1), (null, 2), (channel, 3)] {
+            libc::syscall(libc::SYS_dup2, from, to);
+        }
+        libc::syscall(libc::SYS_close_range, 4, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        let none: u64 = 0;
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0usize, 8usize);
+        let program = image.program.as_raw_fd();
+        libc::syscall(libc::SYS_execveat, program, c"".as_ptr(), argv.as_ptr(), envp.as_ptr(), libc::AT_EMPTY_PATH);
+        libc::syscall(libc::SYS_exit_group, 127);
+    }
+    std::process::abort()
+}
+
+impl Worker {
+    /// SIGKILL, through the pidfd.
+    pub fn kill(&self) {
+        // Gone already is as good as killed.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
+    }
+
+    /// Waits for its end and takes its status and what it used.
+    pub fn reap(&mut self) -> (Exit, Usage) {
+        let mut status = 0;
+        // SAFETY: all zero is a valid rusage.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        let pid = i32::try_from(self.pid).unwrap_or(-1);
+        loop {
+            // SAFETY: both pointers are to locals that outlive the call; the child is ours and not yet waited for.
+            let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+            if waited >= 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+                break;
+            }
+        }
+        self.gone = true;
+        (exit(status), Usage::of(&usage))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.gone {
+            self.kill();
+            self.reap();
+        }
+    }
+}
+
+fn exit(status: i32) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(u8::try_from(libc::WTERMSIG(status)).unwrap_or_default())
+    } else {
+        Exit::Status(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or_default())
+    }
+}
+
+/// What a worker used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time, microseconds.
+    pub cpu_micros: u64,
+    /// Largest resident set, bytes.
+    pub peak_memory: u64,
+}
+
+impl Usage {
+    fn of(usage: &libc::rusage) -> Self {
+        let micros = |time: libc::timeval| {
+            u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or_default()
+        };
+        Self {
+            cpu_micros: micros(usage.ru_utime) + micros(usage.ru_stime),
+            peak_memory: u64::try_from(usage.ru_maxrss).unwrap_or_default() * 1024,
+        }
+    }
+}

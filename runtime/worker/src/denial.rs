@@ -1,0 +1,31 @@
+//! Collects what the guest was denied and tells the supervisor, once each and a bounded number of times.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wjob_model::denial::Denial;
+use wjob_model::message::{FromWorker, MOST_DENIALS};
+use wjob_sandbox::channel::Channel;
+
+/// The way denials go.
+#[derive(Debug)]
+pub(crate) struct Denials {
+    channel: Arc<Channel>,
+    told: Mutex<HashSet<Denial>>,
+}
+
+impl Denials {
+    /// Denials told over `channel`.
+    pub fn new(channel: Arc<Channel>) -> Self {
+        Self { channel, told: Mutex::default() }
+    }
+
+    /// Tells of a denial, unless it was told before or too many were.
+    pub fn record(&self, denial: Denial) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST_DENIALS && told.insert(denial.clone()) {
+            // The report is a courtesy: a supervisor that does not read it must not hold the guest.
+            let _ = self.channel.send(&FromWorker::Denied(denial), &[]);
+        }
+    }
+}

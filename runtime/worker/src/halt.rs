@@ -1,0 +1,40 @@
+//! One word from anywhere in a run that it is over because of a limit. It stops nothing; whoever awaits it does.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+use wjob_model::limit::Limit;
+use wjob_model::outcome::{HeldBy, Outcome};
+
+/// The first limit that was hit, and a way to wait for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Halt(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    hit: OnceLock<(Limit, HeldBy)>,
+    notify: Notify,
+}
+
+impl Halt {
+    /// Notes a limit without ending the run: the guest was refused something and may go on.
+    pub fn note(&self, limit: Limit, wall: HeldBy) {
+        let _ = self.0.hit.set((limit, wall));
+    }
+
+    /// Notes a limit that ends the run.
+    pub fn now(&self, limit: Limit, wall: HeldBy) {
+        self.note(limit, wall);
+        self.0.notify.notify_one();
+    }
+
+    /// Resolves when the run is to end.
+    pub async fn asked(&self) {
+        self.0.notify.notified().await;
+    }
+
+    /// The limit that was hit, if any.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.0.hit.get().map(|(limit, wall)| Outcome::LimitHit { limit: *limit, wall: *wall })
+    }
+}

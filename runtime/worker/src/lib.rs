@@ -1,0 +1,30 @@
+//! The worker: hosts a job's instances, or becomes its native program, behind the walls it puts up around itself.
+//! It knows only what it was handed, and is the only part with the engine in it.
+//!
+//! The order of a start is law (see `start`): open as the job's user, load code, walls, proof, `Go`, and only
+//! then threads, runtime and guest. Each interface of the WASI wall has its file under `wasi`.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod command;
+mod compile;
+mod denial;
+mod engine;
+mod halt;
+pub mod inspect;
+mod limiter;
+mod module;
+mod native;
+mod open;
+mod output;
+mod readiness;
+mod relay;
+mod resolve;
+mod start;
+mod state;
+mod stdio;
+mod ticks;
+mod wasi;
+mod wasm;
+
+pub use start::main;

@@ -1,0 +1,330 @@
+//! Runs a native program behind the same grants. The worker makes a process table whose first process, the init,
+//! puts the walls up around itself, starts the program in them, and ends with it: so everything the program left
+//! behind ends too, however wjob itself ends.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use wjob_model::job::STANDARD_PATH;
+use wjob_model::limit::Limit;
+use wjob_model::message::{Code, FromWorker, INLINE_BYTES, Run, StartFailure, ToWorker};
+use wjob_model::outcome::{HeldBy, Outcome};
+use wjob_sandbox::channel::Channel;
+use wjob_sandbox::grants::Opened;
+use wjob_sandbox::probe::{Before, try_what_must_fail};
+use wjob_sandbox::signals::Signals;
+use wjob_sandbox::{confine, mount, namespaces};
+
+use crate::open;
+use crate::output::{Meter, Output, SIZE_HIT};
+use crate::relay::{Carried, Relay};
+use crate::start::{Started, report};
+use crate::wasm::{open_grants, set_umask, told_to_go, wall};
+
+/// How long output that is still in the pipe is carried after the program has ended.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// Performs the role.
+pub(crate) fn perform(started: Started, run: Run) -> u8 {
+    let Started { channel, descriptors } = started;
+    match outside(descriptors, &run) {
+        Ok((stdio, opened)) if run.walls.processes => in_own_process_table(channel, run, stdio, opened),
+        Ok((stdio, opened)) => inside(&channel, run, stdio, &opened),
+        Err(failure) => {
+            report(&channel, failure);
+            1
+        }
+    }
+}
+
+/// Step 3: namespaces, then everything the job names is opened.
+fn outside(descriptors: Vec<OwnedFd>, run: &Run) -> Result<([OwnedFd; 3], Vec<Opened>), StartFailure> {
+    set_umask(run);
+    namespaces::enter(&run.walls).map_err(|error| wall(&error))?;
+    let stdio = open::stdio(&run.stdio, &mut descriptors.into_iter())?;
+    Ok((stdio, open_grants(run)?))
+}
+
+/// The next child is the first process of the new table: it is the init, and this process only waits for it.
+fn in_own_process_table(channel: Channel, run: Run, stdio: [OwnedFd; 3], opened: Vec<Opened>) -> u8 {
+    // SAFETY: this process has one thread, so the child may do anything its parent could.
+    match unsafe { libc::fork() } {
+        0 => {
+            let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+            let status = inside(&channel, run, stdio, &opened);
+            std::process::exit(status.into())
+        }
+        -1 => {
+            report(&channel, StartFailure::own("fork", std::io::Error::last_os_error()));
+            1
+        }
+        init => {
+            // Only the init speaks from here on, and its end must show as the end of the channel.
+            drop((channel, stdio, opened));
+            wait_for(init)
+        }
+    }
+}
+
+fn wait_for(init: i32) -> u8 {
+    let pid = Pid::from_raw(init);
+    loop {
+        match rustix::process::waitpid(pid, WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                return status.exit_status().and_then(|status| u8::try_from(status).ok()).unwrap_or(1);
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return 1,
+        }
+    }
+}
+
+/// Steps 4 and 5, in the process that the walls are around.
+fn inside(channel: &Channel, run: Run, stdio: [OwnedFd; 3], opened: &[Opened]) -> u8 {
+    let walls = match put_up(&run, opened) {
+        Ok(walls) => walls,
+        Err(failure) => {
+            report(channel, failure);
+            return 1;
+        }
+    };
+    if channel.send(&FromWorker::Walls(walls), &[]).is_err() || !told_to_go(channel) {
+        return 1;
+    }
+    match Program::start(&run, stdio) {
+        Ok(program) => {
+            let outcome = program.see_out(channel, &run);
+            let _ = channel.send(&FromWorker::Ended(outcome), &[]);
+            0
+        }
+        Err(failure) => {
+            report(channel, failure);
+            1
+        }
+    }
+}
+
+fn put_up(run: &Run, opened: &[Opened]) -> Result<Vec<wjob_model::message::Evidence>, StartFailure> {
+    let before = Before::open();
+    if let Some(plan) = &run.walls.mount {
+        mount::put_up(plan, opened).map_err(|error| wall(&error))?;
+    }
+    let mut evidence: Vec<_> = before.mounts(&run.walls, opened).into_iter().collect();
+    confine(&run.walls, opened).map_err(|error| wall(&error))?;
+    evidence.extend(try_what_must_fail(&run.walls).map_err(|error| wall(&error))?);
+    Ok(evidence)
+}
+
+/// A started program.
+struct Program {
+    child: Child,
+    relays: Vec<Relay>,
+    signals: Signals,
+}
+
+impl Program {
+    fn start(run: &Run, stdio: [OwnedFd; 3]) -> Result<Self, StartFailure> {
+        let Code::Native(path) = &run.code else {
+            return Err(StartFailure::own("the program", "it is not native"));
+        };
+        enter_directory(run)?;
+        let signals = Signals::block(&[libc::SIGCHLD]).map_err(|error| StartFailure::own("signals", error))?;
+        let arguments = if run.globbing { globbed(&run.arguments, &run.environment)? } else { run.arguments.clone() };
+        let (stdio, relays) = connect(run, stdio).map_err(|error| StartFailure::own("pipes", error))?;
+        let mut command = command(path, &arguments, run);
+        let [stdin, stdout, stderr] = stdio.map(Stdio::from);
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        let child = command.spawn().map_err(|error| cannot_execute(path, &error))?;
+        drop(command);
+        Ok(Self { child, relays, signals })
+    }
+
+    /// Waits for the program's end, carrying its output and passing on what the supervisor says.
+    fn see_out(mut self, channel: &Channel, run: &Run) -> Outcome {
+        let mut told = None;
+        loop {
+            if let Some(outcome) = self.reap(run) {
+                self.drain();
+                return told.unwrap_or(outcome);
+            }
+            self.wait(channel);
+            while self.signals.next().is_some() {}
+            if said(channel) {
+                match channel.receive::<ToWorker>(INLINE_BYTES) {
+                    Ok(Some(ToWorker::Stop { signal })) => self.signal(signal.into()),
+                    Ok(Some(_)) => {}
+                    // Nobody is left to work for.
+                    Ok(None) | Err(_) => self.signal(libc::SIGKILL),
+                }
+            }
+            if self.carry() == Carried::Limit {
+                told = Some(Outcome::LimitHit { limit: SIZE_HIT.0, wall: SIZE_HIT.1 });
+                self.signal(libc::SIGKILL);
+            }
+        }
+    }
+
+    /// Waits until a child ended, the supervisor speaks or output is there.
+    fn wait(&self, channel: &Channel) {
+        let mut waiting = vec![
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN),
+        ];
+        let mut pause: Option<Duration> = None;
+        for relay in &self.relays {
+            match relay.waiting() {
+                Ok(waits) => waiting.push(waits),
+                Err(wait) => pause = Some(pause.map_or(wait, |pause| pause.min(wait))),
+            }
+        }
+        let timeout = pause.and_then(|pause| Timespec::try_from(pause).ok());
+        // An interrupted wait is as good as a finished one: everything is looked at again.
+        let _ = poll(&mut waiting, timeout.as_ref());
+    }
+
+    fn carry(&mut self) -> Carried {
+        let mut worst = Carried::More;
+        self.relays.retain(|relay| {
+            if !relay.is_ready() {
+                return true;
+            }
+            match relay.carry() {
+                Carried::More => true,
+                Carried::End => false,
+                Carried::Limit => {
+                    worst = Carried::Limit;
+                    false
+                }
+            }
+        });
+        worst
+    }
+
+    /// What the program wrote before its end; what its children still write is theirs to lose.
+    fn drain(&mut self) {
+        let began = std::time::Instant::now();
+        while self.relays.iter().any(Relay::is_ready) && began.elapsed() < DRAIN {
+            self.carry();
+        }
+    }
+
+    /// Takes the status of everything that ended; the program's own is the outcome.
+    fn reap(&mut self, run: &Run) -> Option<Outcome> {
+        let own = i32::try_from(self.child.id()).ok();
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if Some(pid.as_raw_nonzero().get()) == own {
+                return Some(outcome(status, run));
+            }
+        }
+        None
+    }
+
+    fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.child.id()).unwrap_or_default();
+        // SAFETY: a plain call on a number; the child was not waited for yet, so the number is still its own.
+        let _ = unsafe { libc::kill(pid, signal) };
+    }
+}
+
+fn said(channel: &Channel) -> bool {
+    crate::output::ready(channel, PollFlags::IN, Some(Duration::ZERO))
+}
+
+fn outcome(status: WaitStatus, run: &Run) -> Outcome {
+    let narrow = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => Outcome::Exited(narrow(status)),
+        (None, Some(libc::SIGXCPU)) if run.limits.cpu_time.is_some() => {
+            Outcome::LimitHit { limit: Limit::CpuTime, wall: HeldBy::Kernel }
+        }
+        (None, signal) => Outcome::Signaled(narrow(signal.unwrap_or_default())),
+    }
+}
+
+/// The program's stdio: its own descriptors, or pipes to relays where a terminal or a limit asks for them.
+fn connect(run: &Run, stdio: [OwnedFd; 3]) -> std::io::Result<([OwnedFd; 3], Vec<Relay>)> {
+    let limited = run.limits.output_size.is_some() || run.limits.output_rate.is_some();
+    let meter = Meter::shared(&run.limits);
+    let mut relays = Vec::new();
+    let [stdin, stdout, stderr] = stdio;
+    let mut one = |descriptor: OwnedFd| -> std::io::Result<OwnedFd> {
+        if !limited && (run.raw || !rustix::termios::isatty(&descriptor)) {
+            return Ok(descriptor);
+        }
+        let (relay, program) = Relay::new(Output::new(descriptor, meter.clone(), run.raw))?;
+        relays.push(relay);
+        Ok(program)
+    };
+    let stdio = [stdin, one(stdout)?, one(stderr)?];
+    Ok((stdio, relays))
+}
+
+fn enter_directory(run: &Run) -> Result<(), StartFailure> {
+    let directory = run.working_directory.as_deref().unwrap_or("/");
+    std::env::set_current_dir(directory).map_err(|error| {
+        let advice = "make the folder, or grant it in Grants.Paths: a job sees nothing else";
+        StartFailure::job(format!("WorkingDirectory {directory}"), error, advice)
+    })
+}
+
+fn command(path: &str, arguments: &[String], run: &Run) -> Command {
+    let mut command = Command::new(path);
+    let environment = run.environment.iter().map(|(name, value)| (name, value));
+    // The standard PATH as under launchd, unless the job sets its own.
+    command.args(arguments.iter().skip(1)).env_clear().env("PATH", STANDARD_PATH).envs(environment).process_group(0);
+    if let Some(name) = arguments.first() {
+        command.arg0(name);
+    }
+    let stopped = run.wait_for_debugger;
+    // SAFETY: between fork and exec only two system calls are made; nothing is allocated or locked.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            if stopped {
+                rustix::process::kill_process(rustix::process::getpid(), Signal::STOP)?;
+            }
+            Ok(())
+        });
+    }
+    command
+}
+
+fn cannot_execute(path: &str, error: &std::io::Error) -> StartFailure {
+    let advice = "a native program sees /usr, /lib and its grants: grant its files in Grants.Paths with Access Execute, or set Isolation to None";
+    StartFailure::job(format!("executing {path}"), error, advice)
+}
+
+/// Arguments with their patterns expanded in the current view; a pattern that matches nothing stays (launchd's
+/// EnableGlobbing: tilde, and the pattern kept).
+///
+/// # Errors
+/// When a pattern is none.
+pub(crate) fn globbed(arguments: &[String], environment: &[(String, String)]) -> Result<Vec<String>, StartFailure> {
+    let home = environment.iter().find(|(name, _)| name == "HOME").map(|(_, value)| value.as_str());
+    let mut expanded = Vec::new();
+    for argument in arguments {
+        let pattern = match (argument.strip_prefix("~/"), home) {
+            (Some(rest), Some(home)) => format!("{home}/{rest}"),
+            _ => argument.clone(),
+        };
+        let matches = glob::glob(&pattern).map_err(|error| {
+            StartFailure::job(
+                format!("argument {argument:?}"),
+                error,
+                "correct the pattern, or set EnableGlobbing to false",
+            )
+        })?;
+        let matches: Vec<String> =
+            matches.filter_map(Result::ok).filter_map(|path| path.to_str().map(ToOwned::to_owned)).collect();
+        if matches.is_empty() {
+            expanded.push(pattern);
+        } else {
+            expanded.extend(matches);
+        }
+    }
+    Ok(expanded)
+}

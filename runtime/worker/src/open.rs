@@ -1,0 +1,45 @@
+//! Opens stdio paths as the job's user, before the walls: non-blocking, without magic links, so that neither a
+//! FIFO nor a link of /proc can hold or misdirect the start.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, openat2};
+use wjob_model::message::{StartFailure, Stdio};
+
+/// The three descriptors of the job; `inherited` are those that came with the start message.
+///
+/// # Errors
+/// When a path cannot be opened: then the job is not run (launchd's 78).
+pub(crate) fn stdio(
+    wanted: &[Stdio; 3],
+    inherited: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<[OwnedFd; 3], StartFailure> {
+    let mut one = |index: usize| match &wanted[index] {
+        Stdio::Inherited => inherited.next().ok_or_else(|| StartFailure::own("stdio", "a descriptor is missing")),
+        Stdio::Null => open(index, "/dev/null"),
+        Stdio::Path(path) => open(index, path),
+    };
+    Ok([one(0)?, one(1)?, one(2)?])
+}
+
+const KEYS: [&str; 3] = ["StandardInPath", "StandardOutPath", "StandardErrorPath"];
+
+fn open(index: usize, path: &str) -> Result<OwnedFd, StartFailure> {
+    let refuse = |why: String| {
+        let advice = "make the folder, or give the job's user the right to it";
+        StartFailure::job(format!("{} {path}", KEYS[index]), why, advice)
+    };
+    let direction = if index == 0 { OFlags::RDONLY } else { OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE };
+    let flags = direction | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mode = if index == 0 { Mode::empty() } else { Mode::from_raw_mode(0o666) };
+    let descriptor =
+        openat2(CWD, path, flags, mode, ResolveFlags::NO_MAGICLINKS).map_err(|error| refuse(error.to_string()))?;
+    let status = fstat(&descriptor).map_err(|error| refuse(error.to_string()))?;
+    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+        return Err(refuse("is a directory, expected a file".into()));
+    }
+    // Non-blocking was for the opening; the job expects a plain descriptor.
+    let flags = fcntl_getfl(&descriptor).map_err(|error| refuse(error.to_string()))?;
+    fcntl_setfl(&descriptor, flags - OFlags::NONBLOCK).map_err(|error| refuse(error.to_string()))?;
+    Ok(descriptor)
+}

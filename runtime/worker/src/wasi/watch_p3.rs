@@ -1,0 +1,158 @@
+//! Watches `wasi:filesystem` 0.3 for denials, as [`super::watch_p2`] does 0.2.
+//! It differs in that the store is not held while a call waits, which is why the two share no wrapper.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Accessor, Linker, LinkerInstance, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p3::bindings::filesystem::preopens;
+use wasmtime_wasi::p3::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, HostDescriptorWithStore, NewTimestamp, OpenFlags, PathFlags,
+};
+use wjob_model::grant::Access;
+
+use super::watch::{Refusal, Refused, finish, note_opened};
+use super::{P3, at};
+use crate::state::State;
+
+impl Refused for ErrorCode {
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Access | Self::NotPermitted | Self::ReadOnly => Some(Refusal::Forbidden),
+            Self::NoEntry => Some(Refusal::Missing),
+            _ => None,
+        }
+    }
+}
+
+/// wasmtime-wasi's own implementation.
+type Inner = WasiFilesystem;
+
+type Fd = Resource<Descriptor>;
+
+/// The same access to the store, seen as wasmtime-wasi's implementation wants it.
+fn inner(accessor: &Accessor<State>) -> Accessor<State, Inner> {
+    accessor.with_getter::<Inner>(State::filesystem)
+}
+
+/// Wraps one method: its arguments, then each descriptor and the path it names below it.
+macro_rules! watch {
+    (
+        $instance:ident, $name:literal, $method:ident, $access:ident,
+        ($($arg:ident: $ty:ty),+), $($base:ident / $path:ident),+
+    ) => {
+        $instance.func_wrap_concurrent(
+            concat!("[method]descriptor.", $name),
+            |accessor: &Accessor<State>, ($($arg,)+): ($($ty,)+)| {
+                Box::pin(async move {
+                    let named = [$(($base.rep(), $path.clone())),+];
+                    let host = &inner(accessor);
+                    let result =
+                        <Inner as HostDescriptorWithStore<State>>::$method(host, $($arg),+).await;
+                    accessor.with(|mut access| {
+                        finish(access.get(), &named, Access::$access, result)
+                    })
+                })
+            },
+        )?
+    };
+}
+
+/// Puts the watching functions in the place of wasmtime-wasi's; the linker must allow shadowing.
+///
+/// # Errors
+/// Where the linker does not allow shadowing.
+pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(&at("wasi:filesystem/preopens", P3))?;
+    instance.func_wrap("get-directories", get_directories)?;
+    let mut instance = linker.instance(&at("wasi:filesystem/types", P3))?;
+    add_open(&mut instance)?;
+    add_reads(&mut instance)?;
+    add_changes(&mut instance)?;
+    add_pairs(&mut instance)
+}
+
+fn get_directories(mut store: StoreContextMut<'_, State>, (): ()) -> wasmtime::Result<(Vec<(Fd, String)>,)> {
+    let state = store.data_mut();
+    let list = preopens::Host::get_directories(&mut state.filesystem())?;
+    let named = list.iter().map(|(fd, name)| (fd.rep(), name.as_str()));
+    state.watched.preopened(named);
+    Ok((list,))
+}
+
+fn add_open(instance: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    instance.func_wrap_concurrent(
+        "[method]descriptor.open-at",
+        |accessor: &Accessor<State>,
+         (fd, path_flags, path, open_flags, flags): (Fd, PathFlags, String, OpenFlags, DescriptorFlags)| {
+            Box::pin(async move {
+                let named = [(fd.rep(), path.clone())];
+                let wanted = wanted(open_flags, flags);
+                let host = &inner(accessor);
+                let result =
+                    <Inner as HostDescriptorWithStore<State>>::open_at(host, fd, path_flags, path, open_flags, flags)
+                        .await;
+                accessor.with(|mut access| {
+                    if let Ok(opened) = &result {
+                        note_opened(access.get(), &named[0], opened);
+                    }
+                    finish(access.get(), &named, wanted, result)
+                })
+            })
+        },
+    )
+}
+
+/// The access that opening so would need.
+fn wanted(open_flags: OpenFlags, flags: DescriptorFlags) -> Access {
+    let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE, OpenFlags::EXCLUSIVE];
+    let changes = changes.into_iter().any(|flag| open_flags.contains(flag));
+    if changes || flags.contains(DescriptorFlags::WRITE) { Access::ReadWrite } else { Access::ReadOnly }
+}
+
+fn add_reads(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    watch!(
+        i, "stat-at", stat_at, ReadOnly,
+        (fd: Fd, flags: PathFlags, path: String), fd / path
+    );
+    watch!(
+        i, "readlink-at", readlink_at, ReadOnly,
+        (fd: Fd, path: String), fd / path
+    );
+    Ok(())
+}
+
+fn add_changes(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    watch!(
+        i, "create-directory-at", create_directory_at, ReadWrite,
+        (fd: Fd, path: String), fd / path
+    );
+    watch!(
+        i, "remove-directory-at", remove_directory_at, ReadWrite,
+        (fd: Fd, path: String), fd / path
+    );
+    watch!(
+        i, "unlink-file-at", unlink_file_at, ReadWrite,
+        (fd: Fd, path: String), fd / path
+    );
+    watch!(
+        i, "symlink-at", symlink_at, ReadWrite,
+        (fd: Fd, to: String, path: String), fd / path
+    );
+    watch!(
+        i, "set-times-at", set_times_at, ReadWrite,
+        (fd: Fd, flags: PathFlags, path: String, read: NewTimestamp, changed: NewTimestamp), fd / path
+    );
+    Ok(())
+}
+
+fn add_pairs(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    watch!(
+        i, "rename-at", rename_at, ReadWrite,
+        (from: Fd, old: String, to: Fd, new: String), from / old, to / new
+    );
+    watch!(
+        i, "link-at", link_at, ReadWrite,
+        (from: Fd, flags: PathFlags, old: String, to: Fd, new: String), from / old, to / new
+    );
+    Ok(())
+}

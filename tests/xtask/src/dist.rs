@@ -1,0 +1,52 @@
+//! `cargo xtask dist`: the release binaries and the guests, laid out as they would be installed.
+//! It packs and signs nothing.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::cargo;
+use crate::setup;
+use crate::step::Steps;
+use crate::temporary;
+
+/// The folder of everything made here.
+pub fn folder() -> PathBuf {
+    cargo::target().join("dist")
+}
+
+/// Builds, lays out, and prints every file made.
+pub fn run(arguments: &[String]) -> anyhow::Result<()> {
+    anyhow::ensure!(arguments.is_empty(), "dist takes no arguments");
+    for file in build()? {
+        println!("{}", file.display());
+    }
+    Ok(())
+}
+
+/// Builds and lays out; gives the files made.
+pub fn build() -> anyhow::Result<Vec<PathBuf>> {
+    let mut steps = Steps::new(3);
+    steps.step("looking for the WebAssembly target", setup::wasm_target)?;
+    let mut files = steps.step("building the guests", || lay_out("guests", &setup::guest_build(), ".wasm"))?;
+    files.extend(steps.step("building wjob and wjobd", || lay_out("bin", &["build", "--release", "--bins"], ""))?);
+    Ok(files)
+}
+
+/// Builds, and copies what was built into an emptied folder of target/dist, so that nothing old lies there.
+fn lay_out(name: &str, build: &[&str], suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let artefacts = cargo::artefacts(build)?;
+    let folder = folder().join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    temporary::make_folder(&folder)?;
+    let mut files = Vec::new();
+    for artefact in artefacts {
+        let file = folder.join(format!("{}{suffix}", artefact.name));
+        temporary::copy(&artefact.file, &file)?;
+        files.push(file);
+    }
+    Ok(files)
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask VERB`: what a contributor does with this repository, one file per verb.
+//! It only starts other programs (cargo, the built binaries, the bench's peers) and holds no rule of wjob, so that it
+//! builds in seconds in a fresh clone and everything it does can also be done by hand.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod cargo;
+mod demo;
+mod dist;
+mod machine;
+mod peer;
+mod setup;
+mod statistics;
+mod step;
+mod temporary;
+mod test;
+mod unprivileged;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask VERB
+
+  demo                          build everything and run the hello example
+  test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
+                                Run by root, the end-to-end tests run a second time as an ordinary user
+  dist                          release binaries in target/dist/bin, guests in target/dist/guests
+  bench run [--rounds N] [--json] [--no-build]
+                                `wjob run` beside wasmtime, bubblewrap and a native program, in one run
+  help                          this page
+
+The wasm32-wasip2 target is added with rustup when it is missing.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
+    let Some((verb, rest)) = arguments.split_first() else {
+        return help();
+    };
+    match verb.as_str() {
+        "demo" => demo::run(rest),
+        "test" => test::run(rest),
+        "dist" => dist::run(rest),
+        "bench" => bench::run(rest),
+        "help" | "--help" | "-h" => help(),
+        other => Err(step::advise(
+            &format!("unknown verb {other:?}"),
+            "the verbs are demo, test, dist, bench and help",
+            "see `cargo xtask help`",
+        )),
+    }
+}
+
+fn help() -> anyhow::Result<()> {
+    println!("{HELP}");
+    Ok(())
+}
