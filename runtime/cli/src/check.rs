@@ -203,7 +203,8 @@ mod tests {
         for (severities, strict, verdict, fails) in [
             (&[][..], true, "ok", false),
             (&[Note], false, "ok, 1 note (see --verbose)", false),
-            (&[Note], true, "ok, 1 note", true),
+            (&[Note], true, "ok, 1 note", false),
+            (&[Warning], true, "1 warning", true),
             (&[Warning, Warning], false, "2 warnings", false),
             (&[Error, Warning], false, "1 error, 1 warning", true),
         ] {
@@ -217,8 +218,8 @@ mod tests {
 
     #[test]
     fn only_regular_files_are_read() {
-        assert!(read(Path::new("/dev/null")).is_err());
-        assert!(read(Path::new("/no/such/file")).is_err());
-        assert!(read(Path::new("/proc/self/status")).is_ok());
+        assert!(job_file::read(Path::new("/dev/null")).is_err());
+        assert!(job_file::read(Path::new("/no/such/file")).is_err());
+        assert!(job_file::read(Path::new("/proc/self/status")).is_ok());
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use wjob_model::denial::Denial;
+use wjob_model::grant::Grants;
 use wjob_model::message::Evidence;
 use wjob_model::outcome::Verdict;
 use wjob_model::wall::{Missing, WallPlan};
@@ -21,14 +22,15 @@ pub(crate) struct Terminal {
     pub explain: bool,
     /// Whether the evidence of the walls is told.
     pub show_walls: bool,
+    grants: Grants,
     told: BTreeSet<&'static str>,
     usage: Usage,
 }
 
 impl Terminal {
     /// A reporter.
-    pub fn new(explain: bool, show_walls: bool) -> Self {
-        Self { explain, show_walls, ..Self::default() }
+    pub fn new(explain: bool, show_walls: bool, grants: &Grants) -> Self {
+        Self { explain, show_walls, grants: grants.clone(), ..Self::default() }
     }
 
     /// Writes what a run came to, beside its place and renamed into it, so that a reader sees all or nothing.
@@ -74,7 +76,7 @@ impl Reporter for Terminal {
         }
         let mut lines =
             vec![format!("denied: {denial}: not granted"), "these lines of the job file would allow it:".to_owned()];
-        lines.extend(denial.lines().lines().map(|line| format!("  {}", line.replace('\t', "  "))));
+        lines.extend(denial.lines(&self.grants).lines().map(|line| format!("  {}", line.replace('\t', "  "))));
         render::complain_lines(&lines);
     }
 

@@ -75,8 +75,8 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         ));
     }
     let runtime = Runtime::open(build)?;
-    let mut terminal =
-        Terminal::new(arguments.explain || rustix::termios::isatty(std::io::stderr()), arguments.show_walls);
+    let explain = arguments.explain || rustix::termios::isatty(std::io::stderr());
+    let mut terminal = Terminal::new(explain, arguments.show_walls, &job.grants);
     if let Err(why) = &runtime.cache {
         render::complain(&format!("warning: compiled programs are not kept: {why}"));
     }

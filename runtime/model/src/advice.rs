@@ -17,6 +17,14 @@ pub fn lines_for_path(path: &str, access: Access) -> String {
     grant("Paths", &entry)
 }
 
+/// The lines that grant a path at a place of its own in the job.
+pub fn lines_for_grant(host: &str, guest: &str, access: Access) -> String {
+    let entry = [("Path", host), ("GuestPath", guest), ("Access", access.word())]
+        .map(|(key, value)| format!("\t\t\t<key>{key}</key>\n\t\t\t<string>{}</string>\n", escape(value)))
+        .concat();
+    grant("Paths", &format!("\t\t<dict>\n{entry}\t\t</dict>\n"))
+}
+
 /// The lines that grant connections to an endpoint.
 pub fn lines_for_connect(url: &str) -> String {
     grant("Connect", &text(url))

@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::advice;
-use crate::grant::{Access, Transport};
+use crate::grant::{Access, Grants, PathGrant, Transport};
 
 /// One thing that was asked for and refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +33,11 @@ pub enum Denial {
         transport: Transport,
         /// Which.
         address: SocketAddr,
+    },
+    /// Making a socket of a kind that no grant has; to where it would have gone was not said yet.
+    Socket {
+        /// tcp or udp.
+        transport: Transport,
     },
     /// Looking up a name.
     Lookup {
@@ -58,25 +64,36 @@ impl Denial {
             Self::Path { .. } => "read",
             Self::Connect { .. } => "connect",
             Self::Bind { .. } => "bind",
+            Self::Socket { .. } => "socket",
             Self::Lookup { .. } => "lookup",
             Self::Request { .. } => "request",
             Self::Environment { .. } => "environment",
         }
     }
 
-    /// The property-list lines that would allow it.
-    pub fn lines(&self) -> String {
+    /// The property-list lines that would allow it, given what is granted already.
+    pub fn lines(&self, grants: &Grants) -> String {
         match self {
-            Self::Path { path, access } => advice::lines_for_path(path, *access),
+            Self::Path { path, access } => match covering(path, grants) {
+                Some(grant) => advice::lines_for_grant(&grant.host, &grant.guest, *access),
+                None => advice::lines_for_path(path, *access),
+            },
             Self::Connect { transport, address } => {
                 advice::lines_for_connect(&format!("{}://{address}", transport.scheme()))
             }
             Self::Bind { transport, address } => advice::lines_for_bind(&format!("{}://{address}", transport.scheme())),
+            Self::Socket { transport } => advice::lines_for_connect(&format!("{}://HOST:PORT", transport.scheme())),
             Self::Lookup { name } => advice::lines_for_connect(&format!("tcp://{name}:*")),
             Self::Request { url } => advice::lines_for_connect(url),
             Self::Environment { name } => advice::lines_for_environment(name),
         }
     }
+}
+
+/// The innermost grant a path of the job's lies in: it is there, but does not reach far enough.
+fn covering<'a>(path: &str, grants: &'a Grants) -> Option<&'a PathGrant> {
+    let covers = |grant: &&PathGrant| Path::new(path).starts_with(&grant.guest);
+    grants.paths.iter().filter(covers).max_by_key(|grant| grant.guest.len())
 }
 
 impl fmt::Display for Denial {
@@ -90,9 +107,28 @@ impl fmt::Display for Denial {
             Self::Bind { transport, address } => {
                 write!(out, "binding {}://{address}", transport.scheme())
             }
+            Self::Socket { transport } => write!(out, "making a {} socket", transport.scheme()),
             Self::Lookup { name } => write!(out, "looking up {name}"),
             Self::Request { url } => write!(out, "a request to {url}"),
             Self::Environment { name } => write!(out, "the variable {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_inside_a_grant_names_that_grant() {
+        let grant = PathGrant { host: "/srv/photos".into(), guest: "/photos".into(), access: Access::ReadOnly };
+        let grants = Grants { paths: vec![grant], ..Grants::default() };
+        let inside = Denial::Path { path: "/photos/a.jpg".into(), access: Access::ReadWrite };
+        let lines = inside.lines(&grants);
+        for part in ["<string>/srv/photos</string>", "<string>/photos</string>", "<string>ReadWrite</string>"] {
+            assert!(lines.contains(part), "{part} in {lines}");
+        }
+        let outside = Denial::Path { path: "/photoshop".into(), access: Access::ReadOnly };
+        assert!(outside.lines(&grants).contains("<string>/photoshop</string>"));
     }
 }

@@ -28,10 +28,11 @@ pub fn enter(plan: &WallPlan) -> Result<(), WallError> {
 fn flags(plan: &WallPlan) -> UnshareFlags {
     let mut flags = UnshareFlags::empty();
     if plan.mount.is_some() {
-        flags |= UnshareFlags::NEWNS | UnshareFlags::NEWIPC;
+        flags |= UnshareFlags::NEWNS;
         flags.set(UnshareFlags::NEWUSER, plan.user_namespace);
         flags.set(UnshareFlags::NEWPID, plan.processes);
-        flags.set(UnshareFlags::NEWUTS, plan.processes);
+        // A guest's worker may make no call that these two would part; see `syscalls`.
+        flags.set(UnshareFlags::NEWIPC | UnshareFlags::NEWUTS, plan.processes);
         flags.set(UnshareFlags::NEWNET, plan.network_namespace);
     }
     flags

@@ -96,22 +96,18 @@ pub fn try_what_must_fail(plan: &WallPlan) -> Result<Vec<Evidence>, WallError> {
     }
 }
 
-/// One open that no grant covers. A view whose root is granted has nothing outside, so a write to what is
-/// read-only there is tried instead.
+/// One open that no rule covers and that only landlock refuses. In a view whose root is granted nothing is outside:
+/// then a change is tried where only reading is granted.
 fn open_something(plan: &WallPlan) -> Evidence {
     let root = plan.mount.as_ref().and_then(|mount| mount.grants.iter().find(|grant| grant.guest == "/"));
-    let (path, flags) = match root {
-        Some(grant) if grant.access == Access::ReadWrite => {
-            return Evidence {
-                wall: Wall::Landlock,
-                found: "the root itself is granted ReadWrite".into(),
-                stands: true,
-            };
+    let (path, flags) = match (root, plan.kind) {
+        (_, WorkerKind::Native) => ("/proc/self/comm", OFlags::WRONLY),
+        (None, _) => ("/", OFlags::RDONLY | OFlags::DIRECTORY),
+        (Some(grant), _) if grant.access != Access::ReadWrite => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
+        (Some(_), _) => {
+            let found = "the root itself is granted ReadWrite, nothing is outside".into();
+            return Evidence { wall: Wall::Landlock, found, stands: true };
         }
-        Some(_) => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
-        // Listing the root of the view is refused to guests; a native program may, but may not write there.
-        None if plan.kind == WorkerKind::Native => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
-        None => ("/", OFlags::RDONLY | OFlags::DIRECTORY),
     };
     let result = rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty());
     let stands = matches!(result, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS));

@@ -10,7 +10,7 @@ use wjob_model::outcome::signal_name;
 use wjob_model::run::Exit;
 
 use crate::signals::Signals;
-use crate::spawn::{Image, spawn};
+use crate::spawn::{Image, Worker, spawn};
 
 /// How an errand ended without an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +40,42 @@ impl std::fmt::Display for Silence {
     }
 }
 
-/// Runs an errand; `signals`, when given, interrupt it.
+/// An errand under way.
+#[derive(Debug)]
+pub struct Errand(Worker);
+
+impl Errand {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn start(image: &Image, role: Role, descriptors: &[BorrowedFd<'_>]) -> Result<Self, Silence> {
+        let worker = spawn(image, None).map_err(Silence::System)?;
+        let start = Start { build: image.build.clone(), role };
+        worker.channel.send(&start, descriptors).map_err(|error| Silence::System(error.to_string()))?;
+        Ok(Self(worker))
+    }
+
+    /// Takes the answer, which must be there; dropping an errand ends it.
+    ///
+    /// # Errors
+    /// When it ended without one, or said something else.
+    pub fn answer(mut self) -> Result<FromWorker, Silence> {
+        match self.0.channel.receive::<FromWorker>(WORKER_BYTES) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(Silence::Gone(self.0.reap().0)),
+            Err(_) => Err(Silence::Nonsense),
+        }
+    }
+}
+
+impl AsFd for Errand {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.channel.as_fd()
+    }
+}
+
+/// Runs an errand and waits for it; `signals`, when given, interrupt it.
 ///
 /// # Errors
 /// When there is no answer.
@@ -51,17 +86,10 @@ pub fn errand(
     within: Duration,
     signals: Option<&Signals>,
 ) -> Result<FromWorker, Silence> {
-    let mut worker = spawn(image, None).map_err(Silence::System)?;
-    let start = Start { build: image.build.clone(), role };
-    let sent = worker.channel.send(&start, descriptors);
     let deadline = Instant::now() + within;
-    sent.map_err(|error| Silence::System(error.to_string()))?;
-    wait(worker.channel.as_fd(), signals, deadline)?;
-    match worker.channel.receive::<FromWorker>(WORKER_BYTES) {
-        Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err(Silence::Gone(worker.reap().0)),
-        Err(_) => Err(Silence::Nonsense),
-    }
+    let errand = Errand::start(image, role, descriptors)?;
+    wait(errand.as_fd(), signals, deadline)?;
+    errand.answer()
 }
 
 fn wait(channel: BorrowedFd<'_>, signals: Option<&Signals>, deadline: Instant) -> Result<(), Silence> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wjob_model::message::{FromWorker, Names, Resolve, Role};
 use wjob_model::wall::{Machine, resolve_plan};
 
-use crate::helper::errand;
+use crate::helper::{Errand, Silence, errand};
 use crate::spawn::Image;
 
 /// libc asks each server for 5 s, twice (resolv.conf(5)).
@@ -16,17 +16,26 @@ const WITHIN: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When the role gave no answer.
-pub fn resolve(image: &Image, machine: &Machine, names: Vec<String>) -> Result<Names, String> {
+pub fn resolve(image: &Image, machine: &Machine, names: &[String]) -> Result<Names, String> {
     if names.is_empty() {
         return Ok(Names::new());
     }
-    let asked = names.clone();
-    let role = Role::Resolve(Resolve { names, walls: resolve_plan(machine) });
-    match errand(image, role, &[], WITHIN, None) {
-        Ok(FromWorker::Resolved(answers)) => {
-            // A role that answers for names nobody asked has nothing to say about them.
-            Ok(answers.into_iter().filter(|(name, _)| asked.contains(name)).collect())
-        }
+    understood(names, errand(image, role(machine, names), &[], WITHIN, None))
+}
+
+/// The same without waiting: [`understood`] makes names of its answer.
+pub(crate) fn ask(image: &Image, machine: &Machine, names: &[String]) -> Result<Errand, String> {
+    Errand::start(image, role(machine, names), &[]).map_err(|silence| silence.to_string())
+}
+
+fn role(machine: &Machine, names: &[String]) -> Role {
+    Role::Resolve(Resolve { names: names.to_vec(), walls: resolve_plan(machine) })
+}
+
+/// An answer held against what was asked: a role that answers for other names has nothing to say about them.
+pub(crate) fn understood(asked: &[String], answer: Result<FromWorker, Silence>) -> Result<Names, String> {
+    match answer {
+        Ok(FromWorker::Resolved(answers)) => Ok(answers.into_iter().filter(|(name, _)| asked.contains(name)).collect()),
         Ok(FromWorker::Failed(failure)) => Err(failure.to_string()),
         Ok(_) => Err("it sent something else".into()),
         Err(silence) => Err(silence.to_string()),

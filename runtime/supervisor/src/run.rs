@@ -10,19 +10,21 @@ use wjob_model::denial::Denial;
 use wjob_model::grant::Host;
 use wjob_model::job::Job;
 use wjob_model::message::{
-    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, Role, Run, Start, StartFailure, Stdio, WORKER_BYTES,
+    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, Role, Run, Start, StartFailure, Stdio, ToWorker,
+    WORKER_BYTES,
 };
 use wjob_model::outcome::{StopReason, Verdict};
 use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event, State, Terms};
 use wjob_model::status::Status;
-use wjob_model::wall::{Machine, WallPlan, WallRefusal, plan};
+use wjob_model::wall::{Machine, WallPlan, WallRefusal, WorkerKind, plan};
 use wjob_sandbox::readback;
 
 use crate::cache::Cache;
 use crate::compile::{CompileError, compiled};
+use crate::helper::Errand;
 use crate::program::{Found, ProgramError, find};
-use crate::resolve::resolve;
+use crate::resolve::{ask, resolve, understood};
 use crate::signals::Signals;
 use crate::spawn::{Image, Usage, Worker, spawn};
 
@@ -56,6 +58,9 @@ pub trait Reporter {
     /// What the run used.
     fn used(&mut self, usage: Usage);
 }
+
+/// The signal nobody can refuse (signal(7)).
+const SIGKILL: u8 = 9;
 
 /// Why a job did not run.
 #[derive(Debug, Error)]
@@ -127,31 +132,30 @@ pub fn run(
     let signals = Signals::block().map_err(|error| RunError::System(error.to_string()))?;
     let mut found = find(&request.job.program.file)?;
     let plan = plan(request.job, found.kind.is_wasm(), machine, request.best_effort)?;
-    let names = lookup(image, machine, request.job, reporter);
-    let mut supervision = Supervision { image, machine, request, plan, names, signals, reporter };
+    let wanted = wanted_names(request.job);
+    let names = resolve(image, machine, &wanted).unwrap_or_else(|why| {
+        reporter.warn(&format!("names cannot be looked up: {why}"));
+        Names::new()
+    });
+    let mut supervision = Supervision { image, machine, request, plan, wanted, names, lookup: None, signals, reporter };
     match supervision.once(cache, &mut found, false) {
         Err(RunError::Failed(failure)) if failure.fault == Fault::Stale => supervision.once(cache, &mut found, true),
         result => result,
     }
 }
 
-/// Addresses of the names in Connect.
-fn lookup(image: &Image, machine: &Machine, job: &Job, reporter: &mut dyn Reporter) -> Names {
-    let mut names: Vec<String> = job
-        .grants
-        .connect
-        .iter()
-        .filter_map(|endpoint| match &endpoint.host {
+/// The names in Connect.
+fn wanted_names(job: &Job) -> Vec<String> {
+    let hosts = job.grants.connect.iter().map(|endpoint| &endpoint.host);
+    let mut names: Vec<String> = hosts
+        .filter_map(|host| match host {
             Host::Name(name) => Some(name.clone()),
             Host::Address(_) => None,
         })
         .collect();
     names.sort();
     names.dedup();
-    resolve(image, machine, names).unwrap_or_else(|why| {
-        reporter.warn(&format!("names cannot be looked up: {why}"));
-        Names::new()
-    })
+    names
 }
 
 struct Supervision<'a> {
@@ -159,7 +163,10 @@ struct Supervision<'a> {
     machine: &'a Machine,
     request: &'a Request<'a>,
     plan: WallPlan,
+    wanted: Vec<String>,
     names: Names,
+    /// A look-up under way while the job runs.
+    lookup: Option<Errand>,
     signals: Signals,
     reporter: &'a mut dyn Reporter,
 }
@@ -236,8 +243,21 @@ impl Supervision<'_> {
         loop {
             let deadline =
                 state.deadline().map(|moment| began + Duration::from_millis(moment.min(u64::from(u32::MAX))));
-            let event = inputs.next(&mut worker, &self.signals, deadline, self.reporter);
-            let mut events = vec![event];
+            let mut events = match inputs.wait(&worker, &self.signals, self.lookup.as_ref(), deadline) {
+                Woken::Signal(reason) => vec![Event::Stop(reason)],
+                Woken::Message => inputs.said(&worker).map(Event::Said).into_iter().collect(),
+                Woken::Gone => {
+                    let (exit, usage) = worker.reap();
+                    self.reporter.used(usage);
+                    vec![Event::Gone(exit)]
+                }
+                Woken::Deadline => vec![Event::Deadline],
+                Woken::Lookup => {
+                    self.looked_up(&worker);
+                    Vec::new()
+                }
+                Woken::Nothing => Vec::new(),
+            };
             while let Some(event) = events.pop() {
                 let now = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let (next, actions) = state.step(event, now, &terms);
@@ -259,7 +279,7 @@ impl Supervision<'_> {
         Terms {
             run_time: job.limits.run_time.map(seconds),
             exit_timeout: (job.exit_timeout > 0).then(|| seconds(job.exit_timeout.into())),
-            native: self.plan.kind == wjob_model::wall::WorkerKind::Native,
+            native: self.plan.kind == WorkerKind::Native,
         }
     }
 
@@ -272,7 +292,7 @@ impl Supervision<'_> {
                 Done::Nothing
             }
             Action::Kill => {
-                worker.kill();
+                self.kill(worker);
                 Done::Nothing
             }
             Action::Report(denial) => {
@@ -280,11 +300,35 @@ impl Supervision<'_> {
                 Done::Nothing
             }
             Action::LookUp => {
-                self.names = lookup(self.image, self.machine, self.request.job, self.reporter);
-                let _ = worker.channel.send(&wjob_model::message::ToWorker::Names(self.names.clone()), &[]);
+                if self.lookup.is_none() {
+                    self.lookup = ask(self.image, self.machine, &self.wanted).ok();
+                }
                 Done::Nothing
             }
             Action::Finish(end) => Done::Finished(end),
+        }
+    }
+
+    /// Fresh addresses have come, or will not; the old ones stay in force then.
+    fn looked_up(&mut self, worker: &Worker) {
+        let Some(errand) = self.lookup.take() else {
+            return;
+        };
+        match understood(&self.wanted, errand.answer()) {
+            Ok(names) => {
+                self.names.clone_from(&names);
+                let _ = worker.channel.send(&ToWorker::Names(names), &[]);
+            }
+            Err(why) => self.reporter.warn(&format!("names cannot be looked up again: {why}")),
+        }
+    }
+
+    /// A program without a process table of its own is ended by its worker, which knows its process group; the
+    /// worker's own death would leave the rest of the group.
+    fn kill(&self, worker: &Worker) {
+        let unwalled = self.plan.kind == WorkerKind::Native && !self.plan.processes;
+        if !unwalled || worker.channel.send(&ToWorker::Stop { signal: SIGKILL }, &[]).is_err() {
+            worker.kill();
         }
     }
 
@@ -322,40 +366,17 @@ struct Inputs {
 }
 
 impl Inputs {
-    /// Waits for the next event. What a worker said is read before its end is, so that nothing said is lost.
-    fn next(
-        &mut self,
-        worker: &mut Worker,
-        signals: &Signals,
-        deadline: Option<Instant>,
-        reporter: &mut dyn Reporter,
-    ) -> Event {
-        loop {
-            match self.wait(worker, signals, deadline) {
-                Woken::Signal(reason) => return Event::Stop(reason),
-                Woken::Message => {
-                    if let Some(said) = self.said(worker) {
-                        return Event::Said(said);
-                    }
-                }
-                Woken::Gone => {
-                    let (exit, usage) = worker.reap();
-                    reporter.used(usage);
-                    return Event::Gone(exit);
-                }
-                Woken::Deadline => return Event::Deadline,
-                Woken::Nothing => {}
-            }
-        }
-    }
-
-    fn wait(&self, worker: &Worker, signals: &Signals, deadline: Option<Instant>) -> Woken {
+    /// Waits. What a worker said is read before its end is, so that nothing said is lost.
+    fn wait(&self, worker: &Worker, signals: &Signals, lookup: Option<&Errand>, deadline: Option<Instant>) -> Woken {
         let mut waiting = vec![
             PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(worker.pidfd.as_fd(), PollFlags::IN),
         ];
         if self.talking {
             waiting.push(PollFd::from_borrowed_fd(worker.channel.as_fd(), PollFlags::IN));
+        }
+        if let Some(lookup) = lookup {
+            waiting.push(PollFd::from_borrowed_fd(lookup.as_fd(), PollFlags::IN));
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // A millisecond more, so that the moment has come when it is looked at.
@@ -367,10 +388,13 @@ impl Inputs {
         if let Some(reason) = signals.next() {
             return Woken::Signal(reason);
         }
-        match (waiting.get(2).is_some_and(ready), ready(&waiting[1])) {
-            (true, _) => Woken::Message,
-            (false, true) => Woken::Gone,
-            (false, false) => Woken::Nothing,
+        let spoke = self.talking && ready(&waiting[2]);
+        let answered = lookup.is_some() && waiting.last().is_some_and(ready);
+        match (spoke, ready(&waiting[1]), answered) {
+            (true, ..) => Woken::Message,
+            (false, true, _) => Woken::Gone,
+            (false, false, true) => Woken::Lookup,
+            (false, false, false) => Woken::Nothing,
         }
     }
 
@@ -403,6 +427,7 @@ enum Woken {
     Signal(StopReason),
     Message,
     Gone,
+    Lookup,
     Deadline,
     Nothing,
 }

@@ -89,9 +89,11 @@ fn linker(prepared: &Prepared, component: &Component) -> wasmtime::Result<Linker
     }
     if prepared.run.explain && second {
         wasi::watch_p2::add_to_linker(&mut linker)?;
+        wasi::watch_sockets::add_to_linker_p2(&mut linker)?;
     }
     if prepared.run.explain && third {
         wasi::watch_p3::add_to_linker(&mut linker)?;
+        wasi::watch_sockets::add_to_linker_p3(&mut linker)?;
     }
     wasi::other::deny_unknown_wasi(&mut linker, engine, component)?;
     Ok(linker)

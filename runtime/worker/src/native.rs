@@ -95,6 +95,10 @@ fn inside(channel: &Channel, run: Run, stdio: [OwnedFd; 3], opened: &[Opened]) -
     if channel.send(&FromWorker::Walls(walls), &[]).is_err() || !told_to_go(channel) {
         return 1;
     }
+    if !run.walls.processes {
+        // The end of the channel tells of the supervisor's; this process must outlive it to end the program's group.
+        let _ = rustix::process::set_parent_process_death_signal(None);
+    }
     match Program::start(&run, stdio) {
         Ok(program) => {
             let outcome = program.see_out(channel, &run);
@@ -149,6 +153,7 @@ impl Program {
         loop {
             if let Some(outcome) = self.reap(run) {
                 self.drain();
+                self.leave(run);
                 return told.unwrap_or(outcome);
             }
             self.wait(channel);
@@ -223,10 +228,29 @@ impl Program {
         None
     }
 
+    /// A request to end goes to the program, which may have children to see to; SIGKILL goes to its whole group.
     fn signal(&self, signal: i32) {
-        let pid = i32::try_from(self.child.id()).unwrap_or_default();
-        // SAFETY: a plain call on a number; the child was not waited for yet, so the number is still its own.
-        let _ = unsafe { libc::kill(pid, signal) };
+        let Some(pid) = self.pid() else {
+            return;
+        };
+        // The child was not waited for yet, so the number is still its own. Gone is as good as signalled.
+        let _ = match Signal::from_named_raw(signal) {
+            Some(Signal::KILL) => rustix::process::kill_process_group(pid, Signal::KILL),
+            Some(signal) => rustix::process::kill_process(pid, signal),
+            None => Ok(()),
+        };
+    }
+
+    /// Without a process table of its own, what is left of the program's group is asked to end (launchd's rule).
+    fn leave(&self, run: &Run) {
+        if let Some(pid) = self.pid().filter(|_| !run.walls.processes) {
+            // The group lives on as long as a member does, so the number is nobody else's.
+            let _ = rustix::process::kill_process_group(pid, Signal::TERM);
+        }
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct Prepared {
     pub run: Run,
     pub stdio: Option<[OwnedFd; 3]>,
     pub preopens: Vec<Preopen>,
+    pub builder: WasiCtxBuilder,
     pub tls: Option<Arc<rustls::ClientConfig>>,
     pub channel: Arc<Channel>,
 }
@@ -103,6 +104,8 @@ fn prepare(
     let program = load(&engine, &run, &code)?;
     let tls =
         run.connect.iter().any(|endpoint| endpoint.transport == Transport::Https).then(crate::wasi::http::load_roots);
+    // It seeds its random numbers, for which a static C library opens a device.
+    let builder = WasiCtxBuilder::new();
     let before = Before::open();
     if let Some(plan) = &run.walls.mount {
         mount::put_up(plan, &opened).map_err(|error| wall(&error))?;
@@ -115,7 +118,7 @@ fn prepare(
     if run.globbing {
         run.arguments = crate::native::globbed(&run.arguments, &run.environment)?;
     }
-    let prepared = Prepared { engine, program, run, stdio: Some(stdio), preopens, tls, channel };
+    let prepared = Prepared { engine, program, run, stdio: Some(stdio), preopens, builder, tls, channel };
     Ok((prepared, evidence))
 }
 
@@ -305,7 +308,7 @@ fn surroundings(mut prepared: Prepared) -> wasmtime::Result<(Surroundings, Prepa
     let [stdin, stdout, stderr] = prepared.stdio.take().ok_or_else(|| wasmtime::format_err!("no stdio"))?;
     let output = |descriptor| Stdout::new(Output::new(descriptor, meter.clone(), run.raw), halt.clone());
     let outputs = [output(stdout), output(stderr)];
-    let mut builder = WasiCtxBuilder::new();
+    let mut builder = std::mem::take(&mut prepared.builder);
     builder
         .stdin(Stdin::new(stdin))
         .stdout(outputs[0].clone())

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 /// Packages that are built for WebAssembly; the native build and test leave them out.
-pub const GUEST_PACKAGES: &[&str] = &["guests", "hello", "wordcount"];
+pub const GUEST_PACKAGES: &[&str] = &["guests", "hello", "wordcount", "probe-run3"];
 
 /// A file that cargo built and that can be run.
 pub struct Artefact {
@@ -77,10 +77,14 @@ pub fn artefacts(arguments: &[&str]) -> anyhow::Result<Vec<Artefact>> {
     Ok(messages.lines().filter_map(artefact).collect())
 }
 
-/// The executable a line of cargo's messages tells of (cargo, "External tools", artifact messages).
+/// The executable a line of cargo's messages tells of (cargo, "External tools", artifact messages); a guest that is
+/// a library, since it exports something else than `main`, counts too.
 fn artefact(line: &str) -> Option<Artefact> {
     let message: Value = serde_json::from_str(line).ok()?;
-    let file = message["executable"].as_str()?;
+    let library = || {
+        message["filenames"].as_array()?.iter().find_map(|file| file.as_str().filter(|file| file.ends_with(".wasm")))
+    };
+    let file = message["executable"].as_str().or_else(library)?;
     Some(Artefact {
         name: message["target"]["name"].as_str()?.to_owned(),
         is_test: message["profile"]["test"].as_bool()?,

@@ -261,6 +261,8 @@ pub fn load_roots() -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // The first random number may open a device, which no wall lets through later.
+    let _ = provider.secure_random.fill(&mut [0]);
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring's provider has suites for every default version")

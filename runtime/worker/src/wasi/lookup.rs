@@ -60,6 +60,9 @@ fn resolve(state: &State, name: &str) -> Result<Vec<IpAddr>, Failure> {
     if network::literal(name).is_none() && !is_host_name(plain) {
         return Err(Failure::NotAName);
     }
+    if state.network.names_are_stale(std::time::Instant::now()) {
+        state.denials.ask_for_names();
+    }
     match state.network.lookup(name) {
         Some(addresses) if addresses.is_empty() => Err(Failure::NoAddress),
         Some(addresses) => Ok(addresses),

@@ -2,11 +2,12 @@
 //! Nothing is resolved or opened here: names come in with their addresses, from the resolve role, because
 //! a worker that asked a resolver itself could be led to any address by whoever answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wjob_model::denial::Denial;
@@ -49,12 +50,22 @@ pub struct Network {
     connect: Vec<Endpoint>,
     bind: Vec<Endpoint>,
     names: RwLock<Names>,
+    /// When fresh addresses were last asked for, or came.
+    asked: Mutex<Option<Instant>>,
+    /// Peers whose datagrams came, the newest last.
+    heard: Mutex<VecDeque<SocketAddr>>,
 }
+
+/// Addresses older than this are asked for again when a guest looks their name up.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Peers a datagram server may answer at any time.
+const MOST_HEARD: usize = 256;
 
 impl Network {
     /// A table of these grants; `names` are the answers of the resolve role.
     pub fn new(connect: Vec<Endpoint>, bind: Vec<Endpoint>, names: Vec<(String, Vec<IpAddr>)>) -> Self {
-        let network = Self { connect, bind, names: RwLock::default() };
+        let network = Self { connect, bind, ..Self::default() };
         network.replace_names(names);
         network
     }
@@ -68,6 +79,17 @@ impl Network {
             table.entry(fold(&name)).or_default().extend(kept);
         }
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// Whether the addresses are to be asked for again: true once, until they have aged again.
+    pub fn names_are_stale(&self, now: Instant) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = *asked.get_or_insert(now);
+        let stale = now.saturating_duration_since(began) >= FRESH;
+        if stale {
+            *asked = Some(now);
+        }
+        stale
     }
 
     /// Whether a socket of this kind may send to `address`.
@@ -141,10 +163,28 @@ impl Network {
             SocketAddrUse::TcpListen => self.allows_listen(address),
             SocketAddrUse::TcpAccept => self.binds(Kind::Tcp).next().is_some(),
             SocketAddrUse::TcpConnect => self.allows_connect(Kind::Tcp, address),
-            SocketAddrUse::UdpSend => self.allows_connect(Kind::Udp, address),
-            SocketAddrUse::UdpReceive => {
-                self.binds(Kind::Udp).next().is_some() || self.allows_connect(Kind::Udp, address)
+            SocketAddrUse::UdpSend => self.allows_connect(Kind::Udp, address) || self.has_heard(address),
+            SocketAddrUse::UdpReceive if self.binds(Kind::Udp).next().is_some() => {
+                self.hear(address);
+                true
             }
+            SocketAddrUse::UdpReceive => self.allows_connect(Kind::Udp, address),
+        }
+    }
+
+    /// Whether a datagram of `address` reached a bound socket: a server may answer who spoke to it.
+    fn has_heard(&self, address: SocketAddr) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).contains(&address)
+    }
+
+    /// Remembers a peer; of too many the oldest is forgotten.
+    fn hear(&self, address: SocketAddr) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if !heard.contains(&address) {
+            heard.push_back(address);
+        }
+        if heard.len() > MOST_HEARD {
+            heard.pop_front();
         }
     }
 
@@ -322,8 +362,9 @@ mod tests {
             (&server, TcpListen, "0.0.0.0:43210", false),
             (&server, TcpAccept, "192.0.2.1:1", true),
             (&server, TcpConnect, "127.0.0.1:43210", false),
-            (&server, UdpReceive, "192.0.2.1:1", true),
             (&server, UdpSend, "192.0.2.1:1", false),
+            (&server, UdpReceive, "192.0.2.1:1", true),
+            (&server, UdpSend, "192.0.2.1:1", true),
             (&client, TcpListen, "0.0.0.0:0", false),
             (&client, TcpAccept, "192.0.2.1:1", false),
             (&client, UdpBind, "0.0.0.0:0", true),
@@ -357,6 +398,28 @@ mod tests {
         }
         network.replace_names(vec![("db.example".into(), vec![])]);
         assert_eq!(network.lookup("db.example"), Some(vec![]));
+    }
+
+    #[test]
+    fn addresses_are_asked_for_again_once_a_minute() {
+        let network = Network::default();
+        let start = Instant::now();
+        let after = |seconds| network.names_are_stale(start + Duration::from_secs(seconds));
+        let answers = [0, 59, 60, 61, 119, 120].map(after);
+        assert_eq!(answers, [false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_server_may_answer_who_spoke_to_it() {
+        let bind = vec![Endpoint::parse_bind("udp://127.0.0.1:0").unwrap()];
+        let network = Network::new(Vec::new(), bind, Vec::new());
+        let peer = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
+        assert!(!network.allows(peer(1), SocketAddrUse::UdpSend));
+        for port in 1..=300 {
+            assert!(network.allows(peer(port), SocketAddrUse::UdpReceive));
+        }
+        assert!(network.allows(peer(300), SocketAddrUse::UdpSend));
+        assert!(!network.allows(peer(1), SocketAddrUse::UdpSend), "the oldest is forgotten");
     }
 
     #[test]

@@ -1,0 +1,17 @@
+//! End to end: every test here starts the built `wjob` or `wjobd` as a user would, and looks at status, output and
+//! what is left on the disk. It looks at nothing inside them; the crates' own tests do that, without processes.
+
+mod check;
+mod compiled;
+mod grants;
+mod harness;
+mod limits;
+mod native;
+mod network;
+mod plists;
+mod readme;
+mod run_files;
+mod run_programs;
+mod stopping;
+mod structure;
+mod terminal;
