@@ -123,10 +123,11 @@ fn what_wjob_says_of_a_job_is_made_safe() {
 const DENIALS: &[(&str, &[&str], &str, &str)] = &[
     ("probe-read", &["/etc/passwd"], "reading /etc/passwd", "<string>/etc/passwd</string>"),
     ("probe-write", &["/srv/file", "x"], "changing /srv/file", "ReadWrite"),
-    ("probe-connect", &["127.0.0.1:9"], "connecting to tcp://127.0.0.1:9", "<string>tcp://127.0.0.1:9</string>"),
-    ("probe-udp", &["127.0.0.1:9"], "", "<string>udp://"),
-    ("probe-bind", &["127.0.0.1:9999"], "binding tcp://127.0.0.1:9999", "<string>tcp://127.0.0.1:9999</string>"),
-    ("probe-udp-bind", &["127.0.0.1:9999"], "binding udp://127.0.0.1:9999", "<string>udp://127.0.0.1:9999</string>"),
+    // Without any grant of its kind there is no socket, and the address is never named.
+    ("probe-connect", &["127.0.0.1:9"], "making a tcp socket", "<string>tcp://HOST:PORT</string>"),
+    ("probe-udp", &["127.0.0.1:9"], "making a udp socket", "<string>udp://HOST:PORT</string>"),
+    ("probe-bind", &["127.0.0.1:9999"], "making a tcp socket", "<string>tcp://HOST:PORT</string>"),
+    ("probe-udp-bind", &["127.0.0.1:9999"], "making a udp socket", "<string>udp://HOST:PORT</string>"),
     ("probe-lookup", &["example.com"], "looking up example.com", "<string>tcp://example.com:*</string>"),
     ("probe-http", &["http://127.0.0.1:9/"], "a request to http://127.0.0.1:9", "<string>http://127.0.0.1:9</string>"),
 ];
@@ -143,6 +144,23 @@ fn denials_are_explained_when_asked_for() {
         }
     }
     assert!(silent.is_empty(), "denied without the explanation:\n{}", silent.join("\n\n"));
+}
+
+#[test]
+fn a_denied_address_is_named_beside_a_grant_of_another() {
+    let sandbox = Sandbox::new();
+    for (probe, key, grant, what, line) in [
+        ("probe-connect", "Connect", "tcp://127.0.0.1:8", "connecting to tcp://127.0.0.1:9", "tcp://127.0.0.1:9"),
+        ("probe-udp", "Connect", "udp://127.0.0.1:8", "connecting to udp://127.0.0.1:9", "udp://127.0.0.1:9"),
+        ("probe-bind", "Bind", "tcp://127.0.0.1:8", "binding tcp://127.0.0.1:9", "tcp://127.0.0.1:9"),
+        ("probe-udp-bind", "Bind", "udp://127.0.0.1:8", "binding udp://127.0.0.1:9", "udp://127.0.0.1:9"),
+    ] {
+        let job = Job::guest(probe, &["127.0.0.1:9"]).grant(key, grant.to_owned());
+        let ran = sandbox.run_with(&["--explain"], &job, &[]);
+        ran.exits(3)
+            .complains(&format!("wjob: denied: {what}: not granted"))
+            .complains(&format!("<string>{line}</string>"));
+    }
 }
 
 #[test]

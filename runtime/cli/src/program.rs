@@ -2,7 +2,7 @@
 //! list that the options stand for; that text is then loaded like any file, so both ways are checked alike.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use wjob_model::grant::Access;
@@ -146,7 +146,7 @@ fn path(text: &str) -> anyhow::Result<(String, String)> {
     Ok((host, guest))
 }
 
-fn utf8(path: &PathBuf) -> anyhow::Result<String> {
+fn utf8(path: &Path) -> anyhow::Result<String> {
     match path.to_str() {
         Some(path) => Ok(path.to_owned()),
         None => bail!("{} is not UTF-8, which a property list is", path.display()),

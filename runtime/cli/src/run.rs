@@ -63,7 +63,13 @@ Examples:
 pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode> {
     let job = match job(&arguments)? {
         Prepared::Job(job) => *job,
-        Prepared::Done(code) => return Ok(code),
+        Prepared::Printed => return Ok(ExitCode::SUCCESS),
+        Prepared::Refused(status) => {
+            if let Some(file) = &arguments.status_file {
+                report::write_failure(file, "", status.code(), "the job was refused before its start")?;
+            }
+            return Ok(ExitCode::from(status.code()));
+        }
     };
     if let Some(why) = wrong_user(&job) {
         return Ok(refuse(
@@ -107,7 +113,9 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
 
 enum Prepared {
     Job(Box<Job>),
-    Done(ExitCode),
+    /// Nothing was to be run.
+    Printed,
+    Refused(Status),
 }
 
 /// The job of the file, or of the program and the options.
@@ -118,7 +126,7 @@ fn job(arguments: &Arguments) -> anyhow::Result<Prepared> {
         Err(why) => {
             let file = file.display();
             render::complain_lines(&[format!("{file}: {why}"), "expected a job file or a program".into()]);
-            return Ok(Prepared::Done(ExitCode::from(Status::Misconfigured.code())));
+            return Ok(Prepared::Refused(Status::Misconfigured));
         }
     };
     if ProgramKind::of(&head).is_some() {
@@ -129,7 +137,7 @@ fn job(arguments: &Arguments) -> anyhow::Result<Prepared> {
             format!("{}: grants on the command line are for a program, and this is a job file", file.display()),
             "write them into its Grants and Limits".into(),
         ]);
-        return Ok(Prepared::Done(ExitCode::from(Status::Usage.code())));
+        return Ok(Prepared::Refused(Status::Usage));
     }
     of_file(arguments, &file)
 }
@@ -158,7 +166,7 @@ fn of_file(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
         Ok(text) => text,
         Err(why) => {
             render::complain(&format!("{}: {why}", file.display()));
-            return Ok(Prepared::Done(ExitCode::from(Status::BadJobFile.code())));
+            return Ok(Prepared::Refused(Status::BadJobFile));
         }
     };
     if let Some(who) = job_file::changeable_by_others(file) {
@@ -177,7 +185,7 @@ fn of_program(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
     complain("(command line)", text.as_bytes(), &loaded.findings);
     if arguments.print_plist && loaded.job.is_some() {
         render::print(&text)?;
-        return Ok(Prepared::Done(ExitCode::SUCCESS));
+        return Ok(Prepared::Printed);
     }
     Ok(finished(loaded.job, &[]))
 }
@@ -188,7 +196,7 @@ fn finished(job: Option<Job>, more: &[String]) -> Prepared {
             job.program.arguments.extend_from_slice(more);
             Prepared::Job(Box::new(job))
         }
-        None => Prepared::Done(ExitCode::from(Status::BadJobFile.code())),
+        None => Prepared::Refused(Status::BadJobFile),
     }
 }
 

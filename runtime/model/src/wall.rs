@@ -302,11 +302,17 @@ const HANDLES_BASE: u64 = 64;
 /// Processes beside a native job's own: the worker and the init of its process table.
 const PROCESSES_BASE: u64 = 2;
 
-/// The plan for a job's worker.
+/// The plan for a job's worker; `program` is where its program was found.
 ///
 /// # Errors
 /// When a wall that the job requires cannot be put up here and `best_effort` was not said.
-pub fn plan(job: &Job, wasm: bool, machine: &Machine, best_effort: bool) -> Result<WallPlan, WallRefusal> {
+pub fn plan(
+    job: &Job,
+    program: &str,
+    wasm: bool,
+    machine: &Machine,
+    best_effort: bool,
+) -> Result<WallPlan, WallRefusal> {
     let kind = if wasm { WorkerKind::Wasm } else { WorkerKind::Native };
     if wasm && job.isolation == Isolation::None {
         return Err(WallRefusal::NoneForWasm);
@@ -328,7 +334,7 @@ pub fn plan(job: &Job, wasm: bool, machine: &Machine, best_effort: bool) -> Resu
         return Ok(unwalled(plan));
     }
     processes_limit(job, machine, kind)?;
-    add_namespaces(&mut plan, job, machine);
+    add_namespaces(&mut plan, job, program, machine);
     let missing = missing(&plan, machine);
     match missing.iter().find(|(required, _)| *required) {
         Some((_, missing)) if !best_effort => {
@@ -353,7 +359,7 @@ fn unwalled(mut plan: WallPlan) -> WallPlan {
     plan
 }
 
-fn add_namespaces(plan: &mut WallPlan, job: &Job, machine: &Machine) {
+fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machine) {
     if machine.namespaces.is_err() {
         return;
     }
@@ -361,11 +367,8 @@ fn add_namespaces(plan: &mut WallPlan, job: &Job, machine: &Machine) {
     plan.user_namespace = machine.uid != 0;
     plan.processes = native;
     plan.network_namespace = native && !plan.network.any();
-    plan.mount = Some(MountPlan {
-        grants: job.grants.paths.clone(),
-        base: native,
-        program: native.then(|| job.program.file.text().to_owned()),
-    });
+    plan.mount =
+        Some(MountPlan { grants: job.grants.paths.clone(), base: native, program: native.then(|| program.to_owned()) });
 }
 
 /// What does not stand, and whether it had to.
@@ -422,8 +425,13 @@ pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -
     kernel
 }
 
+/// Adds one of ours. A native job's own pair stands as it is written where ours was made of it.
 fn put(kernel: &mut Vec<ResourceLimit>, resource: Resource, value: Option<(u64, u64)>) {
-    if let Some((soft, hard)) = value {
+    let Some((soft, hard)) = value else {
+        return;
+    };
+    let written = |limit: &ResourceLimit| limit.resource == resource && [limit.soft, limit.hard].contains(&Some(soft));
+    if !kernel.iter().any(written) {
         kernel.retain(|limit| limit.resource != resource);
         kernel.push(ResourceLimit { resource, soft: Some(soft), hard: Some(hard) });
     }
@@ -487,5 +495,48 @@ fn helper_plan(kind: WorkerKind, machine: &Machine, limits: Vec<ResourceLimit>) 
         landlock_abi: machine.landlock_abi,
         seccomp: machine.seccomp,
         missing: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(resource: Resource, soft: u64, hard: u64) -> ResourceLimit {
+        ResourceLimit { resource, soft: Some(soft), hard: Some(hard) }
+    }
+
+    #[test]
+    fn every_wall_has_a_row() {
+        for row in WALLS {
+            assert_eq!(row.wall.row().name, row.name);
+        }
+    }
+
+    #[test]
+    fn kernel_limits_leave_room_for_the_worker_and_a_native_pair_as_it_is() {
+        let limits = Limits { handles: Some(100), cpu_time: Some(5), ..Limits::default() };
+        let own = [pair(Resource::NumberOfFiles, 100, 200)];
+        let native = kernel_limits(&limits, &own, WorkerKind::Native);
+        assert!(native.contains(&pair(Resource::NumberOfFiles, 100, 200)));
+        assert!(native.contains(&pair(Resource::Cpu, 5, 6)));
+        assert!(native.contains(&pair(Resource::Core, 0, 0)));
+        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm);
+        assert!(wasm.contains(&pair(Resource::NumberOfFiles, 164, 164)));
+        assert!(wasm.contains(&pair(Resource::Cpu, 6, 7)));
+    }
+
+    #[test]
+    fn network_rules_follow_the_grants() {
+        let connect = |text: &str| Endpoint::parse_connect(text).unwrap();
+        let grants = Grants {
+            connect: vec![connect("https://example.com"), connect("udp://127.0.0.1:53")],
+            ..Grants::default()
+        };
+        let plan = NetworkPlan::of(&grants);
+        assert!(plan.tcp && plan.udp && plan.ipv4 && plan.ipv6 && !plan.bind);
+        assert_eq!(plan.connect_ports, Ports::These(vec![443]));
+        let none = NetworkPlan::of(&Grants::default());
+        assert!(!none.any());
     }
 }

@@ -26,7 +26,7 @@ pub fn restrict(plan: &WallPlan, opened: &[Opened]) -> Result<(), WallError> {
     let abi = ABI::from(i32::try_from(plan.landlock_abi.min(NEWEST_ABI)).unwrap_or_default());
     let rules = ruleset(plan, abi).doing(Wall::Landlock, "make the ruleset")?;
     let rules = paths(rules, plan, opened, abi).doing(Wall::Landlock, "rules on granted paths")?;
-    let rules = surroundings(rules, plan, abi).doing(Wall::Landlock, "rules on the base")?;
+    let rules = surroundings(rules, plan, opened, abi).doing(Wall::Landlock, "rules on the base")?;
     let rules = ports(rules, plan, abi).doing(Wall::Landlock, "rules on ports")?;
     let status = rules.restrict_self().doing(Wall::Landlock, "restrict")?;
     if status.ruleset == RulesetStatus::FullyEnforced {
@@ -96,12 +96,27 @@ fn paths(mut rules: RulesetCreated, plan: &WallPlan, opened: &[Opened], abi: ABI
 }
 
 /// What the kind of worker needs besides its grants, as the job's view shows it.
-fn surroundings(rules: RulesetCreated, plan: &WallPlan, abi: ABI) -> Rules {
+fn surroundings(rules: RulesetCreated, plan: &WallPlan, opened: &[Opened], abi: ABI) -> Rules {
     match plan.kind {
-        WorkerKind::Wasm | WorkerKind::Compile => Ok(rules),
+        WorkerKind::Wasm => folders_of_files(rules, plan, opened),
+        WorkerKind::Compile => Ok(rules),
         WorkerKind::Resolve => resolver_files(rules),
         WorkerKind::Native => native(rules, plan, abi),
     }
+}
+
+/// The private folder of a granted file can be listed. Not the root: a right on it would be one on everything.
+fn folders_of_files(mut rules: RulesetCreated, plan: &WallPlan, opened: &[Opened]) -> Rules {
+    if plan.mount.is_none() {
+        return Ok(rules);
+    }
+    for file in opened.iter().filter(|opened| !opened.directory) {
+        match file.grant.guest.rsplit_once('/') {
+            None | Some(("", _)) => {}
+            Some((folder, _)) => rules = rule(rules, folder, AccessFs::ReadDir.into())?,
+        }
+    }
+    Ok(rules)
 }
 
 /// Files libc reads to look a name up, and the libraries it loads for that (nsswitch.conf(5), resolv.conf(5)).

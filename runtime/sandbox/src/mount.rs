@@ -204,12 +204,14 @@ fn base(root: &OwnedFd, plan: &MountPlan) -> Result<(), WallError> {
     for path in BASE {
         base_path(root, path)?;
     }
-    if let Some(program) = &plan.program {
-        own_program(root, plan, program)?;
-    }
     devices(root)?;
     temporary(root)?;
-    process_table(root)
+    process_table(root)?;
+    // Last, since it may lie in what was just mounted.
+    match &plan.program {
+        Some(program) => own_program(root, plan, program),
+        None => Ok(()),
+    }
 }
 
 /// A path of the base: bound if it is a file or folder, copied if it is a symbolic link into the base.

@@ -90,6 +90,9 @@ pub fn try_what_must_fail(plan: &WallPlan) -> Result<Vec<Evidence>, WallError> {
     if plan.seccomp || plan.landlock_abi >= 4 {
         evidence.push(connect_somewhere(plan));
     }
+    if plan.network_namespace {
+        evidence.push(empty_network());
+    }
     match evidence.iter().find(|evidence| !evidence.stands) {
         Some(fallen) => Err(WallError::new(fallen.wall, "probe", &fallen.found)),
         None => Ok(evidence),
@@ -112,6 +115,17 @@ fn open_something(plan: &WallPlan) -> Evidence {
     let result = rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty());
     let stands = matches!(result, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS));
     Evidence { wall: Wall::Landlock, found: format!("open {path}: {}", in_words(result.err())), stands }
+}
+
+/// The interfaces of an own network: none but loopback (proc_pid_net(5)).
+fn empty_network() -> Evidence {
+    let text = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+    let interfaces: Vec<&str> = text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+    Evidence {
+        wall: Wall::Network,
+        found: format!("interfaces: {}", interfaces.join(" ")),
+        stands: interfaces == ["lo"],
+    }
 }
 
 /// One socket or one connection that no grant covers.

@@ -131,7 +131,8 @@ pub fn run(
 ) -> Result<Verdict, RunError> {
     let signals = Signals::block().map_err(|error| RunError::System(error.to_string()))?;
     let mut found = find(&request.job.program.file)?;
-    let plan = plan(request.job, found.kind.is_wasm(), machine, request.best_effort)?;
+    let program = found.path.to_string_lossy();
+    let plan = plan(request.job, &program, found.kind.is_wasm(), machine, request.best_effort)?;
     let wanted = wanted_names(request.job);
     let names = resolve(image, machine, &wanted).unwrap_or_else(|why| {
         reporter.warn(&format!("names cannot be looked up: {why}"));

@@ -2,7 +2,7 @@
 //! and statuses decide KeepAlive.
 
 use wasmtime::{ExternType, Linker, Module, Store};
-use wjob_model::imports::how_run_module;
+use wjob_model::imports::{PREVIEW_1, how_run_module};
 use wjob_model::message::StartFailure;
 
 use crate::command::{bound_time, watched};
@@ -38,8 +38,9 @@ pub(crate) async fn run(
 ) -> wasmtime::Result<Result<(), ()>> {
     let mut linker: Linker<ModuleState> = Linker::new(&prepared.engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, |state| &mut state.p1)?;
+    linker.allow_shadowing(true);
+    linker.func_wrap(PREVIEW_1, "proc_exit", exit)?;
     if prepared.run.explain {
-        linker.allow_shadowing(true);
         watch_p1::add_to_linker(&mut linker, |state| watch_p1::Parts {
             ctx: &mut state.p1,
             watched: &mut state.watched,
@@ -50,6 +51,11 @@ pub(crate) async fn run(
     let instance = linker.instantiate_async(&mut store, module).await?;
     let start = instance.get_typed_func::<(), ()>(&mut store, START)?;
     start.call_async(&mut store, ()).await.map(Ok)
+}
+
+/// Ends with any of a process's 256 statuses; wasmtime-wasi's own takes those from 126 on for a fault.
+fn exit(status: i32) -> wasmtime::Result<()> {
+    Err(wasmtime_wasi::I32Exit(status).into())
 }
 
 fn store(surroundings: Surroundings, prepared: &Prepared) -> Store<ModuleState> {

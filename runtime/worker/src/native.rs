@@ -20,13 +20,10 @@ use wjob_sandbox::signals::Signals;
 use wjob_sandbox::{confine, mount, namespaces};
 
 use crate::open;
-use crate::output::{Meter, Output, SIZE_HIT};
+use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
 use crate::start::{Started, report};
 use crate::wasm::{open_grants, set_umask, told_to_go, wall};
-
-/// How long output that is still in the pipe is carried after the program has ended.
-const DRAIN: Duration = Duration::from_millis(200);
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
@@ -152,9 +149,10 @@ impl Program {
         let mut told = None;
         loop {
             if let Some(outcome) = self.reap(run) {
-                self.drain();
+                let over = Outcome::LimitHit { limit: Limit::OutputSize, wall: HeldBy::Kernel };
+                let carried = if told.is_none() { self.drain() } else { Carried::End };
                 self.leave(run);
-                return told.unwrap_or(outcome);
+                return told.unwrap_or(if carried == Carried::Limit { over } else { outcome });
             }
             self.wait(channel);
             while self.signals.next().is_some() {}
@@ -167,7 +165,7 @@ impl Program {
                 }
             }
             if self.carry() == Carried::Limit {
-                told = Some(Outcome::LimitHit { limit: SIZE_HIT.0, wall: SIZE_HIT.1 });
+                told = Some(Outcome::LimitHit { limit: Limit::OutputSize, wall: HeldBy::Kernel });
                 self.signal(libc::SIGKILL);
             }
         }
@@ -197,7 +195,7 @@ impl Program {
             if !relay.is_ready() {
                 return true;
             }
-            match relay.carry() {
+            match relay.carry(usize::MAX).0 {
                 Carried::More => true,
                 Carried::End => false,
                 Carried::Limit => {
@@ -209,12 +207,20 @@ impl Program {
         worst
     }
 
-    /// What the program wrote before its end; what its children still write is theirs to lose.
-    fn drain(&mut self) {
-        let began = std::time::Instant::now();
-        while self.relays.iter().any(Relay::is_ready) && began.elapsed() < DRAIN {
-            self.carry();
+    /// Carries what was in the pipes at the program's end, at the rate's pace; what its children still write is
+    /// theirs to lose.
+    fn drain(&mut self) -> Carried {
+        for relay in &self.relays {
+            let mut left = relay.waits();
+            while left > 0 {
+                match relay.carry(left) {
+                    (Carried::More, 0) => crate::output::pause(relay.waiting().err()),
+                    (Carried::More, carried) => left -= carried.min(left),
+                    (ended, _) => return ended,
+                }
+            }
         }
+        Carried::End
     }
 
     /// Takes the status of everything that ended; the program's own is the outcome.
@@ -319,7 +325,19 @@ fn command(path: &str, arguments: &[String], run: &Run) -> Command {
 
 fn cannot_execute(path: &str, error: &std::io::Error) -> StartFailure {
     let advice = "a native program sees /usr, /lib and its grants: grant its files in Grants.Paths with Access Execute, or set Isolation to None";
-    StartFailure::job(format!("executing {path}"), error, advice)
+    let what = match interpreter(path).filter(|_| error.kind() == std::io::ErrorKind::NotFound) {
+        Some(interpreter) => format!("executing {path} by its interpreter {interpreter}"),
+        None => format!("executing {path}"),
+    };
+    StartFailure::job(what, error, advice)
+}
+
+/// What the first line of a script names (execve(2), "Interpreter scripts").
+fn interpreter(path: &str) -> Option<String> {
+    let mut head = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(std::fs::File::open(path).ok()?, 256), &mut head).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    String::from_utf8_lossy(line).split_whitespace().next().map(ToOwned::to_owned)
 }
 
 /// Arguments with their patterns expanded in the current view; a pattern that matches nothing stays (launchd's

@@ -26,7 +26,7 @@ const KEYS: [&str; 3] = ["StandardInPath", "StandardOutPath", "StandardErrorPath
 
 fn open(index: usize, path: &str) -> Result<OwnedFd, StartFailure> {
     let refuse = |why: String| {
-        let advice = "make the folder, or give the job's user the right to it";
+        let advice = "make the folder, or give the job's user the right to it; a FIFO needs its reader first";
         StartFailure::job(format!("{} {path}", KEYS[index]), why, advice)
     };
     let direction = if index == 0 { OFlags::RDONLY } else { OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE };

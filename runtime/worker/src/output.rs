@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wjob_model::limit::{Limit, Limits};
-use wjob_model::outcome::HeldBy;
+use wjob_model::limit::Limits;
 use wjob_model::terminal::Filter;
 
 /// The budget that stdout and stderr share.
@@ -52,7 +51,10 @@ impl Meter {
             rate.tokens = rate.tokens.saturating_sub(length);
         }
         match &mut self.left {
-            Some(left) if *left < length => false,
+            Some(left) if *left < length => {
+                *left = 0;
+                false
+            }
             Some(left) => {
                 *left -= length;
                 true
@@ -159,15 +161,19 @@ impl Output {
     }
 }
 
+/// Waits as long as a rate asks for.
+pub(crate) fn pause(wait: Option<Duration>) {
+    if let Some(wait) = wait {
+        std::thread::sleep(wait);
+    }
+}
+
 /// Whether a descriptor is ready; waits at most `within`, for ever if `None`.
 pub(crate) fn ready(descriptor: &impl AsFd, flags: PollFlags, within: Option<Duration>) -> bool {
     let mut waiting = [PollFd::new(descriptor, flags)];
     let timeout = within.and_then(|within| Timespec::try_from(within).ok());
     matches!(poll(&mut waiting, timeout.as_ref()), Ok(1..))
 }
-
-/// The outcome that an exceeded OutputSize is.
-pub(crate) const SIZE_HIT: (Limit, HeldBy) = (Limit::OutputSize, HeldBy::Guest);
 
 #[cfg(test)]
 mod tests {
@@ -184,6 +190,7 @@ mod tests {
         let mut buffer = [0; 32];
         let length = rustix::io::read(read, &mut buffer).unwrap();
         assert_eq!(&buffer[..length], b"1234567890");
+        assert!(matches!(one.write(b"3"), Err(Refusal::Limit)), "nothing is left for the other stream");
     }
 
     #[test]

@@ -49,25 +49,30 @@ impl Relay {
         crate::output::ready(&self.from, PollFlags::IN, Some(std::time::Duration::ZERO))
     }
 
-    /// Carries one piece.
-    pub fn carry(&self) -> Carried {
-        let Ok(admitted) = self.to.admit(PIECE) else {
-            return Carried::More;
+    /// How many bytes wait to be carried.
+    pub fn waits(&self) -> usize {
+        rustix::io::ioctl_fionread(&self.from).ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0)
+    }
+
+    /// Carries one piece of at most `most` bytes; says what it came to, and how much it was.
+    pub fn carry(&self, most: usize) -> (Carried, usize) {
+        let Ok(admitted) = self.to.admit(PIECE.min(most)) else {
+            return (Carried::More, 0);
         };
-        let mut piece = vec![0; admitted.min(PIECE)];
+        let mut piece = vec![0; admitted];
         match rustix::io::read(&self.from, &mut piece) {
             Ok(0) => {
                 self.to.finish();
-                Carried::End
+                (Carried::End, 0)
             }
             Ok(length) => match self.to.write(&piece[..length]) {
-                Ok(()) => Carried::More,
-                Err(Refusal::Limit) => Carried::Limit,
+                Ok(()) => (Carried::More, length),
+                Err(Refusal::Limit) => (Carried::Limit, length),
                 // The reader is gone; closing our end tells the program by SIGPIPE, as a pipe of its own would.
-                Err(Refusal::System(_)) => Carried::End,
+                Err(Refusal::System(_)) => (Carried::End, length),
             },
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Carried::More,
-            Err(_) => Carried::End,
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => (Carried::More, 0),
+            Err(_) => (Carried::End, 0),
         }
     }
 }

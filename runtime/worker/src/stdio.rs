@@ -15,8 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
+use wjob_model::limit::Limit;
+use wjob_model::outcome::HeldBy;
+
 use crate::halt::Halt;
-use crate::output::{Output, Refusal, SIZE_HIT};
+use crate::output::{Output, Refusal};
 use crate::readiness::{Watched, watch};
 
 /// Most bytes read at once.
@@ -201,7 +204,7 @@ impl Stdout {
     fn write_now(&self, bytes: &[u8]) -> Result<(), Refusal> {
         let result = self.0.output.write(bytes);
         if matches!(result, Err(Refusal::Limit)) {
-            self.0.halt.now(SIZE_HIT.0, SIZE_HIT.1);
+            self.0.halt.now(Limit::OutputSize, HeldBy::Guest);
         }
         result
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use tokio::io::Interest;
 use wasmtime::Engine;
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use wjob_model::grant::{Access, PathGrant, Transport};
 use wjob_model::imports::HowRun;
+use wjob_model::limit::Limit;
 use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
-use wjob_model::outcome::Outcome;
+use wjob_model::outcome::{HeldBy, Outcome};
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::Opened;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
@@ -283,12 +285,19 @@ fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
     match result {
         Ok(Ok(())) => Outcome::Exited(0),
         Ok(Err(())) => Outcome::Exited(1),
+        Err(error) if out_of_handles(&error) => Outcome::LimitHit { limit: Limit::Handles, wall: HeldBy::Guest },
         Err(error) => match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             // Statuses are eight bits wide, as for any process (wait(2)).
             Some(exit) => Outcome::Exited((exit.0 & 0xff) as u8),
             None => Outcome::Trapped(bounded(format!("{error:#}"))),
         },
     }
+}
+
+/// The engine has no type for the error of its own handle table, only this text (its handle_table.rs).
+fn out_of_handles(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+        || error.chain().any(|cause| cause.to_string().contains("store handle limit exceeded"))
 }
 
 /// A text short enough for a message.

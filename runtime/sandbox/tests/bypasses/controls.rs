@@ -10,14 +10,18 @@ pub const CONTROLS: &[Attack] = &[
     attack!(read_the_granted_file, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),
     attack!(list_the_granted_folder, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),
     attack!(change_the_granted_folder, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),
-    attack!(connect_to_the_granted_port, Network::Tcp, Need::Nothing, [
-        wasm_works(Some(PORT)),
-        native_works(Some(PORT))
-    ]),
-    attack!(send_to_the_granted_datagram_port, Network::Udp, Need::Nothing, [
-        wasm_works(Some(DATAGRAM_PORT)),
-        native_works(Some(DATAGRAM_PORT))
-    ]),
+    attack!(
+        connect_to_the_granted_port,
+        Network::Tcp,
+        Need::Nothing,
+        [wasm_works(Some(PORT)), native_works(Some(PORT))]
+    ),
+    attack!(
+        send_to_the_granted_datagram_port,
+        Network::Udp,
+        Need::Nothing,
+        [wasm_works(Some(DATAGRAM_PORT)), native_works(Some(DATAGRAM_PORT))]
+    ),
     attack!(bind_the_granted_port, Network::Bind, Need::Nothing, [wasm_works(None), native_works(None)]),
     attack!(tell_the_time, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),
     attack!(draw_a_random_number, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),

@@ -104,132 +104,188 @@ const NODES: &[Row] = &[
 /// The table.
 pub const ATTACKS: &[Attack] = &[
     // Reaching what is outside.
-    Attack { rows: HIDDEN, ..attack!(open_a_file_outside, Network::Nothing, Need::Nothing, []) },
-    attack!(open_the_password_file, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[ENOENT]),
-        wasm_without(Seccomp, Mount, &[ENOENT]),
-        wasm_without(Landlock, Mount, &[ENOENT]),
-        wasm_without(Mount, Landlock, &[EACCES]),
-    ]),
-    Attack { rows: HIDDEN, ..attack!(leave_by_dot_dot, Network::Nothing, Need::Nothing, []) },
-    attack!(leave_by_a_descriptor_from_before, Network::Nothing, Need::OldDescriptor, [
-        wasm(Landlock, &[EACCES]),
-        wasm_without(Seccomp, Landlock, &[EACCES]),
-        native(Landlock, &[EACCES]),
-    ]),
-    Attack { rows: HIDDEN_OR_REFUSED, ..attack!(leave_by_proc_self_root, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN_OR_REFUSED, ..attack!(leave_by_proc_1_root, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN_OR_REFUSED, ..attack!(leave_by_proc_self_cwd, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN, ..attack!(follow_an_absolute_link, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN, ..attack!(follow_a_relative_link, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN, ..attack!(follow_a_link_of_its_own, Network::Nothing, Need::Nothing, []) },
-    attack!(hard_link_from_outside, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[ENOENT]),
-        wasm_without(Landlock, Mount, &[ENOENT]),
-        wasm_without(Mount, Landlock, &[EACCES, EXDEV, EPERM]),
-        native(Mount, &[ENOENT]),
-        native_without(Landlock, Mount, &[ENOENT]),
-    ]),
-    attack!(rename_from_outside, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[ENOENT]),
-        wasm_without(Landlock, Mount, &[ENOENT]),
-        wasm_without(Mount, Landlock, &[EACCES, EXDEV]),
-        native(Mount, &[ENOENT]),
-        native_without(Landlock, Mount, &[ENOENT]),
-    ]),
-    Attack { rows: HIDDEN, ..attack!(create_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN_BY_MOUNT_ALONE, ..attack!(look_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN_BY_MOUNT_ALONE, ..attack!(read_a_link_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN_BY_MOUNT_ALONE, ..attack!(change_times_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES_OUTSIDE, ..attack!(change_the_mode_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES_OUTSIDE, ..attack!(change_the_owner_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES_OUTSIDE, ..attack!(set_an_attribute_outside, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: HIDDEN_OR_REFUSED, ..attack!(open_the_supervisors_memory, Network::Nothing, Need::Nothing, []) },
+    attack!(open_a_file_outside, Network::Nothing, Need::Nothing, HIDDEN),
+    attack!(
+        open_the_password_file,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Mount, &[ENOENT]),
+            wasm_without(Seccomp, Mount, &[ENOENT]),
+            wasm_without(Landlock, Mount, &[ENOENT]),
+            wasm_without(Mount, Landlock, &[EACCES]),
+        ]
+    ),
+    attack!(leave_by_dot_dot, Network::Nothing, Need::Nothing, HIDDEN),
+    attack!(
+        leave_by_a_descriptor_from_before,
+        Network::Nothing,
+        Need::OldDescriptor,
+        [wasm(Landlock, &[EACCES]), wasm_without(Seccomp, Landlock, &[EACCES]), native(Landlock, &[EACCES]),]
+    ),
+    attack!(leave_by_proc_self_root, Network::Nothing, Need::Nothing, HIDDEN_OR_REFUSED),
+    attack!(leave_by_proc_1_root, Network::Nothing, Need::Nothing, HIDDEN_OR_REFUSED),
+    attack!(leave_by_proc_self_cwd, Network::Nothing, Need::Nothing, HIDDEN_OR_REFUSED),
+    attack!(follow_an_absolute_link, Network::Nothing, Need::Nothing, HIDDEN),
+    attack!(follow_a_relative_link, Network::Nothing, Need::Nothing, HIDDEN),
+    attack!(follow_a_link_of_its_own, Network::Nothing, Need::Nothing, HIDDEN),
+    attack!(
+        hard_link_from_outside,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Mount, &[ENOENT]),
+            wasm_without(Landlock, Mount, &[ENOENT]),
+            wasm_without(Mount, Landlock, &[EACCES, EXDEV, EPERM]),
+            native(Mount, &[ENOENT]),
+            native_without(Landlock, Mount, &[ENOENT]),
+        ]
+    ),
+    attack!(
+        rename_from_outside,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Mount, &[ENOENT]),
+            wasm_without(Landlock, Mount, &[ENOENT]),
+            wasm_without(Mount, Landlock, &[EACCES, EXDEV]),
+            native(Mount, &[ENOENT]),
+            native_without(Landlock, Mount, &[ENOENT]),
+        ]
+    ),
+    attack!(create_outside, Network::Nothing, Need::Nothing, HIDDEN),
+    attack!(look_outside, Network::Nothing, Need::Nothing, HIDDEN_BY_MOUNT_ALONE),
+    attack!(read_a_link_outside, Network::Nothing, Need::Nothing, HIDDEN_BY_MOUNT_ALONE),
+    attack!(change_times_outside, Network::Nothing, Need::Nothing, HIDDEN_BY_MOUNT_ALONE),
+    attack!(change_the_mode_outside, Network::Nothing, Need::Nothing, ATTRIBUTES_OUTSIDE),
+    attack!(change_the_owner_outside, Network::Nothing, Need::Nothing, ATTRIBUTES_OUTSIDE),
+    attack!(set_an_attribute_outside, Network::Nothing, Need::Nothing, ATTRIBUTES_OUTSIDE),
+    attack!(open_the_supervisors_memory, Network::Nothing, Need::Nothing, HIDDEN_OR_REFUSED),
     attack!(open_the_memory_of_the_init, Network::Nothing, Need::Nothing, [native(Capabilities, &[EACCES, EPERM])]),
-    attack!(open_by_handle, Network::Nothing, Need::Nothing, [
-        wasm(Seccomp, &[EPERM]),
-        wasm_without(Seccomp, Capabilities, &[EPERM, libc::EOPNOTSUPP]),
-        native(Seccomp, &[EPERM]),
-        native_without(Seccomp, Capabilities, &[EPERM, libc::EOPNOTSUPP]),
-    ]),
+    attack!(
+        open_by_handle,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Seccomp, &[EPERM]),
+            wasm_without(Seccomp, Capabilities, &[EPERM, libc::EOPNOTSUPP]),
+            native(Seccomp, &[EPERM]),
+            native_without(Seccomp, Capabilities, &[EPERM, libc::EOPNOTSUPP]),
+        ]
+    ),
     // Changing what is ReadOnly.
-    Attack { rows: READ_ONLY, ..attack!(write_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: READ_ONLY, ..attack!(create_in_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: READ_ONLY, ..attack!(truncate_by_opening, Network::Nothing, Need::Nothing, []) },
-    attack!(truncate_by_name, Network::Nothing, Need::Nothing, [
-        wasm(Seccomp, &[EPERM]),
-        wasm_without(Seccomp, Mount, &[EROFS]),
-        wasm_without(Mount, Seccomp, &[EPERM]),
-        native(Mount, &[EROFS]),
-        native_without(Landlock, Mount, &[EROFS]),
-    ]),
-    attack!(truncate_by_descriptor, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[libc::EINVAL]),
-        native(Mount, &[libc::EINVAL]),
-    ]),
-    attack!(lengthen_by_descriptor, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[libc::EBADF]),
-        native(Mount, &[libc::EBADF]),
-    ]),
-    Attack { rows: READ_ONLY, ..attack!(rename_in_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ACROSS, ..attack!(rename_out_of_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ACROSS, ..attack!(rename_into_read_only, Network::Nothing, Need::Nothing, []) },
-    attack!(link_in_read_only, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[EROFS]),
-        wasm_without(Landlock, Mount, &[EROFS]),
-        wasm_without(Mount, Landlock, &[EACCES, EXDEV]),
-        native(Mount, &[EROFS]),
-        native_without(Landlock, Mount, &[EROFS]),
-    ]),
-    Attack { rows: ACROSS, ..attack!(link_out_of_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: READ_ONLY, ..attack!(unlink_in_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: READ_ONLY, ..attack!(make_a_folder_in_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: READ_ONLY, ..attack!(make_a_link_in_read_only, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES, ..attack!(change_the_mode, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES, ..attack!(change_the_mode_by_descriptor, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES, ..attack!(change_the_mode_with_flags, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES, ..attack!(change_the_owner, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES, ..attack!(set_an_attribute, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: ATTRIBUTES, ..attack!(remove_an_attribute, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: TIMES, ..attack!(change_times, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: TIMES, ..attack!(change_times_by_descriptor, Network::Nothing, Need::Nothing, []) },
+    attack!(write_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(create_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(truncate_by_opening, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(
+        truncate_by_name,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Seccomp, &[EPERM]),
+            wasm_without(Seccomp, Mount, &[EROFS]),
+            wasm_without(Mount, Seccomp, &[EPERM]),
+            native(Mount, &[EROFS]),
+            native_without(Landlock, Mount, &[EROFS]),
+        ]
+    ),
+    attack!(
+        truncate_by_descriptor,
+        Network::Nothing,
+        Need::Nothing,
+        [wasm(Mount, &[libc::EINVAL]), native(Mount, &[libc::EINVAL]),]
+    ),
+    attack!(
+        lengthen_by_descriptor,
+        Network::Nothing,
+        Need::Nothing,
+        [wasm(Mount, &[libc::EBADF]), native(Mount, &[libc::EBADF]),]
+    ),
+    attack!(rename_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(rename_out_of_read_only, Network::Nothing, Need::Nothing, ACROSS),
+    attack!(rename_into_read_only, Network::Nothing, Need::Nothing, ACROSS),
+    attack!(
+        link_in_read_only,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Mount, &[EROFS]),
+            wasm_without(Landlock, Mount, &[EROFS]),
+            wasm_without(Mount, Landlock, &[EACCES, EXDEV]),
+            native(Mount, &[EROFS]),
+            native_without(Landlock, Mount, &[EROFS]),
+        ]
+    ),
+    attack!(link_out_of_read_only, Network::Nothing, Need::Nothing, ACROSS),
+    attack!(unlink_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(make_a_folder_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(make_a_link_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
+    attack!(change_the_mode, Network::Nothing, Need::Nothing, ATTRIBUTES),
+    attack!(change_the_mode_by_descriptor, Network::Nothing, Need::Nothing, ATTRIBUTES),
+    attack!(change_the_mode_with_flags, Network::Nothing, Need::Nothing, ATTRIBUTES),
+    attack!(change_the_owner, Network::Nothing, Need::Nothing, ATTRIBUTES),
+    attack!(set_an_attribute, Network::Nothing, Need::Nothing, ATTRIBUTES),
+    attack!(remove_an_attribute, Network::Nothing, Need::Nothing, ATTRIBUTES),
+    attack!(change_times, Network::Nothing, Need::Nothing, TIMES),
+    attack!(change_times_by_descriptor, Network::Nothing, Need::Nothing, TIMES),
     // What belongs to the view itself.
-    attack!(create_in_the_root, Network::Nothing, Need::Nothing, [
-        wasm(Mount, &[EROFS]),
-        wasm_without(Landlock, Mount, &[EROFS]),
-        wasm_without(Mount, Landlock, &[EACCES]),
-        native(Mount, &[EROFS]),
-        native_without(Landlock, Mount, &[EROFS]),
-    ]),
-    attack!(create_among_the_programs, Network::Nothing, Need::Nothing, [
-        native(Mount, &[EROFS, EACCES]),
-        native_without(Landlock, Mount, &[EROFS, EACCES]),
-    ]),
-    attack!(write_the_password_file, Network::Nothing, Need::Nothing, [
-        native(Mount, &[EROFS, EACCES]),
-        native_without(Landlock, Mount, &[EROFS, EACCES]),
-    ]),
-    attack!(change_a_kernel_setting, Network::Nothing, Need::Nothing, [
-        native(Landlock, &[EACCES, EROFS]),
-        native_without(Landlock, Mount, &[EROFS, EACCES]),
-    ]),
+    attack!(
+        create_in_the_root,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Mount, &[EROFS]),
+            wasm_without(Landlock, Mount, &[EROFS]),
+            wasm_without(Mount, Landlock, &[EACCES]),
+            native(Mount, &[EROFS]),
+            native_without(Landlock, Mount, &[EROFS]),
+        ]
+    ),
+    attack!(
+        create_among_the_programs,
+        Network::Nothing,
+        Need::Nothing,
+        [native(Mount, &[EROFS, EACCES]), native_without(Landlock, Mount, &[EROFS, EACCES]),]
+    ),
+    attack!(
+        write_the_password_file,
+        Network::Nothing,
+        Need::Nothing,
+        [native(Mount, &[EROFS, EACCES]), native_without(Landlock, Mount, &[EROFS, EACCES]),]
+    ),
+    attack!(
+        change_a_kernel_setting,
+        Network::Nothing,
+        Need::Nothing,
+        [native(Landlock, &[EACCES, EROFS]), native_without(Landlock, Mount, &[EROFS, EACCES]),]
+    ),
     // Nodes.
-    Attack { rows: NODES, ..attack!(make_a_fifo, Network::Nothing, Need::Nothing, []) },
-    Attack { rows: NODES, ..attack!(make_a_socket, Network::Nothing, Need::Nothing, []) },
-    attack!(make_a_device, Network::Nothing, Need::Nothing, [
-        wasm(Seccomp, &[EPERM]),
-        wasm_without(Seccomp, Landlock, &[EACCES]),
-        wasm_without(Landlock, Seccomp, &[EPERM]),
-        native(Landlock, &[EACCES]),
-        native_without(Landlock, Capabilities, &[EPERM]),
-    ]),
-    attack!(open_a_device_in_the_grant, Network::Nothing, Need::Device, [
-        wasm(Mount, &[EACCES]),
-        wasm_without(Seccomp, Mount, &[EACCES]),
-        wasm_without(Landlock, Mount, &[EACCES]),
-        native(Mount, &[EACCES]),
-        native_without(Landlock, Mount, &[EACCES]),
-    ]),
+    attack!(make_a_fifo, Network::Nothing, Need::Nothing, NODES),
+    attack!(make_a_socket, Network::Nothing, Need::Nothing, NODES),
+    attack!(
+        make_a_device,
+        Network::Nothing,
+        Need::Nothing,
+        [
+            wasm(Seccomp, &[EPERM]),
+            wasm_without(Seccomp, Landlock, &[EACCES]),
+            wasm_without(Landlock, Seccomp, &[EPERM]),
+            native(Landlock, &[EACCES]),
+            native_without(Landlock, Capabilities, &[EPERM]),
+        ]
+    ),
+    attack!(
+        open_a_device_in_the_grant,
+        Network::Nothing,
+        Need::Device,
+        [
+            wasm(Mount, &[EACCES]),
+            wasm_without(Seccomp, Mount, &[EACCES]),
+            wasm_without(Landlock, Mount, &[EACCES]),
+            native(Mount, &[EACCES]),
+            native_without(Landlock, Mount, &[EACCES]),
+        ]
+    ),
 ];
 
 const READ: i32 = libc::O_RDONLY;

@@ -48,7 +48,7 @@ impl Wanted {
                 "--list" => wanted.list = true,
                 "--ignored" => wanted.ignored = true,
                 "--skip" => wanted.skipped.extend(arguments.next().cloned()),
-                flag if FLAGS_WITH_VALUES.contains(&flag) => drop(arguments.next()),
+                flag if FLAGS_WITH_VALUES.contains(&flag) => _ = arguments.next(),
                 flag if flag.starts_with('-') => {}
                 filter => wanted.filters.push(filter.to_owned()),
             }
@@ -150,8 +150,8 @@ fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
     let end = pidfd_open(pid.ok_or_else(|| std::io::Error::other("no pid"))?, PidfdFlags::empty())?;
     let began = Instant::now();
     while began.elapsed() < MOST_TIME {
-        let left = Timespec::try_from(MOST_TIME.saturating_sub(began.elapsed())).map_err(std::io::Error::other)?;
-        match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&left)) {
+        let left = Timespec::try_from(MOST_TIME.saturating_sub(began.elapsed())).ok();
+        match poll(&mut [PollFd::new(&end, PollFlags::IN)], left.as_ref()) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => return child.wait().map(Some),
             Err(error) => return Err(error.into()),

@@ -141,12 +141,15 @@ pub struct Attack {
 /// A row of a table of attacks, named after its function.
 macro_rules! attack {
     ($perform:ident, $network:expr, $need:expr, [$($row:expr),* $(,)?]) => {
+        attack!($perform, $network, $need, &[$($row),*])
+    };
+    ($perform:ident, $network:expr, $need:expr, $rows:expr) => {
         $crate::table::Attack {
             name: stringify!($perform),
             network: $network,
             need: $need,
             perform: $perform,
-            rows: &[$($row),*],
+            rows: $rows,
         }
     };
 }

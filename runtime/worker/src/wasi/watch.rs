@@ -83,7 +83,8 @@ impl Watched {
             return None;
         }
         let path = join(&place.path, name);
-        (path.len() <= LONGEST_PATH).then_some(Denial::Path { path, access })
+        // The whole of the root is granted to nobody, so no line would help.
+        (path != "/" && path.len() <= LONGEST_PATH).then_some(Denial::Path { path, access })
     }
 
     fn absolute(&self, name: &str) -> String {
