@@ -130,7 +130,7 @@ fn a_file_without_the_right_to_read_it_is_said() {
     }
     let sandbox = Sandbox::new();
     let file = sandbox.write("secret.plist", native(""));
-    fs::set_permissions(Path::new(&file), Permissions::from_mode(0)).expect("a mode");
+    fs::set_permissions(Path::new(&file), Permissions::from_mode(0o000)).expect("a mode");
     sandbox.wjob(&["check", &file]).exits(65).says("error[unreadable]").says("Permission denied");
 }
 

@@ -158,8 +158,8 @@ fn a_denied_address_is_named_beside_a_grant_of_another() {
         let job = Job::guest(probe, &["127.0.0.1:9"]).grant(key, grant.to_owned());
         let ran = sandbox.run_with(&["--explain"], &job, &[]);
         ran.exits(3)
-            .complains(&format!("wjob: denied: {what}: not granted"))
-            .complains(&format!("<string>{line}</string>"));
+            .complains(format!("wjob: denied: {what}: not granted"))
+            .complains(format!("<string>{line}</string>"));
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use wjob_model::finding::{Finding, Severity, line_and_column};
 use wjob_model::imports;
 use wjob_model::job::{Job, ProgramFile, STANDARD_PATH};
+use wjob_model::plist;
 use wjob_model::status::Status;
 
 use wjob_worker::inspect;
@@ -85,17 +86,29 @@ impl Checked {
             Ok(Some(seen)) => {
                 let imports: Vec<&str> = seen.imports.iter().map(String::as_str).collect();
                 let exports: Vec<&str> = seen.exports.iter().map(String::as_str).collect();
-                self.findings.extend(imports::compare(seen.kind, &imports, job));
-                match imports::how_run(seen.kind, &imports, &exports, job) {
-                    Ok(how) => self.how = Some(how.in_words().to_owned()),
-                    Err(finding) => self.findings.push(finding),
-                }
+                let mut findings = imports::compare(seen.kind, &imports, job);
+                let how = imports::how_run(seen.kind, &imports, &exports, job);
+                findings.extend(how.as_ref().err().cloned());
+                self.place(&mut findings);
+                self.findings.extend(findings);
+                // What would not even start is not run in any way.
+                self.how = how.ok().filter(|_| self.count(Severity::Error) == 0).map(|how| how.in_words().to_owned());
             }
             Ok(None) => {}
             Err(fault) => {
                 let message = format!("the program {} cannot be examined: {fault}", path.display());
                 self.findings.push(Finding::new(Severity::Warning, "program-unreadable", message));
             }
+        }
+    }
+
+    /// Gives findings about the program the place of the key they are about, if the file has it.
+    fn place(&self, findings: &mut [Finding]) {
+        let Ok(document) = plist::read(&self.text) else {
+            return;
+        };
+        for finding in findings.iter_mut().filter(|finding| finding.span.is_none()) {
+            finding.span = document.root.span_of(&finding.key_path);
         }
     }
 

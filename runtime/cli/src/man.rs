@@ -59,8 +59,8 @@ fn job_file_key(roff: &mut Roff, key: &Key) {
     roff.control("TP", []);
     roff.text([bold(key.path), roman(format!(" ({}; {})", key.kind.words(), key.since))]);
     let acts = match key.available {
-        Available::Run => "",
-        Available::Supervisor => " Only wjobd acts on it.",
+        Available::Run | Available::Nobody => "",
+        Available::Supervisor => " It waits for the supervisor.",
         Available::NotYet => " Nothing acts on it yet.",
     };
     roff.text([roman(format!("{}{acts}", key.summary))]);

@@ -108,6 +108,21 @@ pub fn print(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
+/// One line on stderr, made safe for a terminal.
+pub fn complain(line: &str) {
+    complain_lines(&[line.to_owned()]);
+}
+
+/// Lines on stderr, each made safe for a terminal. A closed stderr is no reason to fail.
+pub fn complain_lines(lines: &[String]) {
+    use std::io::Write as _;
+    let mut text = String::new();
+    for line in lines.iter().flat_map(|line| line.lines()) {
+        text += &format!("wjob: {}\n", escape(line));
+    }
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,19 +166,4 @@ mod tests {
             assert!(drawn.contains(part), "{part:?} in {drawn}");
         }
     }
-}
-
-/// One line on stderr, made safe for a terminal.
-pub fn complain(line: &str) {
-    complain_lines(&[line.to_owned()]);
-}
-
-/// Lines on stderr, each made safe for a terminal. A closed stderr is no reason to fail.
-pub fn complain_lines(lines: &[String]) {
-    use std::io::Write as _;
-    let mut text = String::new();
-    for line in lines.iter().flat_map(|line| line.lines()) {
-        text += &format!("wjob: {}\n", escape(line));
-    }
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::denial::Denial;
-use crate::grant::Endpoint;
+use crate::grant::{Endpoint, PathGrant};
 use crate::limit::Limits;
 use crate::outcome::Outcome;
 use crate::wall::{Wall, WallPlan};
@@ -60,6 +60,8 @@ pub struct Run {
     pub umask: Option<u32>,
     /// stdin, stdout, stderr.
     pub stdio: [Stdio; 3],
+    /// Granted paths.
+    pub paths: Vec<PathGrant>,
     /// The walls.
     pub walls: WallPlan,
     /// The guest's half of the limits.

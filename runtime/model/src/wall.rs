@@ -294,6 +294,9 @@ pub enum WallRefusal {
     NoneForWasm,
 }
 
+/// Core files: 0 would not keep a handler in core_pattern from being fed, 1 does, and is too little for a file
+/// (core(5); fs/coredump.c).
+const NO_CORE: u64 = 1;
 /// Bytes a worker needs beside the guest's memory: the engine's code and tables, stacks and buffers.
 /// Measured: a Python component of 18 MB peaks below 40 MiB of private data beside its memories.
 const MEMORY_BASE: u64 = 96 << 20;
@@ -417,7 +420,7 @@ pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -
     let memory = limits.memory.map(|bytes| bytes.saturating_add(base(MEMORY_BASE)));
     let handles = limits.handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
     let processes = limits.processes.filter(|_| native).map(|count| count + PROCESSES_BASE);
-    put(&mut kernel, Resource::Core, Some((0, 0)));
+    put(&mut kernel, Resource::Core, Some((NO_CORE, NO_CORE)));
     put(&mut kernel, Resource::Cpu, cpu);
     put(&mut kernel, Resource::Data, memory.map(|bytes| (bytes, bytes)));
     put(&mut kernel, Resource::NumberOfFiles, handles.map(|handles| (handles, handles)));
@@ -459,7 +462,7 @@ pub fn compile_plan(machine: &Machine) -> WallPlan {
         WorkerKind::Compile,
         machine,
         vec![
-            hard(Resource::Core, 0),
+            hard(Resource::Core, NO_CORE),
             hard(Resource::Data, MEMORY_BYTES),
             hard(Resource::Cpu, CPU_SECONDS),
             hard(Resource::FileSize, OUTPUT_BYTES),
@@ -470,7 +473,7 @@ pub fn compile_plan(machine: &Machine) -> WallPlan {
 /// The plan of the resolve role: resolver files and port 53 only.
 pub fn resolve_plan(machine: &Machine) -> WallPlan {
     let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
-    let limits = vec![hard(Resource::Core, 0), hard(Resource::Cpu, 10), hard(Resource::Data, 256 << 20)];
+    let limits = vec![hard(Resource::Core, NO_CORE), hard(Resource::Cpu, 10), hard(Resource::Data, 256 << 20)];
     let mut plan = helper_plan(WorkerKind::Resolve, machine, limits);
     plan.network = NetworkPlan {
         tcp: true,
@@ -520,7 +523,7 @@ mod tests {
         let native = kernel_limits(&limits, &own, WorkerKind::Native);
         assert!(native.contains(&pair(Resource::NumberOfFiles, 100, 200)));
         assert!(native.contains(&pair(Resource::Cpu, 5, 6)));
-        assert!(native.contains(&pair(Resource::Core, 0, 0)));
+        assert!(native.contains(&pair(Resource::Core, 1, 1)));
         let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm);
         assert!(wasm.contains(&pair(Resource::NumberOfFiles, 164, 164)));
         assert!(wasm.contains(&pair(Resource::Cpu, 6, 7)));

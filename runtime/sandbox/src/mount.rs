@@ -285,8 +285,11 @@ fn temporary(root: &OwnedFd) -> Result<(), WallError> {
 fn process_table(root: &OwnedFd) -> Result<(), WallError> {
     let system = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).doing(Wall::Mount, "fsopen proc")?;
     rustix::mount::fsconfig_create(system.as_fd()).doing(Wall::Mount, "create proc")?;
-    let flags =
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    // Read-only: uid 0 may change the kernel's settings in it without any capability.
+    let flags = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let mount = rustix::mount::fsmount(system.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
         .doing(Wall::Mount, "fsmount proc")?;
     attach(&mount, &place(root, "/proc", true)?, "/proc")

@@ -99,15 +99,17 @@ pub fn try_what_must_fail(plan: &WallPlan) -> Result<Vec<Evidence>, WallError> {
     }
 }
 
-/// One open that no rule covers and that only landlock refuses. In a view whose root is granted nothing is outside:
-/// then a change is tried where only reading is granted.
+/// One access that no rule covers and that only landlock refuses in this way. In a view whose root is granted
+/// nothing is outside: then a change is tried where only reading is granted.
 fn open_something(plan: &WallPlan) -> Evidence {
+    if plan.kind == WorkerKind::Native {
+        return make_a_device(plan);
+    }
     let root = plan.mount.as_ref().and_then(|mount| mount.grants.iter().find(|grant| grant.guest == "/"));
-    let (path, flags) = match (root, plan.kind) {
-        (_, WorkerKind::Native) => ("/proc/self/comm", OFlags::WRONLY),
-        (None, _) => ("/", OFlags::RDONLY | OFlags::DIRECTORY),
-        (Some(grant), _) if grant.access != Access::ReadWrite => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
-        (Some(_), _) => {
+    let (path, flags) = match root {
+        None => ("/", OFlags::RDONLY | OFlags::DIRECTORY),
+        Some(grant) if grant.access != Access::ReadWrite => ("/.wjob-probe", OFlags::WRONLY | OFlags::CREATE),
+        Some(_) => {
             let found = "the root itself is granted ReadWrite, nothing is outside".into();
             return Evidence { wall: Wall::Landlock, found, stands: true };
         }
@@ -115,6 +117,20 @@ fn open_something(plan: &WallPlan) -> Evidence {
     let result = rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty());
     let stands = matches!(result, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS));
     Evidence { wall: Wall::Landlock, found: format!("open {path}: {}", in_words(result.err())), stands }
+}
+
+/// A native program may list and read all it sees and write to its /tmp, where landlock refuses devices before
+/// the capability for them is asked for (do_mknodat).
+fn make_a_device(plan: &WallPlan) -> Evidence {
+    const PROBE: &str = "/tmp/.wjob-probe";
+    let result = rustix::fs::mknodat(CWD, PROBE, rustix::fs::FileType::CharacterDevice, Mode::empty(), 0);
+    let stands = match result {
+        Err(Errno::ACCESS) => true,
+        // Without a view of its own its /tmp is the machine's, and the user may not have one.
+        Err(_) => plan.mount.is_none(),
+        Ok(()) => false,
+    };
+    Evidence { wall: Wall::Landlock, found: format!("make the device {PROBE}: {}", in_words(result.err())), stands }
 }
 
 /// The interfaces of an own network: none but loopback (proc_pid_net(5)).

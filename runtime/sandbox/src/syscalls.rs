@@ -40,8 +40,14 @@ pub enum Arguments {
     NoNamespace,
     /// ioctl(2) of a native program: not TIOCSTI and TIOCLINUX, which type into the terminal.
     NoTyping,
-    /// socketpair(2): Unix ones only.
-    UnixPair,
+    /// clone(2): a thread of this process, no process and no namespace.
+    Thread,
+    /// prctl(2): giving names only.
+    Naming,
+    /// tgkill(2): this process only.
+    OwnProcess,
+    /// sendmsg(2): no MSG_FASTOPEN.
+    MessageNoFastOpen,
 }
 
 macro_rules! entry {
@@ -85,18 +91,17 @@ const ENGINE: &[Entry] = &[
     entry!(exit_group, Any, "ending"),
     entry!(gettid, Any, "aborting"),
     entry!(getpid, Any, "aborting"),
-    entry!(tgkill, Any, "aborting"),
+    entry!(tgkill, OwnProcess, "aborting"),
     entry!(restart_syscall, Any, "after a signal"),
     entry!(epoll_create1, Any, "the runtime"),
     entry!(epoll_ctl, Any, "the runtime"),
     entry!(epoll_wait, Any, "the runtime"),
     entry!(epoll_pwait, Any, "the runtime"),
     entry!(eventfd2, Any, "waking the runtime"),
-    entry!(socketpair, UnixPair, "the runtime's own signal pipe"),
-    entry!(clone3, Any, "threads for blocking calls; glibc asks no other way"),
+    entry!(clone, Thread, "threads for blocking calls"),
     entry!(rseq, Any, "threads"),
     entry!(set_robust_list, Any, "threads"),
-    entry!(prctl, Any, "naming threads and mappings"),
+    entry!(prctl, Naming, "naming threads and mappings"),
     entry!(poll, Any, "whether stdio is ready"),
     entry!(ppoll, Any, "whether stdio is ready"),
     entry!(fstat, Any, "wasi:filesystem"),
@@ -182,10 +187,10 @@ const RESOLVE: &[Entry] = &[
     entry!(pread64, Any, "libraries"),
     entry!(fstatfs, Any, "libraries"),
     entry!(uname, Any, "the host's own name"),
-    entry!(sendmmsg, Any, "libc asks for both address families at once"),
+    entry!(sendmmsg, NoFastOpen, "libc asks for both address families at once"),
     entry!(bind, Any, "libc's netlink question is refused before; datagrams need a port"),
     entry!(recvmsg, Any, "answers"),
-    entry!(sendmsg, Any, "questions"),
+    entry!(sendmsg, MessageNoFastOpen, "questions"),
     entry!(ioctl, Any, "how much of an answer waits"),
     entry!(lseek, Any, "resolver files"),
     entry!(sysinfo, Any, "the allocator"),
@@ -274,8 +279,7 @@ mod number {
         sched_yield = SYS_sched_yield, sched_getaffinity = SYS_sched_getaffinity, exit = SYS_exit,
         exit_group = SYS_exit_group, gettid = SYS_gettid, getpid = SYS_getpid, tgkill = SYS_tgkill,
         restart_syscall = SYS_restart_syscall, epoll_create1 = SYS_epoll_create1, epoll_ctl = SYS_epoll_ctl,
-        epoll_wait = SYS_epoll_wait, epoll_pwait = SYS_epoll_pwait, eventfd2 = SYS_eventfd2,
-        socketpair = SYS_socketpair, clone3 = SYS_clone3, rseq = SYS_rseq,
+        epoll_wait = SYS_epoll_wait, epoll_pwait = SYS_epoll_pwait, eventfd2 = SYS_eventfd2, clone3 = SYS_clone3, rseq = SYS_rseq,
         set_robust_list = SYS_set_robust_list, prctl = SYS_prctl, poll = SYS_poll, ppoll = SYS_ppoll,
         fstat = SYS_fstat, fcntl = SYS_fcntl, dup = SYS_dup, lseek = SYS_lseek, recvmsg = SYS_recvmsg,
         sendmsg = SYS_sendmsg, ioctl = SYS_ioctl, openat = SYS_openat, openat2 = SYS_openat2,
@@ -319,8 +323,10 @@ const NATIVE_NARROWED: &[Entry] = &[
     entry!(clone, NoNamespace, "processes and threads"),
     entry!(ioctl, NoTyping, "terminals and files"),
     entry!(sendto, NoFastOpen, "sending"),
+    entry!(sendmsg, MessageNoFastOpen, "sending"),
+    entry!(sendmmsg, NoFastOpen, "sending"),
     entry!(setsockopt, PlainOptions, "sockets"),
-    entry!(socket, GrantedSocket, "granted families and types; Unix ones among its own processes"),
+    entry!(socket, GrantedSocket, "granted families and types"),
 ];
 
 /// What a native program's network calls get beyond its grants.
@@ -335,8 +341,9 @@ pub fn rules(kind: WorkerKind, network: &NetworkPlan) -> (Vec<Rule>, Answer) {
     let mut rules = Vec::new();
     for entry in lists(kind, network).into_iter().flatten() {
         rules.retain(|rule: &Rule| i64::from(rule.number) != entry.number);
-        rules.push(rule(entry, network, kind, Answer::Allow, refused));
+        rules.push(rule(entry, network, Answer::Allow, refused));
     }
+    rules.push(no_clone3());
     (rules, refused)
 }
 
@@ -360,32 +367,32 @@ pub fn lists(kind: WorkerKind, network: &NetworkPlan) -> Vec<&'static [Entry]> {
     lists
 }
 
+/// clone3's flags are behind a pointer, which a filter cannot follow; glibc falls back to clone, whose it can.
+fn no_clone3() -> Rule {
+    let unknown = Answer::Errno(libc::ENOSYS);
+    let number = u32::try_from(number::clone3).unwrap_or_default();
+    Rule { number, any_of: Vec::new(), answer: unknown, otherwise: unknown }
+}
+
 fn native(network: &NetworkPlan) -> Vec<Rule> {
     let refused = Answer::Errno(libc::EPERM);
-    let mut rules: Vec<Rule> =
-        NATIVE_REFUSED.iter().map(|entry| rule(entry, network, WorkerKind::Native, refused, refused)).collect();
+    let mut rules: Vec<Rule> = NATIVE_REFUSED.iter().map(|entry| rule(entry, network, refused, refused)).collect();
     for entry in NATIVE_NARROWED {
-        rules.push(rule(entry, network, WorkerKind::Native, Answer::Allow, refused));
+        rules.push(rule(entry, network, Answer::Allow, refused));
     }
     if network.any() && !network.bind {
         for entry in NATIVE_LISTENING {
-            rules.push(rule(entry, network, WorkerKind::Native, refused, refused));
+            rules.push(rule(entry, network, refused, refused));
         }
     }
-    // Its flags are behind a pointer, which a filter cannot follow; glibc falls back to clone, whose it can.
-    rules.push(Rule {
-        number: u32::try_from(number::clone3).unwrap_or_default(),
-        any_of: Vec::new(),
-        answer: Answer::Errno(libc::ENOSYS),
-        otherwise: refused,
-    });
+    rules.push(no_clone3());
     rules
 }
 
-fn rule(entry: &Entry, network: &NetworkPlan, kind: WorkerKind, answer: Answer, otherwise: Answer) -> Rule {
+fn rule(entry: &Entry, network: &NetworkPlan, answer: Answer, otherwise: Answer) -> Rule {
     Rule {
         number: u32::try_from(entry.number).unwrap_or_default(),
-        any_of: conditions(entry.arguments, network, kind),
+        any_of: conditions(entry.arguments, network),
         answer,
         otherwise,
     }
@@ -404,19 +411,23 @@ fn one_of(argument: u8, values: &[i64]) -> Vec<Vec<Compare>> {
     values.iter().map(|value| vec![is(argument, *value as u32)]).collect()
 }
 
-fn conditions(arguments: Arguments, network: &NetworkPlan, kind: WorkerKind) -> Vec<Vec<Compare>> {
+fn conditions(arguments: Arguments, network: &NetworkPlan) -> Vec<Vec<Compare>> {
     match arguments {
         Arguments::Any => Vec::new(),
         Arguments::NotExecutable => vec![vec![masked(2, libc::PROT_EXEC, 0)]],
-        Arguments::DescriptorThree => vec![vec![is(0, 3)]],
+        // The descriptor could have been closed and become a socket.
+        Arguments::DescriptorThree => vec![vec![is(0, 3), masked(2, libc::MSG_FASTOPEN, 0)]],
         Arguments::PlainFcntl => one_of(1, &PLAIN_FCNTL.map(i64::from)),
         Arguments::PlainIoctl => one_of(1, &PLAIN_IOCTL.map(|request| request as i64)),
         Arguments::NoFastOpen => vec![vec![masked(3, libc::MSG_FASTOPEN, 0)]],
         Arguments::PlainOptions => plain_options(),
         Arguments::NoNamespace => vec![vec![masked(0, NAMESPACES, 0)]],
         Arguments::NoTyping => no_typing(),
-        Arguments::UnixPair => vec![vec![is(0, libc::AF_UNIX.cast_unsigned())]],
-        Arguments::GrantedSocket => granted_socket(network, kind),
+        Arguments::Thread => vec![vec![masked(0, THREAD | NAMESPACES, THREAD)]],
+        Arguments::Naming => one_of(0, &[libc::PR_SET_NAME.into(), libc::PR_SET_VMA.into()]),
+        Arguments::OwnProcess => vec![vec![is(0, std::process::id())]],
+        Arguments::MessageNoFastOpen => vec![vec![masked(2, libc::MSG_FASTOPEN, 0)]],
+        Arguments::GrantedSocket => granted_socket(network),
     }
 }
 
@@ -424,6 +435,9 @@ const PLAIN_FCNTL: [i32; 6] =
     [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_DUPFD];
 
 const PLAIN_IOCTL: [u64; 4] = [libc::FIONBIO, libc::FIONREAD, libc::TCGETS, libc::TIOCGWINSZ];
+
+/// Flags of clone(2) that all threads have (pthread_create).
+const THREAD: i32 = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
 
 /// Flags of clone(2) that make namespaces (sched.h).
 const NAMESPACES: i32 = libc::CLONE_NEWNS
@@ -472,7 +486,7 @@ fn plain_options() -> Vec<Vec<Compare>> {
 }
 
 /// Granted families and types with protocol 0 or their own: MPTCP (262) would connect past landlock's rules.
-fn granted_socket(network: &NetworkPlan, kind: WorkerKind) -> Vec<Vec<Compare>> {
+fn granted_socket(network: &NetworkPlan) -> Vec<Vec<Compare>> {
     const TYPE: i32 = 0xf;
     let families = [(network.ipv4, libc::AF_INET), (network.ipv6, libc::AF_INET6)];
     let types =
@@ -485,9 +499,7 @@ fn granted_socket(network: &NetworkPlan, kind: WorkerKind) -> Vec<Vec<Compare>> 
             }
         }
     }
-    if kind == WorkerKind::Native {
-        sets.push(vec![is(0, libc::AF_UNIX.cast_unsigned())]);
-    }
+    // No Unix sockets, for native programs neither: no rule could tell those of a granted folder from its own.
     if sets.is_empty() {
         // No family has this number: nothing matches.
         sets.push(vec![is(0, u32::MAX)]);

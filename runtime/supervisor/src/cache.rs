@@ -280,7 +280,8 @@ mod tests {
         let cache = Cache::open(&places(folder.path()), user(), "one").unwrap();
         let object = cache.object(&[1; 32]);
         let file = || cache.file(&[1; 32], &mut compiled(folder.path(), "code")).map(drop).unwrap();
-        let damages: [(&str, Box<dyn Fn()>); 6] = [
+        type Damage<'a> = Box<dyn Fn() + 'a>;
+        let damages: [(&str, Damage<'_>); 6] = [
             ("changed", Box::new(|| fs::write(&object, "evil").unwrap())),
             ("cut", Box::new(|| fs::write(&object, "cod").unwrap())),
             ("without tag", Box::new(|| fs::remove_file(object.with_extension("tag")).unwrap())),

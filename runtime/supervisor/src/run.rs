@@ -221,6 +221,7 @@ impl Supervision<'_> {
             working_directory: job.working_directory.clone(),
             umask: job.umask,
             stdio,
+            paths: job.grants.paths.clone(),
             walls: self.plan.clone(),
             limits: job.limits.clone(),
             connect: job.grants.connect.clone(),

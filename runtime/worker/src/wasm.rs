@@ -1,7 +1,7 @@
 //! Runs a WebAssembly job: the start order of the worker, to the letter, then one instance to its end.
 //! What an instance reaches is decided by its grants and put together here; which interface does what is in `wasi`.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use tokio::io::Interest;
@@ -107,13 +107,19 @@ fn prepare(
     let tls =
         run.connect.iter().any(|endpoint| endpoint.transport == Transport::Https).then(crate::wasi::http::load_roots);
     // It seeds its random numbers, for which a static C library opens a device.
-    let builder = WasiCtxBuilder::new();
+    let mut builder = WasiCtxBuilder::new();
+    // One instance and one thread: a blocking call may hold it, and the supervisor's clock runs elsewhere.
+    builder.allow_blocking_current_thread(true);
     let before = Before::open();
     if let Some(plan) = &run.walls.mount {
         mount::put_up(plan, &opened).map_err(|error| wall(&error))?;
     }
     let mut evidence: Vec<Evidence> = before.mounts(&run.walls, &opened).into_iter().collect();
     let preopens = preopens(&run, &opened)?;
+    for preopen in &preopens {
+        let opened = builder.preopened_dir(&preopen.host, &preopen.guest, preopen.permissions);
+        opened.map_err(|error| StartFailure::own(format!("opening {}", preopen.guest), format!("{error:#}")))?;
+    }
     ticks::start(&engine).map_err(|error| StartFailure::own("the timer", error))?;
     confine(&run.walls, &opened).map_err(|error| wall(&error))?;
     evidence.extend(try_what_must_fail(&run.walls).map_err(|error| wall(&error))?);
@@ -135,8 +141,7 @@ pub(crate) fn set_umask(run: &Run) {
 }
 
 pub(crate) fn open_grants(run: &Run) -> Result<Vec<Opened>, StartFailure> {
-    let wanted = run.walls.mount.as_ref().map_or(&[][..], |plan| &plan.grants);
-    grants::open(wanted).map_err(|error| {
+    grants::open(&run.paths).map_err(|error| {
         let advice = "make it, or give the job's user the right to reach it";
         StartFailure::job(format!("granted path {}", error.path), error.why, advice)
     })
@@ -162,7 +167,7 @@ fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<Loaded, StartFailu
 fn preopens(run: &Run, opened: &[Opened]) -> Result<Vec<Preopen>, StartFailure> {
     let mut preopens: Vec<Preopen> = Vec::new();
     for opened in opened {
-        add_preopen(&mut preopens, opened)?;
+        add_preopen(&mut preopens, opened, run.walls.mount.is_some())?;
     }
     if let Some(directory) = &run.working_directory {
         preopens.push(working_directory(directory, &preopens)?);
@@ -173,13 +178,19 @@ fn preopens(run: &Run, opened: &[Opened]) -> Result<Vec<Preopen>, StartFailure> 
     Ok(preopens)
 }
 
-fn add_preopen(preopens: &mut Vec<Preopen>, opened: &Opened) -> Result<(), StartFailure> {
+fn add_preopen(preopens: &mut Vec<Preopen>, opened: &Opened, view: bool) -> Result<(), StartFailure> {
+    if !view && !opened.directory {
+        let what = format!("the file {} cannot be granted", opened.grant.host);
+        return Err(StartFailure::wall(what, "a file needs the mount wall, which is missing"));
+    }
     let PathGrant { guest, access, .. } = &opened.grant;
     let folder = if opened.directory { guest.as_str() } else { parent(guest) };
     let permissions = if *access == Access::ReadWrite { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
     match preopens.iter().find(|preopen| preopen.guest == folder) {
         None => {
-            preopens.push(Preopen { host: folder.into(), guest: folder.into(), permissions });
+            // Without a view of its own the guest's folder is nowhere but behind its descriptor.
+            let host = if view { folder.into() } else { format!("/proc/self/fd/{}", opened.descriptor.as_raw_fd()) };
+            preopens.push(Preopen { host, guest: folder.into(), permissions });
             Ok(())
         }
         Some(shared) if !opened.directory && shared.permissions == permissions => Ok(()),
@@ -206,15 +217,14 @@ fn working_directory(directory: &str, preopens: &[Preopen]) -> Result<Preopen, S
         let why = "no Paths grant covers it, and a guest has no other folders";
         return Err(StartFailure::job(format!("WorkingDirectory {directory}"), why, "grant it in Grants.Paths"));
     };
-    if !std::path::Path::new(directory).is_dir() {
+    let below = std::path::Path::new(directory).strip_prefix(&covering.guest).unwrap_or(std::path::Path::new(""));
+    let host = std::path::Path::new(&covering.host).join(below);
+    if !host.is_dir() {
         let advice = "make the folder, or name another";
-        return Err(StartFailure::job(
-            format!("WorkingDirectory {directory}"),
-            "no such folder in the job's view",
-            advice,
-        ));
+        let why = "no such folder in the job's view";
+        return Err(StartFailure::job(format!("WorkingDirectory {directory}"), why, advice));
     }
-    Ok(Preopen { host: directory.into(), guest: ".".into(), permissions: covering.permissions })
+    Ok(Preopen { host: host.display().to_string(), guest: ".".into(), permissions: covering.permissions })
 }
 
 /// Step 5: the runtime, the instance, and the words of the supervisor meanwhile.
@@ -325,17 +335,12 @@ fn surroundings(mut prepared: Prepared) -> wasmtime::Result<(Surroundings, Prepa
         .args(&run.arguments)
         .envs(&run.environment)
         .max_random_size(MOST_RANDOM)
-        // One instance and one thread: a blocking call may hold it, and the supervisor's clock runs elsewhere.
-        .allow_blocking_current_thread(true)
         .allow_tcp(run.walls.network.tcp)
         .allow_udp(run.walls.network.udp)
         .allow_ip_name_lookup(true)
         .socket_addr_check(crate::wasi::network::socket_check(network.clone(), denials.clone()));
     if let Some(directory) = &run.working_directory {
         builder.initial_cwd(directory);
-    }
-    for preopen in &prepared.preopens {
-        builder.preopened_dir(&preopen.host, &preopen.guest, preopen.permissions)?;
     }
     Ok((Surroundings { builder, network, denials, halt, outputs }, prepared))
 }

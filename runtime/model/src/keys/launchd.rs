@@ -4,7 +4,7 @@
 use super::{Available, Class, Key, Kind};
 use crate::limit::{RESOURCES, ResourceRow};
 
-use Available::{NotYet, Run, Supervisor};
+use Available::{Nobody, NotYet, Run, Supervisor};
 use Class::{Adapted, Honoured, Noted};
 use Kind::{AnyOf, Anything, Array, Boolean, Dictionary, Map, Path, Text, Umask, Word};
 
@@ -19,7 +19,6 @@ const MODE: Kind = integer(0, 0o177_777);
 /// uid and gid: 32 bits, the largest of which means "leave it".
 const ACCOUNT: Kind = integer(0, u32::MAX as i64 - 1);
 const PORT: Kind = integer(0, 65_535);
-const SESSION: Kind = Word(&["Aqua", "LoginWindow", "Background", "StandardIO", "System"]);
 const PROCESS_TYPE: Kind = Word(&["Background", "Standard", "Adaptive", "Interactive", "App", "SystemApp", "TALApp"]);
 const CALENDAR: Kind = Dictionary("StartCalendarInterval");
 const SOCKET: Kind = Dictionary("Sockets.*");
@@ -41,7 +40,7 @@ const fn key(
 
 /// A row for a key that does nothing here, now or ever.
 const fn noted(path: &'static str, kind: Kind, since: &'static str, summary: &'static str) -> Key {
-    key(path, kind, Noted, Run, since, summary)
+    key(path, kind, Noted, Nobody, since, summary)
 }
 
 // One key is two lines: what it is, and what it does.
@@ -67,7 +66,7 @@ static KEYS: &[Key] = &[
     noted("_LimitLoadFromVariant", Anything, "launchd, undocumented", "It chooses among builds of macOS."),
     noted("_LimitLoadToBootMode", Anything, "launchd, undocumented", "It chooses among the boot modes of a Mac."),
     noted("LimitLoadToDeveloperMode", Anything, "launchd, undocumented", "Linux has no developer mode to ask for."),
-    key("LimitLoadToSessionType", AnyOf(&[SESSION, Array(&SESSION)]), Adapted, NotYet, "launchd 10.5",
+    key("LimitLoadToSessionType", TEXT_OR_TEXTS, Adapted, Supervisor, "launchd 10.5",
         "Names the kinds of session in which an agent loads; here every session of a user counts."),
     noted("AssociatedBundleIdentifiers", TEXT_OR_TEXTS, "launchd 13", "It only names an app in the settings of macOS."),
     noted("BundleProgram", Text, "launchd 13", "It is a path inside an app bundle, which Linux does not have; use Program."),

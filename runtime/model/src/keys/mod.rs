@@ -63,6 +63,8 @@ pub enum Available {
     Supervisor,
     /// Nothing does yet.
     NotYet,
+    /// Nothing ever will: the key is of macOS alone.
+    Nobody,
 }
 
 impl Available {
@@ -70,8 +72,9 @@ impl Available {
     pub fn words(self) -> &'static str {
         match self {
             Self::Run => "wjob run and wjobd",
-            Self::Supervisor => "wjobd only",
-            Self::NotYet => "not yet",
+            Self::Supervisor => "the supervisor, to come; wjob run starts the job at once",
+            Self::NotYet => "nothing yet",
+            Self::Nobody => "nothing",
         }
     }
 }

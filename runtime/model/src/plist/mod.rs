@@ -100,6 +100,23 @@ impl Value {
 }
 
 impl Node {
+    /// Where the value at a key path is, as in `Grants.Paths[0]`; the innermost part that is there.
+    pub fn span_of(&self, key_path: &str) -> Option<Span> {
+        let mut node = self;
+        for name in key_path.split(['.', '[']).map(|name| name.trim_end_matches(']')).filter(|name| !name.is_empty()) {
+            let inner = match &node.value {
+                Value::Array(items) => name.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => node.get(name),
+            };
+            let Some(inner) = inner else {
+                break;
+            };
+            node = inner;
+        }
+        // The whole file is no place.
+        if std::ptr::eq(node, self) { None } else { node.span }
+    }
+
     /// The entries, if this is a dictionary.
     pub fn entries(&self) -> Option<&[Entry]> {
         match &self.value {

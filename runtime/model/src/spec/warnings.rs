@@ -68,9 +68,15 @@ fn schedule_beside(raw: &RawJob, keep_alive: &RawValue) -> Option<Finding> {
 }
 
 fn on_demand(raw: &RawJob) -> Option<Finding> {
-    raw.get("KeepAlive")?;
-    let message = "OnDemand is KeepAlive turned round; both are given, and KeepAlive counts";
-    Some(warning(raw.get("OnDemand")?, "on-demand-and-keep-alive", message).help("remove OnDemand"))
+    let (keep_alive, on_demand) = (raw.get("KeepAlive")?, raw.get("OnDemand")?);
+    let agree = is(keep_alive, false) && is(on_demand, true) || is(keep_alive, true) && is(on_demand, false);
+    let conditional = !is(keep_alive, true) && !is(keep_alive, false);
+    // OnDemand true is the default, which no condition of KeepAlive contradicts.
+    let defaulted = conditional && is(on_demand, true);
+    (!(agree || defaulted)).then(|| {
+        let message = "OnDemand is KeepAlive turned round; both are given and disagree, and KeepAlive counts";
+        warning(on_demand, "on-demand-and-keep-alive", message).help("remove OnDemand")
+    })
 }
 
 fn inetd(raw: &RawJob) -> Option<Finding> {

@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn watched() -> Watched {
-        let mut watched = Watched::new(true, Some("/work".into()));
+        let mut watched = Watched::new(true, Some("/inner".into()));
         watched.preopened([(3, "/data"), (4, "."), (5, "/")]);
         watched
     }
@@ -197,7 +197,7 @@ mod tests {
         for (base, name, refusal, expected) in [
             (3, "x", Forbidden, Some("/data/x")),
             (3, "x", Missing, None),
-            (4, "x", Forbidden, Some("/work/x")),
+            (4, "x", Forbidden, Some("/inner/x")),
             (5, "srv/x", Missing, Some("/srv/x")),
             (9, "x", Forbidden, Some("/data/sub/x")),
             (9, "../../etc", Forbidden, Some("/etc")),
