@@ -272,7 +272,7 @@ fn odd_combinations_are_warned_of() {
         ("<key>KeepAlive</key><dict><key>Crashed</key><false/></dict>".to_owned(), Warning, "endless"),
         ("<key>KeepAlive</key><dict><key>SuccessfulExit</key><true/></dict>".into(), Warning, "endless"),
         ("<key>KeepAlive</key><true/><key>StartInterval</key><integer>9</integer>".into(), Warning, "endless"),
-        ("<key>KeepAlive</key><true/><key>OnDemand</key><false/>".into(), Warning, "on-demand-and-keep-alive"),
+        ("<key>KeepAlive</key><true/><key>OnDemand</key><true/>".into(), Warning, "on-demand-and-keep-alive"),
         (time(&[]), Warning, "every-minute"),
         (time(&[("Hour", 3)]), Warning, "every-minute"),
         (time(&[("Minute", 0), ("Day", 31), ("Month", 4)]), Warning, "never"),
