@@ -15,3 +15,4 @@ mod run_programs;
 mod stopping;
 mod structure;
 mod terminal;
+mod walls;
