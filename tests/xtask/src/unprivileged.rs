@@ -1,4 +1,4 @@
-//! The end-to-end tests once more, as a user without any right.
+//! The tests that start processes once more, as a user without any right.
 //! No account is made for it: the kernel knows users by number only, so a number nobody has is taken, nothing has to be
 //! installed and nothing stays behind. Everything the tests need is copied to where that user can reach it.
 
@@ -15,8 +15,8 @@ use crate::setup;
 use crate::step::advise;
 use crate::temporary::{self, Temporary};
 
-/// Name of the end-to-end test target.
-const TEST: &str = "end_to_end";
+/// The test targets that start processes: what they show may depend on who starts them.
+const TESTS: [&str; 2] = ["end_to_end", "bypasses"];
 
 /// Where the search for a free number begins, downwards: the top of the range for people's accounts
 /// (login.defs(5), UID_MAX 60000), whose numbers are handed out from its bottom.
@@ -36,18 +36,25 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let user = free_number()?;
     let folder = Temporary::new("test", 0o755)?;
     let home = fill(folder.path(), user)?;
-    let mut command = Command::new(folder.path().join(TEST));
+    for test in TESTS {
+        run_one(test, arguments, folder.path(), &home, user)?;
+    }
+    Ok(())
+}
+
+fn run_one(test: &str, arguments: &[String], folder: &Path, home: &Path, user: u32) -> anyhow::Result<()> {
+    let mut command = Command::new(folder.join(test));
     command
         .args(arguments)
-        .current_dir(folder.path())
+        .current_dir(folder)
         .env_clear()
         .envs(KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))))
         .env("HOME", home)
-        .env("WJOB_TEST_ROOT", folder.path())
+        .env("WJOB_TEST_ROOT", folder)
         .uid(user)
         .gid(user);
     let status = command.status().map_err(|error| refused(user, &error))?;
-    anyhow::ensure!(status.success(), "the end-to-end tests failed as user {user}: {status}");
+    anyhow::ensure!(status.success(), "the tests {test} failed as user {user}: {status}");
     Ok(())
 }
 
@@ -79,9 +86,11 @@ fn accounts() -> Vec<u32> {
 
 /// Copies what the tests need below `folder`, as it lies in the repository, and makes the user a home there.
 fn fill(folder: &Path, user: u32) -> anyhow::Result<PathBuf> {
-    temporary::copy(&test_binary()?, &folder.join(TEST))?;
+    for (test, binary) in test_binaries()? {
+        temporary::copy(&binary, &folder.join(test))?;
+    }
     let root = cargo::root();
-    let mut needed = vec![PathBuf::from("examples"), PathBuf::from("tests/cases")];
+    let mut needed = vec![PathBuf::from("examples")];
     needed.extend(["wjob", "wjobd"].map(|name| Path::new("target/debug").join(name)));
     for guest in components()? {
         needed.push(guest.strip_prefix(&root)?.to_path_buf());
@@ -108,13 +117,15 @@ fn components() -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The end-to-end tests' executable, as the run before this one built it.
-fn test_binary() -> anyhow::Result<PathBuf> {
+fn test_binaries() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let mut arguments = vec!["test", "--no-run"];
     arguments.extend(cargo::host_packages());
     let found = cargo::artefacts(&arguments)?;
-    found
-        .into_iter()
-        .find(|artefact| artefact.is_test && artefact.name == TEST)
-        .map(|artefact| artefact.file)
-        .with_context(|| format!("cargo built no test named {TEST}"))
+    let binary = |test: &'static str| {
+        let artefact = found.iter().find(|artefact| artefact.is_test && artefact.name == test);
+        artefact
+            .map(|artefact| (test, artefact.file.clone()))
+            .with_context(|| format!("cargo built no test named {test}"))
+    };
+    TESTS.into_iter().map(binary).collect()
 }
