@@ -43,10 +43,10 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Running")]
     print_plist: bool,
     /// A job file, or a program
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
     /// Further arguments of the job
-    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "ARGUMENT", help_heading = "Arguments", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
@@ -174,6 +174,9 @@ fn of_file(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
     }
     let loaded = job_file::load(file, &text)?;
     complain(&file.to_string_lossy(), &text, &loaded.findings);
+    if loaded.job.is_none() {
+        render::complain(&format!("{} was refused for its errors; nothing was run", file.display()));
+    }
     Ok(finished(loaded.job, &arguments.arguments))
 }
 

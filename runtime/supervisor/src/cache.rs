@@ -322,7 +322,7 @@ mod tests {
     fn a_hash_is_remembered_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(&places(folder.path()), user(), "one").unwrap();
-        let settled = fs::metadata("/proc/self/exe").unwrap();
+        let settled = fs::metadata("/bin/sh").unwrap();
         assert!(cache.known_hash(&settled).is_none());
         cache.remember_hash(&settled, &[3; 32]);
         assert_eq!(cache.known_hash(&settled), Some([3; 32]));

@@ -154,3 +154,35 @@ fn unanswered(path: String, silence: Silence) -> CompileError {
         other => CompileError::System { path, why: format!("the compile role: {other}") },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_without_a_word_names_the_limit_that_is_its_cause() {
+        for (silence, expected) in [
+            (Silence::Late, "limit RunTime"),
+            (Silence::Gone(Exit::Signal(24)), "limit CPUTime"),
+            (Silence::Gone(Exit::Signal(6)), "limit Memory"),
+            (Silence::Gone(Exit::Signal(25)), "limit OutputSize"),
+            (Silence::Gone(Exit::Signal(11)), "SIGSEGV"),
+            (Silence::Nonsense, "no message of this build"),
+        ] {
+            let words = unanswered("x.wasm".into(), silence).to_string();
+            assert!(words.contains(expected) && words.contains("x.wasm"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_copy_is_the_file_and_cannot_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        std::fs::write(&path, "code").unwrap();
+        let (mut copy, hash) = sealed_copy(&mut File::open(path).unwrap()).unwrap();
+        assert_eq!(hash, *blake3::hash(b"code").as_bytes());
+        assert!(copy.write_all(b"evil").is_err());
+        assert!(copy.set_len(0).is_err());
+        assert_eq!(io::read_to_string(copy).unwrap(), "code");
+    }
+}
