@@ -1,22 +1,17 @@
 //! Runs a component's `wasi:cli/run`, 0.2 or 0.3: links what it imports, makes its store, calls it once.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 use wjob_model::imports::{HowRun, how_run_component};
-use wjob_model::limit::{Limit, Limits};
 use wjob_model::message::StartFailure;
-use wjob_model::outcome::HeldBy;
 
-use crate::halt::Halt;
+use crate::instance::{Prepared, Surroundings, bound_time, watched};
 use crate::limiter::{DEFAULT_MEMORY, Limiter};
 use crate::state::State;
-use crate::ticks::own_time;
 use crate::wasi;
 use crate::wasi::http::Outgoing;
-use crate::wasi::watch::Watched;
-use crate::wasm::{Prepared, Surroundings};
 
 /// Handles an instance may hold when the job says nothing.
 const DEFAULT_HANDLES: u64 = 10_000;
@@ -121,26 +116,4 @@ fn store(surroundings: Surroundings, prepared: &Prepared) -> Store<State> {
     store.set_max_component_handles(handles);
     bound_time(&mut store, &run.limits, halt);
     store
-}
-
-/// Paths the watchers need to name what was denied.
-pub(crate) fn watched(prepared: &Prepared) -> Watched {
-    let explaining = prepared.run.explain && prepared.preopens.last().is_some_and(|last| last.guest == "/");
-    let granted =
-        prepared.run.walls.mount.as_ref().is_some_and(|plan| plan.grants.iter().any(|grant| grant.guest == "/"));
-    Watched::new(explaining && !granted, prepared.run.working_directory.clone())
-}
-
-/// At each tick of processor time: CPUTime is checked and the runtime looks at its other work, so that a stop
-/// is heard by a guest that only computes. Set before the instance is made, since start functions run there.
-pub(crate) fn bound_time<T: 'static>(store: &mut Store<T>, limits: &Limits, halt: Halt) {
-    let bound = limits.cpu_time.map(|seconds| own_time() + std::time::Duration::from_secs(seconds));
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
-        if bound.is_some_and(|bound| own_time() >= bound) {
-            halt.note(Limit::CpuTime, HeldBy::Guest);
-            return Ok(UpdateDeadline::Interrupt);
-        }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
-    });
 }

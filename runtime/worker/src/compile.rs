@@ -8,7 +8,7 @@ use wjob_model::message::{Compile, FromWorker, StartFailure};
 use wjob_sandbox::confine;
 
 use crate::engine::engine;
-use crate::start::{Started, report};
+use crate::role::{Started, report};
 
 /// Performs the role; its exit status says whether it succeeded.
 pub(crate) fn perform(started: Started, compile: &Compile) -> u8 {
@@ -42,5 +42,5 @@ fn result(descriptors: Vec<std::os::fd::OwnedFd>, compile: &Compile) -> Result<(
 
 fn invalid(component: bool, error: &wasmtime::Error) -> StartFailure {
     let what = if component { "the program is no valid component" } else { "the program is no valid module" };
-    StartFailure::job(what, crate::wasm::bounded(format!("{error:#}")), "build it again, or see `wjob check`")
+    StartFailure::job(what, crate::role::bounded(format!("{error:#}")), "build it again, or see `wjob check`")
 }

@@ -5,11 +5,10 @@ use wasmtime::{ExternType, Linker, Module, Store};
 use wjob_model::imports::{PREVIEW_1, how_run_module};
 use wjob_model::message::StartFailure;
 
-use crate::command::{bound_time, watched};
+use crate::instance::{Prepared, Surroundings, bound_time, watched};
 use crate::limiter::{DEFAULT_MEMORY, Limiter};
 use crate::state::ModuleState;
 use crate::wasi::watch_p1;
-use crate::wasm::{Prepared, Surroundings};
 
 /// The function a command exports.
 const START: &str = "_start";

@@ -22,8 +22,7 @@ use wjob_sandbox::{confine, mount, namespaces};
 use crate::open;
 use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
-use crate::start::{Started, report};
-use crate::wasm::{open_grants, set_umask, told_to_go, wall};
+use crate::role::{Started, open_grants, report, set_umask, told_to_go, wall};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {

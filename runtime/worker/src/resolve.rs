@@ -6,7 +6,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use wjob_model::message::{FromWorker, Names, Resolve, StartFailure};
 use wjob_sandbox::confine;
 
-use crate::start::{Started, report};
+use crate::role::{Started, report};
 
 /// Most addresses kept of one name.
 const MOST_ADDRESSES: usize = 64;

@@ -5,20 +5,14 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::exit;
 
 use rustix::process::Signal;
-use wjob_model::message::{FromWorker, Role, START_BYTES, Start, StartFailure};
+use wjob_model::message::{Role, START_BYTES, Start, StartFailure};
 use wjob_model::status::Status;
 use wjob_sandbox::channel::{Channel, Received};
 
+use crate::role::{Started, report};
+
 /// The descriptor a supervisor hands its channel on.
 const CHANNEL: i32 = 3;
-
-/// What a worker has once it knows its role.
-pub(crate) struct Started {
-    /// The way to the supervisor.
-    pub channel: Channel,
-    /// Descriptors that came with the role, in its order.
-    pub descriptors: Vec<OwnedFd>,
-}
 
 /// Runs the role this process was started for; `build` is this file's own.
 pub fn main(build: &str) -> ! {
@@ -84,10 +78,4 @@ fn perform(channel: Channel, received: Received<Start>) -> u8 {
             _ => crate::wasm::perform(started, *run),
         },
     }
-}
-
-/// Tells the supervisor why the role could not begin.
-pub(crate) fn report(channel: &Channel, failure: StartFailure) {
-    // Without a supervisor there is nobody to tell, and the parent-death signal is on its way.
-    let _ = channel.send(&FromWorker::Failed(failure), &[]);
 }

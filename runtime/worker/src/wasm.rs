@@ -1,70 +1,34 @@
 //! Runs a WebAssembly job: the start order of the worker, to the letter, then one instance to its end.
 //! What an instance reaches is decided by its grants and put together here; which interface does what is in `wasi`.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::io::Interest;
 use wasmtime::Engine;
 use wasmtime::component::ResourceTableError;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
-use wjob_model::grant::{Access, PathGrant, Transport};
-use wjob_model::imports::HowRun;
+use wasmtime_wasi::WasiCtxBuilder;
+use wjob_model::grant::Transport;
 use wjob_model::limit::Limit;
-use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
+use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Run, StartFailure, ToWorker};
 use wjob_model::outcome::{HeldBy, Outcome};
 use wjob_sandbox::channel::Channel;
-use wjob_sandbox::grants::Opened;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
-use wjob_sandbox::{confine, grants, mount, namespaces};
+use wjob_sandbox::{confine, mount, namespaces};
 
 use crate::denial::Denials;
 use crate::halt::Halt;
+use crate::instance::{Loaded, Prepared, Surroundings};
 use crate::output::{Meter, Output};
+use crate::preopens::preopens;
 use crate::readiness::watch;
-use crate::start::{Started, report};
+use crate::role::{Started, bounded, open_grants, report, set_umask, told_to_go, wall};
 use crate::stdio::{Stdin, Stdout};
 use crate::wasi::network::Network;
 use crate::{command, engine, module, open, ticks};
 
 /// Most bytes of wasi:random at once.
 const MOST_RANDOM: u64 = 1 << 20;
-
-/// Everything that was opened, loaded and put up before the guest.
-pub(crate) struct Prepared {
-    pub engine: Engine,
-    pub program: Loaded,
-    pub run: Run,
-    pub stdio: Option<[OwnedFd; 3]>,
-    pub preopens: Vec<Preopen>,
-    pub builder: WasiCtxBuilder,
-    pub tls: Option<Arc<rustls::ClientConfig>>,
-    pub channel: Arc<Channel>,
-}
-
-/// Code, ready to be instantiated.
-pub(crate) enum Loaded {
-    Component(wasmtime::component::Component, HowRun),
-    Module(wasmtime::Module),
-}
-
-/// A directory the guest finds open.
-pub(crate) struct Preopen {
-    /// Where this process finds it.
-    pub host: String,
-    /// Where the guest does.
-    pub guest: String,
-    pub permissions: FsPerms,
-}
-
-/// What an instance's contexts are filled from, whichever kind it is.
-pub(crate) struct Surroundings {
-    pub builder: WasiCtxBuilder,
-    pub network: Arc<Network>,
-    pub denials: Arc<Denials>,
-    pub halt: Halt,
-    pub outputs: [Stdout; 2],
-}
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
@@ -83,11 +47,6 @@ pub(crate) fn perform(started: Started, run: Run) -> u8 {
             1
         }
     }
-}
-
-/// The supervisor has read the walls back.
-pub(crate) fn told_to_go(channel: &Channel) -> bool {
-    matches!(channel.receive::<ToWorker>(INLINE_BYTES), Ok(Some(ToWorker::Go)))
 }
 
 /// Steps 3 and 4 of a start, in this order and no other.
@@ -130,23 +89,6 @@ fn prepare(
     Ok((prepared, evidence))
 }
 
-pub(crate) fn wall(error: &wjob_sandbox::WallError) -> StartFailure {
-    StartFailure::wall(format!("the {} wall", error.wall.row().name), format!("{}: {}", error.doing, error.why))
-}
-
-pub(crate) fn set_umask(run: &Run) {
-    if let Some(umask) = run.umask {
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
-    }
-}
-
-pub(crate) fn open_grants(run: &Run) -> Result<Vec<Opened>, StartFailure> {
-    grants::open(&run.paths).map_err(|error| {
-        let advice = "make it, or give the job's user the right to reach it";
-        StartFailure::job(format!("granted path {}", error.path), error.why, advice)
-    })
-}
-
 fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<Loaded, StartFailure> {
     match run.code {
         Code::Module => {
@@ -160,71 +102,6 @@ fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<Loaded, StartFailu
             Ok(Loaded::Component(component, how))
         }
     }
-}
-
-/// The directories a guest finds open: granted ones, the folders of granted files, the working directory as `.`,
-/// and last, for explaining only, the empty root of the view.
-fn preopens(run: &Run, opened: &[Opened]) -> Result<Vec<Preopen>, StartFailure> {
-    let mut preopens: Vec<Preopen> = Vec::new();
-    for opened in opened {
-        add_preopen(&mut preopens, opened, run.walls.mount.is_some())?;
-    }
-    if let Some(directory) = &run.working_directory {
-        preopens.push(working_directory(directory, &preopens)?);
-    }
-    if run.explain && run.walls.mount.is_some() && !preopens.iter().any(|preopen| preopen.guest == "/") {
-        preopens.push(Preopen { host: "/".into(), guest: "/".into(), permissions: FsPerms::ReadOnly });
-    }
-    Ok(preopens)
-}
-
-fn add_preopen(preopens: &mut Vec<Preopen>, opened: &Opened, view: bool) -> Result<(), StartFailure> {
-    if !view && !opened.directory {
-        let what = format!("the file {} cannot be granted", opened.grant.host);
-        return Err(StartFailure::wall(what, "a file needs the mount wall, which is missing"));
-    }
-    let PathGrant { guest, access, .. } = &opened.grant;
-    let folder = if opened.directory { guest.as_str() } else { parent(guest) };
-    let permissions = if *access == Access::ReadWrite { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-    match preopens.iter().find(|preopen| preopen.guest == folder) {
-        None => {
-            // Without a view of its own the guest's folder is nowhere but behind its descriptor.
-            let host = if view { folder.into() } else { format!("/proc/self/fd/{}", opened.descriptor.as_raw_fd()) };
-            preopens.push(Preopen { host, guest: folder.into(), permissions });
-            Ok(())
-        }
-        Some(shared) if !opened.directory && shared.permissions == permissions => Ok(()),
-        Some(_) => {
-            let what = format!("GuestPath {guest}");
-            let why = "files granted into one folder must have the same Access, which the folder takes";
-            Err(StartFailure::job(what, why, "give it a GuestPath in a folder of its own"))
-        }
-    }
-}
-
-fn parent(path: &str) -> &str {
-    match path.rsplit_once('/') {
-        None | Some(("", _)) => "/",
-        Some((folder, _)) => folder,
-    }
-}
-
-/// `.` with the rights of the grant it lies in.
-fn working_directory(directory: &str, preopens: &[Preopen]) -> Result<Preopen, StartFailure> {
-    let covers = |preopen: &&Preopen| std::path::Path::new(directory).starts_with(&preopen.guest);
-    let covering = preopens.iter().filter(covers).max_by_key(|preopen| preopen.guest.len());
-    let Some(covering) = covering else {
-        let why = "no Paths grant covers it, and a guest has no other folders";
-        return Err(StartFailure::job(format!("WorkingDirectory {directory}"), why, "grant it in Grants.Paths"));
-    };
-    let below = std::path::Path::new(directory).strip_prefix(&covering.guest).unwrap_or(std::path::Path::new(""));
-    let host = std::path::Path::new(&covering.host).join(below);
-    if !host.is_dir() {
-        let advice = "make the folder, or name another";
-        let why = "no such folder in the job's view";
-        return Err(StartFailure::job(format!("WorkingDirectory {directory}"), why, advice));
-    }
-    Ok(Preopen { host: host.display().to_string(), guest: ".".into(), permissions: covering.permissions })
 }
 
 /// Step 5: the runtime, the instance, and the words of the supervisor meanwhile.
@@ -308,13 +185,6 @@ fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
 fn out_of_handles(error: &wasmtime::Error) -> bool {
     matches!(error.downcast_ref(), Some(ResourceTableError::Full))
         || error.chain().any(|cause| cause.to_string().contains("store handle limit exceeded"))
-}
-
-/// A text short enough for a message.
-pub(crate) fn bounded(mut text: String) -> String {
-    let end = (0..=TEXT_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.truncate(end);
-    text
 }
 
 /// Fills what every kind of instance shares.

@@ -1,0 +1,52 @@
+//! What every role has and does: its channel, its descriptors, and how it opens, refuses and reports.
+//! Which role is played is `start`'s decision.
+
+use std::os::fd::OwnedFd;
+
+use wjob_model::message::{FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
+use wjob_sandbox::channel::Channel;
+use wjob_sandbox::grants::{self, Opened};
+
+/// What a worker has once it knows its role.
+pub(crate) struct Started {
+    /// The way to the supervisor.
+    pub channel: Channel,
+    /// Descriptors that came with the role, in its order.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Tells the supervisor why the role could not begin.
+pub(crate) fn report(channel: &Channel, failure: StartFailure) {
+    // Without a supervisor there is nobody to tell, and the parent-death signal is on its way.
+    let _ = channel.send(&FromWorker::Failed(failure), &[]);
+}
+
+/// The supervisor has read the walls back.
+pub(crate) fn told_to_go(channel: &Channel) -> bool {
+    matches!(channel.receive::<ToWorker>(INLINE_BYTES), Ok(Some(ToWorker::Go)))
+}
+
+/// A wall that could not be put up, as a failure of the start.
+pub(crate) fn wall(error: &wjob_sandbox::WallError) -> StartFailure {
+    StartFailure::wall(format!("the {} wall", error.wall.row().name), format!("{}: {}", error.doing, error.why))
+}
+
+pub(crate) fn set_umask(run: &Run) {
+    if let Some(umask) = run.umask {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+    }
+}
+
+pub(crate) fn open_grants(run: &Run) -> Result<Vec<Opened>, StartFailure> {
+    grants::open(&run.paths).map_err(|error| {
+        let advice = "make it, or give the job's user the right to reach it";
+        StartFailure::job(format!("granted path {}", error.path), error.why, advice)
+    })
+}
+
+/// A text short enough for a message.
+pub(crate) fn bounded(mut text: String) -> String {
+    let end = (0..=TEXT_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    text
+}
