@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::thread;
 
-use crate::harness::{Job, Sandbox};
+use crate::harness::{self, Job, Running, Sandbox};
 
 /// The servers. They serve until the test's process ends.
 struct World {
@@ -290,4 +290,29 @@ fn a_native_program_without_grants_has_an_empty_network() {
     // Two lines of heading and loopback (proc_pid_net(5)): the name server's address is of no use.
     sandbox.run(&Job::shell("grep -c : /proc/net/dev")).exits(0).says_only("1\n");
     sandbox.run(&Job::shell("cat /proc/net/dev")).exits(0).says("lo:");
+}
+
+/// The resolver's own files say what a name means; which only root can change, in a view of his own.
+#[test]
+fn a_granted_name_has_the_addresses_that_the_resolver_gives() {
+    if !harness::is_root() {
+        println!("skipped: only root can give the resolver other files");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let hosts = sandbox.write("hosts", "10.99.0.1 data.test\n127.0.0.1 sly.test\n169.254.169.254 sly.test\n");
+    let (wjob, guest) = (harness::binary("wjob"), harness::guest("probe-lookup"));
+    let script = format!("mount --bind {hosts} /etc/hosts && exec \"$@\"");
+    for (granted, asked, status, said) in [
+        ("tcp://data.test:80", "data.test", 0, "granted: lookup: 10.99.0.1\n"),
+        ("https://data.test", "DATA.test", 0, "granted: lookup: 10.99.0.1\n"),
+        ("tcp://other.test:80", "data.test", 3, "denied: lookup"),
+        // What means this machine or its surroundings is dropped, whoever says so.
+        ("tcp://sly.test:80", "sly.test", 3, "denied: lookup"),
+    ] {
+        let arguments = ["--mount", "sh", "-c", &script, "sh", wjob.to_str().expect("a path")];
+        let run = ["run", "--connect", granted, &guest, asked];
+        let command = sandbox.command_at(Path::new("/usr/bin/unshare"), &[&arguments[..], &run[..]].concat());
+        Running::start(command).end().exits(status).says(said);
+    }
 }
