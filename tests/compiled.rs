@@ -131,3 +131,52 @@ fn compiling_is_quiet_and_needs_no_place_to_keep() {
     command.env("XDG_CACHE_HOME", "/proc/no-such-folder");
     harness::Running::start(command).end().exits(2).complains("not kept");
 }
+
+/// Unsigned LEB128, as the binary format writes numbers.
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (value & 0x7f) as u8;
+        value >>= 7;
+        bytes.push(if value == 0 { low } else { low | 0x80 });
+        if value == 0 {
+            return bytes;
+        }
+    }
+}
+
+/// A function with very many variables, each of which may have been changed at each of very many joins: five
+/// megabytes that need many gigabytes to compile.
+fn bomb() -> Vec<u8> {
+    const VARIABLES: usize = 40_000;
+    const JOINS: usize = 330_000;
+    let section = |kind: u8, content: Vec<u8>| [vec![kind], number(content.len()), content].concat();
+    let mut body = [number(1), number(VARIABLES), vec![0x7f]].concat();
+    let mut state = 1usize;
+    let mut variable = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        number((state >> 33) % VARIABLES)
+    };
+    for _ in 0..JOINS {
+        let (one, other) = (variable(), variable());
+        // block; local.get one; br_if 0; local.get other; local.set one; end
+        body.extend(
+            [vec![0x02, 0x40, 0x20], one.clone(), vec![0x0d, 0, 0x20], other, vec![0x21], one, vec![0x0b]].concat(),
+        );
+    }
+    body.push(0x0b);
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, vec![1, 0x60, 0, 0]),
+        section(3, vec![1, 0]),
+        section(10, [vec![1], number(body.len()), body].concat()),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_compile_bomb_ends_at_the_limits_of_the_role() {
+    let sandbox = Sandbox::new();
+    let bomb = sandbox.write("bomb.wasm", bomb());
+    sandbox.wjob(&["compile", &bomb]).exits(78).complains("bomb.wasm reached the limit");
+}
