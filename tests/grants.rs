@@ -357,3 +357,19 @@ fn stripped(snapshot: &str) -> String {
     let kept = snapshot.lines().skip(1).filter(|line| !line.contains("/job-"));
     kept.collect::<Vec<_>>().join("\n")
 }
+
+/// Whoever can write to wjob's own folders can have any code run: no link and no stdio path leads there.
+#[test]
+fn nothing_that_a_job_names_reaches_wjobs_own_folders() {
+    let sandbox = Sandbox::with_own_caches();
+    let state = if harness::is_root() { "/var/lib/wjob".to_owned() } else { sandbox.name("caches/state/wjob") };
+    sandbox.run(&Job::guest("probe-args", &[])).exits(0);
+    sandbox.link(&state, "link");
+    let inside = format!("{state}/cache.key");
+    let job = Job::guest("probe-read", &["/in/cache.key"]);
+    sandbox.run(&job.clone().path(&sandbox.name("link"), "/in", "ReadOnly")).exits(78).complains("which is wjob's own");
+    sandbox
+        .run(&Job::guest("probe-stdin", &[]).with("StandardInPath", inside))
+        .exits(78)
+        .complains("which is wjob's own");
+}

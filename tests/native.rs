@@ -184,5 +184,5 @@ fn isolation_none_is_said_and_has_no_walls() {
     let ran = sandbox.run(&job.with("Isolation", "None"));
     ran.exits(0).says_only("seen\n").complains("mount").complains("Isolation is None");
     let guest = Job::guest("probe-exit", &["0"]).with("Isolation", "None");
-    sandbox.run(&guest).exits(77).complains("native");
+    sandbox.run(&guest).exits(78).complains("native");
 }

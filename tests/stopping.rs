@@ -128,3 +128,19 @@ fn nothing_is_left(sandbox: &Sandbox, number: u32) {
     let half = halves.iter().find(|name| name.ends_with(&format!("new-{number}")));
     assert_eq!(half, None, "a half-written compiled program is left");
 }
+
+/// What the caller ignores stays ignored (nohup), but the end of children is told all the same.
+#[test]
+fn ignored_signals_of_the_caller_are_his_and_children_still_end() {
+    let sandbox = Sandbox::new();
+    let wjob = crate::harness::binary("wjob");
+    let wjob = wjob.to_str().expect("a path");
+    let ignoring = ["--ignore-signal=CHLD", wjob, "run", "/bin/sh", "-c", "exit 7"];
+    let env = std::path::Path::new("/usr/bin/env");
+    crate::harness::Running::start(sandbox.command_at(env, &ignoring)).end().exits(7);
+    let script = "trap \"\" HUP; \"$@\" & child=$!; read line; kill -HUP $child; kill -TERM $child; wait $child";
+    let sleep = crate::harness::guest("probe-sleep");
+    let arguments = ["-c", script, "sh", wjob, "run", &sleep, "100"];
+    let command = sandbox.command_at(std::path::Path::new("/bin/sh"), &arguments);
+    crate::harness::Running::start_with_input(command, b"go\n").end().exits(143);
+}

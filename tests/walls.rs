@@ -88,3 +88,16 @@ fn info_says_which_walls_are_missing_and_why() {
     let ran = run(&sandbox, &["info"]);
     ran.exits(0).says("mount              no: /proc/sys/user/max_user_namespaces is 0").says("landlock           yes");
 }
+
+/// A link that an earlier run left in a ReadWrite grant leads nowhere.
+#[test]
+fn the_working_directory_follows_no_link_out_of_its_grant() {
+    let Some(sandbox) = shared_sandbox() else { return };
+    let folder = sandbox.make_folder("elsewhere");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("a mode");
+    sandbox.link(&sandbox.name("elsewhere"), "texts/link");
+    let grant = format!("{}:/in", sandbox.name("texts"));
+    let arguments = ["run", "--ro", &grant, "--cwd", "/in/link", "probe-read.wasm", "x"];
+    run(&sandbox, &arguments).exits(78).complains("WorkingDirectory /in/link");
+    sandbox.wjob(&["run", "--ro", &grant, "--cwd", "/in/link", &sandbox.name("probe-read.wasm"), "x"]).exits(78);
+}

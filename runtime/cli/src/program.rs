@@ -73,6 +73,9 @@ impl Options {
         list.text("Program", &utf8(&program)?);
         list.array("ProgramArguments", std::iter::once(&name).chain(arguments));
         if let Some(directory) = &self.cwd {
+            if !directory.starts_with('/') {
+                bail!("--cwd {directory}: expected a path as the program sees it, beginning with /");
+            }
             list.text("WorkingDirectory", directory);
         }
         self.environment(&mut list);

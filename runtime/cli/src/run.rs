@@ -71,6 +71,16 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             return Ok(ExitCode::from(status.code()));
         }
     };
+    if let Some((key, value)) = unsupported(&job) {
+        let why = format!("{key} is {value}, and `wjob run` keeps the caller's group and root");
+        return Ok(refuse(
+            &arguments,
+            &job.label,
+            Status::NotPermitted.code(),
+            &why,
+            "remove the key, or wait for the supervisor",
+        ));
+    }
     if let Some(why) = wrong_user(&job) {
         return Ok(refuse(
             &arguments,
@@ -209,6 +219,13 @@ fn complain(file: &str, text: &[u8], findings: &[Finding]) {
     for finding in findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
         eprintln!("{}", render::finding(file, text, finding, colour));
     }
+}
+
+/// Keys that would change who the job is or what it sees, and that only a system supervisor will act on: running
+/// without them would run something else.
+fn unsupported(job: &Job) -> Option<(&'static str, &str)> {
+    let keys = [("GroupName", &job.group), ("RootDirectory", &job.root_directory)];
+    keys.into_iter().find_map(|(key, value)| Some((key, value.as_deref()?)))
 }
 
 /// `wjob run` keeps the caller's user; a job that names another must not run as this one.

@@ -35,6 +35,14 @@ pub fn lines_for_bind(url: &str) -> String {
     grant("Bind", &text(url))
 }
 
+/// The lines that grant sockets of a kind, to reach out or to be reached; the addresses are to be filled in.
+pub fn lines_for_socket_of(scheme: &str) -> String {
+    let entries = |key: &str, url: &str| format!("\t<key>{key}</key>\n\t<array>\n{}\t</array>\n", text(url));
+    let connect = entries("Connect", &format!("{scheme}://HOST:PORT"));
+    let bind = entries("Bind", &format!("{scheme}://ADDRESS:PORT"));
+    format!("<key>Grants</key>\n<dict>\n{connect}{bind}</dict>")
+}
+
 /// The lines that pass a host variable on.
 pub fn lines_for_environment(name: &str) -> String {
     grant("Environment", &text(name))

@@ -82,7 +82,7 @@ impl Denial {
                 advice::lines_for_connect(&format!("{}://{address}", transport.scheme()))
             }
             Self::Bind { transport, address } => advice::lines_for_bind(&format!("{}://{address}", transport.scheme())),
-            Self::Socket { transport } => advice::lines_for_connect(&format!("{}://HOST:PORT", transport.scheme())),
+            Self::Socket { transport } => advice::lines_for_socket_of(transport.scheme()),
             Self::Lookup { name } => advice::lines_for_connect(&format!("tcp://{name}:*")),
             Self::Request { url } => advice::lines_for_connect(url),
             Self::Environment { name } => advice::lines_for_environment(name),

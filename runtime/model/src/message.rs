@@ -62,6 +62,8 @@ pub struct Run {
     pub stdio: [Stdio; 3],
     /// Granted paths.
     pub paths: Vec<PathGrant>,
+    /// Folders of wjob itself, which nothing that the job names may reach.
+    pub own: Vec<OwnFolder>,
     /// The walls.
     pub walls: WallPlan,
     /// The guest's half of the limits.
@@ -80,6 +82,17 @@ pub struct Run {
     pub raw: bool,
     /// Whether a native program is stopped before its first instruction.
     pub wait_for_debugger: bool,
+}
+
+/// A folder of wjob's own: its cache, its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFolder {
+    /// Its path, without links.
+    pub path: String,
+    /// Its device.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
 }
 
 /// Names and their addresses.
@@ -190,6 +203,8 @@ pub enum Fault {
     Job,
     /// A wall that is required (77).
     Wall,
+    /// The kernel gives no namespaces after all: plan again without (else 77).
+    Namespaces,
     /// The compiled code does not fit this build: compile again.
     Stale,
     /// wjob or the system (70).

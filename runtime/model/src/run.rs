@@ -22,6 +22,8 @@ pub struct Terms {
     pub exit_timeout: Option<Moment>,
     /// Whether the program is native, and so can hear a signal.
     pub native: bool,
+    /// Whether Memory is limited.
+    pub memory: bool,
 }
 
 /// Where a run stands.
@@ -45,6 +47,8 @@ pub enum State {
     Killed {
         /// Why, if it was a stop.
         reason: Option<StopReason>,
+        /// When it is killed once more, should it still be there.
+        again_at: Moment,
     },
     /// The worker has said how it ended and is going.
     Leaving {
@@ -111,6 +115,7 @@ const SIGTERM: u8 = 15;
 const SIGINT: u8 = 2;
 const SIGKILL: u8 = 9;
 const SIGXCPU: u8 = 24;
+const SIGABRT: u8 = 6;
 
 impl State {
     /// When [`Event::Deadline`] is wanted.
@@ -120,7 +125,8 @@ impl State {
             Self::Running { until } => *until,
             Self::Stopping { kill_at, .. } => *kill_at,
             Self::Leaving { kill_at, .. } => Some(*kill_at),
-            Self::Killed { .. } | Self::Over => None,
+            Self::Killed { again_at, .. } => Some(*again_at),
+            Self::Over => None,
         }
     }
 
@@ -159,7 +165,7 @@ impl State {
         if let Some(fallen) = evidence.iter().find(|evidence| !evidence.stands) {
             let what = format!("the {} wall does not stand", fallen.wall.row().name);
             let end = End::Failed(StartFailure::wall(what, &fallen.found));
-            return (Self::Leaving { end, kill_at: now }, vec![Action::Kill]);
+            return (Self::Leaving { end, kill_at: now + GRACE }, vec![Action::Kill]);
         }
         let until = terms.run_time.map(|run_time| now + run_time);
         (Self::Running { until }, vec![Action::Send(ToWorker::Go)])
@@ -167,12 +173,10 @@ impl State {
 
     fn stop(self, reason: StopReason, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match self {
-            Self::Starting => (Self::Killed { reason: Some(reason) }, vec![Action::Kill]),
-            Self::Running { .. } => stopping(reason, now, terms),
+            Self::Starting => killed(Some(reason), now),
+            Self::Running { until } => stopping(reason, until, now, terms),
             // A second request does not wait for the first one's time.
-            Self::Stopping { reason: first, .. } if reason != StopReason::RunTime => {
-                (Self::Killed { reason: Some(first) }, vec![Action::Kill])
-            }
+            Self::Stopping { reason: first, .. } if reason != StopReason::RunTime => killed(Some(first), now),
             state => (state, Vec::new()),
         }
     }
@@ -184,7 +188,7 @@ impl State {
                 let why = format!("its walls were not up after {} s", START_DEADLINE / 1000);
                 let advice = "a path it opens hangs: a dead network mount, or a FIFO nobody writes to";
                 let end = End::Failed(StartFailure::job("the job could not be started", why, advice));
-                (Self::Leaving { end, kill_at: now }, vec![Action::Kill])
+                (Self::Leaving { end, kill_at: now + GRACE }, vec![Action::Kill])
             }
             Self::Running { .. } => {
                 let reason = StopReason::RunTime;
@@ -192,7 +196,8 @@ impl State {
                 let send = Action::Send(ToWorker::Stop { signal: SIGTERM });
                 (Self::Stopping { reason, kill_at }, vec![send])
             }
-            Self::Stopping { reason, .. } => (Self::Killed { reason: Some(reason) }, vec![Action::Kill]),
+            Self::Stopping { reason, .. } => killed(Some(reason), now),
+            Self::Killed { reason, .. } => (Self::Killed { reason, again_at: Moment::MAX }, vec![Action::Kill]),
             Self::Leaving { end, .. } => (Self::Leaving { end, kill_at: Moment::MAX }, vec![Action::Kill]),
             state => (state, Vec::new()),
         }
@@ -204,7 +209,7 @@ impl State {
             Self::Starting => End::Failed(StartFailure::own("the worker ended before its walls were up", words(exit))),
             Self::Running { .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: None }),
             Self::Stopping { reason, .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: Some(reason) }),
-            Self::Killed { reason } => End::Ran(Verdict { outcome: Outcome::Signaled(SIGKILL), stop: reason }),
+            Self::Killed { reason, .. } => End::Ran(Verdict { outcome: Outcome::Signaled(SIGKILL), stop: reason }),
             Self::Over => return (Self::Over, Vec::new()),
         };
         (Self::Over, vec![Action::Finish(end)])
@@ -215,9 +220,17 @@ fn leaving(end: End, now: Moment) -> (State, Vec<Action>) {
     (State::Leaving { end, kill_at: now + GRACE }, Vec::new())
 }
 
-fn stopping(reason: StopReason, now: Moment, terms: &Terms) -> (State, Vec<Action>) {
+fn killed(reason: Option<StopReason>, now: Moment) -> (State, Vec<Action>) {
+    (State::Killed { reason, again_at: now + GRACE }, vec![Action::Kill])
+}
+
+/// A run that is to stop still ends with its RunTime, however long it may take to stop.
+fn stopping(reason: StopReason, until: Option<Moment>, now: Moment, terms: &Terms) -> (State, Vec<Action>) {
     let grace = if terms.native { terms.exit_timeout } else { Some(GRACE) };
-    let kill_at = grace.map(|grace| now + grace);
+    let kill_at = match (grace.map(|grace| now + grace), until.map(|until| until.max(now) + GRACE)) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
     let signal = if reason == StopReason::Interrupt { SIGINT } else { SIGTERM };
     (State::Stopping { reason, kill_at }, vec![Action::Send(ToWorker::Stop { signal })])
 }
@@ -226,6 +239,10 @@ fn stopping(reason: StopReason, now: Moment, terms: &Terms) -> (State, Vec<Actio
 fn unasked(exit: Exit, terms: &Terms) -> Outcome {
     match exit {
         Exit::Signal(SIGXCPU) => Outcome::LimitHit { limit: Limit::CpuTime, wall: HeldBy::Kernel },
+        // The worker's own allocator aborts at RLIMIT_DATA.
+        Exit::Signal(SIGABRT) if !terms.native && terms.memory => {
+            Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel }
+        }
         Exit::Signal(signal) => Outcome::Signaled(signal),
         Exit::Status(status) if terms.native => Outcome::Exited(status),
         Exit::Status(_) => Outcome::Trapped("the worker ended without a word".into()),
@@ -244,8 +261,8 @@ mod tests {
     use super::*;
     use crate::wall::Wall;
 
-    const WASM: Terms = Terms { run_time: Some(5_000), exit_timeout: Some(20_000), native: false };
-    const NATIVE: Terms = Terms { run_time: None, exit_timeout: Some(20_000), native: true };
+    const WASM: Terms = Terms { run_time: Some(5_000), exit_timeout: Some(20_000), native: false, memory: true };
+    const NATIVE: Terms = Terms { run_time: None, exit_timeout: Some(20_000), native: true, memory: true };
 
     fn walk(terms: &Terms, events: Vec<(Moment, Event)>) -> (State, Vec<Action>) {
         let mut state = State::Starting;
@@ -314,7 +331,7 @@ mod tests {
             ]),
         );
         let kills = actions.iter().filter(|action| **action == Action::Kill).count();
-        assert_eq!(kills, 1);
+        assert_eq!(kills, 1, "a second one only if it is still there a while later");
         assert_eq!(verdict(&actions), Some(137));
     }
 
@@ -324,8 +341,32 @@ mod tests {
         let (state, _) = walk(&NATIVE, then(vec![(100, stop())]));
         assert_eq!(state.deadline(), Some(20_100));
         let (state, actions) = walk(&NATIVE, then(vec![(100, stop()), (200, stop())]));
-        assert_eq!(state, State::Killed { reason: Some(StopReason::Interrupt) });
+        assert!(matches!(state, State::Killed { reason: Some(StopReason::Interrupt), .. }));
         assert_eq!(actions.last(), Some(&Action::Kill));
+    }
+
+    #[test]
+    fn a_kill_that_did_not_help_is_repeated_once() {
+        let stop = || Event::Stop(StopReason::Interrupt);
+        let (state, actions) = walk(
+            &NATIVE,
+            then(vec![
+                (100, stop()),
+                (200, stop()),
+                (1_199, Event::Deadline),
+                (1_200, Event::Deadline),
+                (9_999, Event::Deadline),
+            ]),
+        );
+        let kills = actions.iter().filter(|action| **action == Action::Kill).count();
+        assert_eq!((kills, state.deadline()), (2, Some(Moment::MAX)));
+    }
+
+    #[test]
+    fn run_time_outlasts_a_stop_that_never_ends() {
+        let terms = Terms { run_time: Some(5_000), exit_timeout: None, native: true, memory: false };
+        let (state, _) = walk(&terms, then(vec![(100, Event::Stop(StopReason::Terminate))]));
+        assert_eq!(state.deadline(), Some(5_002 + GRACE));
     }
 
     #[test]

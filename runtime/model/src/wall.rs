@@ -160,6 +160,13 @@ pub struct WallPlan {
     pub missing: Vec<Missing>,
 }
 
+impl WallPlan {
+    /// Whether the program has all its user's rights (Isolation None).
+    pub fn is_unwalled(&self) -> bool {
+        self.missing.iter().any(|missing| missing.wall == Wall::NoNewPrivileges)
+    }
+}
+
 /// The view a mount wall shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountPlan {
@@ -236,7 +243,8 @@ impl NetworkPlan {
         }
         for endpoint in &grants.bind {
             plan.admit(endpoint);
-            plan.bind = true;
+            // listen is for streams alone; datagrams are bound all the same, see `syscalls`.
+            plan.bind |= endpoint.transport != Transport::Udp;
             if endpoint.transport != Transport::Udp {
                 plan.bind_ports.add(endpoint.port);
             }
@@ -294,6 +302,8 @@ pub enum WallRefusal {
     NoneForWasm,
 }
 
+/// Descriptors of a guest when the job says nothing; a core module's are counted by the kernel alone.
+const DEFAULT_HANDLES: u64 = 10_000;
 /// Core files: 0 would not keep a handler in core_pattern from being fed, 1 does, and is too little for a file
 /// (core(5); fs/coredump.c).
 const NO_CORE: u64 = 1;
@@ -418,7 +428,8 @@ pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -
     let cpu = limits.cpu_time.map(|seconds| if native { (seconds, seconds + 1) } else { (seconds + 1, seconds + 2) });
     let base = |extra: u64| if native { 0 } else { extra };
     let memory = limits.memory.map(|bytes| bytes.saturating_add(base(MEMORY_BASE)));
-    let handles = limits.handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
+    let handles = limits.handles.or((!native).then_some(DEFAULT_HANDLES));
+    let handles = handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
     let processes = limits.processes.filter(|_| native).map(|count| count + PROCESSES_BASE);
     put(&mut kernel, Resource::Core, Some((NO_CORE, NO_CORE)));
     put(&mut kernel, Resource::Cpu, cpu);

@@ -75,21 +75,30 @@ impl Channel {
     pub fn send<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
         let body = postcard::to_stdvec(message).map_err(|error| ChannelError::Malformed(error.to_string()))?;
         if body.len() <= INLINE_BYTES {
-            return self.packet(&[&[INLINE], &body], descriptors);
+            return self.packet(&[&[INLINE], &body], descriptors, SendFlags::NOSIGNAL);
         }
         let file = memory_file(&body)?;
         let all: Vec<BorrowedFd<'_>> = descriptors.iter().copied().chain([file.as_fd()]).collect();
-        self.packet(&[&[IN_MEMORY_FILE]], &all)
+        self.packet(&[&[IN_MEMORY_FILE]], &all, SendFlags::NOSIGNAL)
     }
 
-    fn packet(&self, parts: &[&[u8]], descriptors: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+    /// Sends a short message if the other end has room for it; it never waits for a reader.
+    ///
+    /// # Errors
+    /// When the other end is gone or has not read what was sent before.
+    pub fn offer<T: Serialize>(&self, message: &T) -> Result<(), ChannelError> {
+        let body = postcard::to_stdvec(message).map_err(|error| ChannelError::Malformed(error.to_string()))?;
+        self.packet(&[&[INLINE], &body], &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn packet(&self, parts: &[&[u8]], descriptors: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), ChannelError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(ChannelError::Malformed("too many descriptors".into()));
         }
         let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        rustix::io::retry_on_intr(|| rustix::net::sendmsg(&self.0, &parts, &mut beside, SendFlags::NOSIGNAL))?;
+        rustix::io::retry_on_intr(|| rustix::net::sendmsg(&self.0, &parts, &mut beside, flags))?;
         Ok(())
     }
 

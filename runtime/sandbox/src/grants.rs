@@ -1,11 +1,14 @@
 //! Opens what `Grants.Paths` names, as the job's user, by descriptor: the only place that does.
 //! Descriptors carry no right to read or write (O_PATH); the walls are built on them.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use thiserror::Error;
 use wjob_model::grant::PathGrant;
+use wjob_model::message::OwnFolder;
 
 /// A granted path, opened.
 #[derive(Debug)]
@@ -33,11 +36,11 @@ pub struct GrantError {
 /// # Errors
 /// When one is missing, may not be reached by the job's user, or is neither file nor directory: a FIFO or a
 /// device could hang the job or reach beyond the file system.
-pub fn open(grants: &[PathGrant]) -> Result<Vec<Opened>, GrantError> {
-    grants.iter().map(open_one).collect()
+pub fn open(grants: &[PathGrant], own: &[OwnFolder]) -> Result<Vec<Opened>, GrantError> {
+    grants.iter().map(|grant| open_one(grant, own)).collect()
 }
 
-fn open_one(grant: &PathGrant) -> Result<Opened, GrantError> {
+fn open_one(grant: &PathGrant, own: &[OwnFolder]) -> Result<Opened, GrantError> {
     let refuse = |why: String| GrantError { path: grant.host.clone(), why };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let descriptor = openat2(CWD, &grant.host, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
@@ -52,11 +55,25 @@ fn open_one(grant: &PathGrant) -> Result<Opened, GrantError> {
     if descriptor_in_proc(&descriptor) {
         return Err(refuse("it leads into /proc or /sys".into()));
     }
+    if let Some(folder) = touches_own(&descriptor, own) {
+        return Err(refuse(format!("it leads to {folder}, which is wjob's own")));
+    }
     Ok(Opened { grant: grant.clone(), descriptor, directory })
 }
 
 /// Devices that can be granted: they hold nothing and reach nothing.
 const HARMLESS_DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// The folder of wjob's own that an open file or folder lies in, is or contains, whatever links led to it.
+pub fn touches_own<'a>(descriptor: &OwnedFd, own: &'a [OwnFolder]) -> Option<&'a str> {
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok()?;
+    let is = |folder: &Path, own: &OwnFolder| {
+        std::fs::metadata(folder).is_ok_and(|status| (status.dev(), status.ino()) == (own.device, own.inode))
+    };
+    let inside = |own: &&OwnFolder| real.ancestors().any(|folder| folder == Path::new(&own.path) || is(folder, own));
+    let contains = |own: &&OwnFolder| Path::new(&own.path).starts_with(&real);
+    own.iter().find(|own| inside(own) || contains(own)).map(|own| own.path.as_str())
+}
 
 /// A symbolic link may lead where the text of a grant may not.
 fn descriptor_in_proc(descriptor: &OwnedFd) -> bool {

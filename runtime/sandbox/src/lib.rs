@@ -64,7 +64,7 @@ impl<T, E: ToString> Doing<T> for Result<T, E> {
 /// Names the wall that refused; the process must end, since it may be half walled.
 pub fn confine(plan: &WallPlan, opened: &[Opened]) -> Result<(), WallError> {
     limits::set(&plan.limits)?;
-    if plan.landlock_abi == 0 && !plan.seccomp {
+    if plan.is_unwalled() {
         return Ok(());
     }
     capabilities::never_dumpable(plan.kind)?;

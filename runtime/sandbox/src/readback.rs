@@ -26,7 +26,7 @@ pub fn judge_status(status: &str, user: u32, plan: &WallPlan) -> Vec<Evidence> {
     if plan.seccomp {
         evidence.push(judge(status, Wall::Seccomp, "Seccomp", |value| value == "2"));
     }
-    if plan.seccomp || plan.landlock_abi > 0 {
+    if !plan.is_unwalled() {
         evidence.push(judge(status, Wall::NoNewPrivileges, "NoNewPrivs", |value| value == "1"));
         for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
             evidence.push(judge(status, Wall::Capabilities, set, no_bit));

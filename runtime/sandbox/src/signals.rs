@@ -44,3 +44,20 @@ impl AsFd for Signals {
         self.0.as_fd()
     }
 }
+
+/// Whether this process ignores a signal.
+pub fn ignored(signal: i32) -> bool {
+    // SAFETY: all zero is a valid action, and without a new one the call only fills it.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Has the end of children told, even if whoever started this process ignored it.
+pub fn default_for_children() {
+    // SAFETY: sets the default action of one signal.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
+}

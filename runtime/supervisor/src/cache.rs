@@ -10,6 +10,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use wjob_model::message::OwnFolder;
+
 use crate::places::{Places, private_folder};
 
 /// Most bytes of compiled programs kept; the oldest go first.
@@ -26,6 +28,7 @@ pub type Hash = [u8; LENGTH];
 #[derive(Debug)]
 pub struct Cache {
     folder: PathBuf,
+    state: PathBuf,
     key: [u8; LENGTH],
     build: String,
     user: u32,
@@ -43,7 +46,20 @@ impl Cache {
             private_folder(&places.cache.join(name), user)?;
         }
         let key = key(&places.state, user).map_err(|error| format!("{}: {error}", places.state.display()))?;
-        Ok(Self { folder: places.cache.clone(), key, build: fingerprint(build), user })
+        Ok(Self { folder: places.cache.clone(), state: places.state.clone(), key, build: fingerprint(build), user })
+    }
+
+    /// The folders that no job may reach: who can write here can have any code run.
+    pub fn folders(&self) -> Vec<OwnFolder> {
+        let folders = [self.folder.clone(), self.state.clone(), self.folder.join("objects"), self.folder.join("index")];
+        folders
+            .iter()
+            .filter_map(|folder| {
+                let path = fs::canonicalize(folder).ok()?;
+                let status = fs::metadata(&path).ok()?;
+                Some(OwnFolder { path: path.to_string_lossy().into_owned(), device: status.dev(), inode: status.ino() })
+            })
+            .collect()
     }
 
     /// The hash of a program that was read before and has not changed since.

@@ -10,7 +10,7 @@ use wjob_model::denial::Denial;
 use wjob_model::grant::Host;
 use wjob_model::job::Job;
 use wjob_model::message::{
-    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, Role, Run, Start, StartFailure, Stdio, ToWorker,
+    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, OwnFolder, Role, Run, Start, StartFailure, Stdio, ToWorker,
     WORKER_BYTES,
 };
 use wjob_model::outcome::{StopReason, Verdict};
@@ -59,6 +59,9 @@ pub trait Reporter {
     fn used(&mut self, usage: Usage);
 }
 
+/// Addresses are not asked for again sooner than this, whatever a worker says.
+const FRESH: Duration = Duration::from_secs(50);
+
 /// The signal nobody can refuse (signal(7)).
 const SIGKILL: u8 = 9;
 
@@ -93,10 +96,11 @@ impl RunError {
             Self::Compile(CompileError::Interrupted(StopReason::Interrupt)) => Status::Interrupted,
             Self::Compile(CompileError::Interrupted(_)) => Status::Terminated,
             Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
+            Self::Refused(WallRefusal::NoneForWasm) => Status::Misconfigured,
             Self::Refused(_) => Status::NotPermitted,
             Self::Failed(failure) => match failure.fault {
                 Fault::Job => Status::Misconfigured,
-                Fault::Wall => Status::NotPermitted,
+                Fault::Wall | Fault::Namespaces => Status::NotPermitted,
                 Fault::Stale | Fault::Own => Status::Internal,
             },
         }
@@ -131,16 +135,36 @@ pub fn run(
 ) -> Result<Verdict, RunError> {
     let signals = Signals::block().map_err(|error| RunError::System(error.to_string()))?;
     let mut found = find(&request.job.program.file)?;
-    let program = found.path.to_string_lossy();
+    let program = found.path.to_string_lossy().into_owned();
     let plan = plan(request.job, &program, found.kind.is_wasm(), machine, request.best_effort)?;
     let wanted = wanted_names(request.job);
     let names = resolve(image, machine, &wanted).unwrap_or_else(|why| {
         reporter.warn(&format!("names cannot be looked up: {why}"));
         Names::new()
     });
-    let mut supervision = Supervision { image, machine, request, plan, wanted, names, lookup: None, signals, reporter };
+    let mut supervision = Supervision {
+        image,
+        machine,
+        request,
+        plan,
+        wanted,
+        names,
+        lookup: None,
+        asked: None,
+        killed: false,
+        own: cache.map(Cache::folders).unwrap_or_default(),
+        signals,
+        reporter,
+    };
     match supervision.once(cache, &mut found, false) {
         Err(RunError::Failed(failure)) if failure.fault == Fault::Stale => supervision.once(cache, &mut found, true),
+        Err(RunError::Failed(failure)) if failure.fault == Fault::Namespaces => {
+            // Looking could not tell, trying did: what needs no view of its own runs without one, and says so.
+            let machine = Machine { namespaces: Err(failure.why), ..machine.clone() };
+            supervision.plan =
+                wjob_model::wall::plan(request.job, &program, found.kind.is_wasm(), &machine, request.best_effort)?;
+            supervision.once(cache, &mut found, false)
+        }
         result => result,
     }
 }
@@ -165,9 +189,14 @@ struct Supervision<'a> {
     request: &'a Request<'a>,
     plan: WallPlan,
     wanted: Vec<String>,
+    own: Vec<OwnFolder>,
     names: Names,
     /// A look-up under way while the job runs.
     lookup: Option<Errand>,
+    /// When the last one began.
+    asked: Option<Instant>,
+    /// Whether this worker was killed once already.
+    killed: bool,
     signals: Signals,
     reporter: &'a mut dyn Reporter,
 }
@@ -176,6 +205,7 @@ impl Supervision<'_> {
     /// One worker from start to end.
     fn once(&mut self, cache: Option<&Cache>, found: &mut Found, anew: bool) -> Result<Verdict, RunError> {
         let code = self.code(cache, found, anew)?;
+        self.killed = false;
         let worker = spawn(self.image, self.request.job.nice).map_err(RunError::System)?;
         self.start(&worker, found, code.as_ref())?;
         match self.supervise(worker) {
@@ -222,6 +252,7 @@ impl Supervision<'_> {
             umask: job.umask,
             stdio,
             paths: job.grants.paths.clone(),
+            own: self.own.clone(),
             walls: self.plan.clone(),
             limits: job.limits.clone(),
             connect: job.grants.connect.clone(),
@@ -282,6 +313,7 @@ impl Supervision<'_> {
             run_time: job.limits.run_time.map(seconds),
             exit_timeout: (job.exit_timeout > 0).then(|| seconds(job.exit_timeout.into())),
             native: self.plan.kind == WorkerKind::Native,
+            memory: job.limits.memory.is_some(),
         }
     }
 
@@ -289,8 +321,10 @@ impl Supervision<'_> {
         match action {
             Action::ReadWalls(told) => Done::Event(Event::WallsRead(self.read_walls(worker, told))),
             Action::Send(message) => {
-                // A worker that is gone says so by its pidfd.
-                let _ = worker.channel.send(&message, &[]);
+                // A worker that is gone says so by its pidfd; one that does not read cannot be spoken to any more.
+                if worker.channel.offer(&message).is_err() {
+                    worker.kill();
+                }
                 Done::Nothing
             }
             Action::Kill => {
@@ -302,7 +336,9 @@ impl Supervision<'_> {
                 Done::Nothing
             }
             Action::LookUp => {
-                if self.lookup.is_none() {
+                let lately = self.asked.is_some_and(|asked| asked.elapsed() < FRESH);
+                if self.lookup.is_none() && !lately && !self.wanted.is_empty() {
+                    self.asked = Some(Instant::now());
                     self.lookup = ask(self.image, self.machine, &self.wanted).ok();
                 }
                 Done::Nothing
@@ -319,7 +355,8 @@ impl Supervision<'_> {
         match understood(&self.wanted, errand.answer()) {
             Ok(names) => {
                 self.names.clone_from(&names);
-                let _ = worker.channel.send(&ToWorker::Names(names), &[]);
+                // One that does not take them keeps the old ones.
+                let _ = worker.channel.offer(&ToWorker::Names(names));
             }
             Err(why) => self.reporter.warn(&format!("names cannot be looked up again: {why}")),
         }
@@ -327,9 +364,10 @@ impl Supervision<'_> {
 
     /// A program without a process table of its own is ended by its worker, which knows its process group; the
     /// worker's own death would leave the rest of the group.
-    fn kill(&self, worker: &Worker) {
+    fn kill(&mut self, worker: &Worker) {
         let unwalled = self.plan.kind == WorkerKind::Native && !self.plan.processes;
-        if !unwalled || worker.channel.send(&ToWorker::Stop { signal: SIGKILL }, &[]).is_err() {
+        let again = std::mem::replace(&mut self.killed, true);
+        if !unwalled || again || worker.channel.offer(&ToWorker::Stop { signal: SIGKILL }).is_err() {
             worker.kill();
         }
     }
@@ -389,6 +427,10 @@ impl Inputs {
         }
         if let Some(reason) = signals.next() {
             return Woken::Signal(reason);
+        }
+        // However much a worker has to say, the moment has come.
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Woken::Deadline;
         }
         let spoke = self.talking && ready(&waiting[2]);
         let answered = lookup.is_some() && waiting.last().is_some_and(ready);

@@ -22,7 +22,11 @@ impl Signals {
     /// # Errors
     /// When the system has no descriptors left.
     pub fn block() -> Result<Self, std::io::Error> {
-        wjob_sandbox::signals::Signals::block(&STOPPING.map(|(signal, _)| signal)).map(Self)
+        // What the caller ignores (nohup, a shell's background job) stays ignored; our own children are not.
+        let wanted = STOPPING.map(|(signal, _)| signal);
+        let wanted: Vec<i32> = wanted.into_iter().filter(|signal| !wjob_sandbox::signals::ignored(*signal)).collect();
+        wjob_sandbox::signals::default_for_children();
+        wjob_sandbox::signals::Signals::block(&wanted).map(Self)
     }
 
     /// The next one that came, if any.

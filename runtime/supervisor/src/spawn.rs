@@ -131,6 +131,8 @@ fn become_worker(image: &Image, channel: RawFd, nice: Option<i32>) -> ! {
             libc::syscall(libc::SYS_dup2, from, to);
         }
         libc::syscall(libc::SYS_close_range, 4, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        // CLONE_CLEAR_SIGHAND leaves what the caller had ignored, and an ignored SIGCHLD would reap for us.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let none: u64 = 0;
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0usize, 8usize);
         let program = image.program.as_raw_fd();
@@ -149,7 +151,8 @@ impl Worker {
 
     /// Waits for its end and takes its status and what it used.
     pub fn reap(&mut self) -> (Exit, Usage) {
-        let mut status = 0;
+        // What says nothing else is a failure.
+        let mut status = 1 << 8;
         // SAFETY: all zero is a valid rusage.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         let pid = i32::try_from(self.pid).unwrap_or(-1);

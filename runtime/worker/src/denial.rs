@@ -36,7 +36,7 @@ impl Denials {
     fn tell(&self, message: &FromWorker) {
         if let Some(channel) = &self.channel {
             // The report is a courtesy: a supervisor that does not read it must not hold the guest.
-            let _ = channel.send(message, &[]);
+            let _ = channel.offer(message);
         }
     }
 }

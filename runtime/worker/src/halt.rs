@@ -12,19 +12,20 @@ pub(crate) struct Halt(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    hit: OnceLock<(Limit, HeldBy)>,
+    noted: OnceLock<(Limit, HeldBy)>,
+    ended: OnceLock<(Limit, HeldBy)>,
     notify: Notify,
 }
 
 impl Halt {
     /// Notes a limit without ending the run: the guest was refused something and may go on.
     pub fn note(&self, limit: Limit, wall: HeldBy) {
-        let _ = self.0.hit.set((limit, wall));
+        let _ = self.0.noted.set((limit, wall));
     }
 
     /// Notes a limit that ends the run.
     pub fn now(&self, limit: Limit, wall: HeldBy) {
-        self.note(limit, wall);
+        let _ = self.0.ended.set((limit, wall));
         self.0.notify.notify_one();
     }
 
@@ -33,8 +34,17 @@ impl Halt {
         self.0.notify.notified().await;
     }
 
-    /// The limit that was hit, if any.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.0.hit.get().map(|(limit, wall)| Outcome::LimitHit { limit: *limit, wall: *wall })
+    /// The limit that ended the run, if one did.
+    pub fn ended(&self) -> Option<Outcome> {
+        self.0.ended.get().copied().map(outcome)
     }
+
+    /// The limit that a fault comes of: one that ended the run, else one that refused something before.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.ended().or_else(|| self.0.noted.get().copied().map(outcome))
+    }
+}
+
+fn outcome((limit, wall): (Limit, HeldBy)) -> Outcome {
+    Outcome::LimitHit { limit, wall }
 }

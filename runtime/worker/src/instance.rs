@@ -45,6 +45,8 @@ pub(crate) struct Preopen {
     /// Where the guest does.
     pub guest: String,
     pub permissions: FsPerms,
+    /// What `host` stands for, kept open until it is opened by that name.
+    pub held: Option<OwnedFd>,
 }
 
 /// What an instance's contexts are filled from, whichever kind it is.
@@ -71,7 +73,7 @@ pub(crate) fn bound_time<T: 'static>(store: &mut Store<T>, limits: &Limits, halt
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
         if bound.is_some_and(|bound| own_time() >= bound) {
-            halt.note(Limit::CpuTime, HeldBy::Guest);
+            halt.now(Limit::CpuTime, HeldBy::Guest);
             return Ok(UpdateDeadline::Interrupt);
         }
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

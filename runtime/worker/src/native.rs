@@ -22,7 +22,7 @@ use wjob_sandbox::{confine, mount, namespaces};
 use crate::open;
 use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
-use crate::role::{Started, open_grants, report, set_umask, told_to_go, wall};
+use crate::role::{Started, no_namespaces, open_grants, report, set_umask, told_to_go, wall};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
@@ -40,8 +40,8 @@ pub(crate) fn perform(started: Started, run: Run) -> u8 {
 /// Step 3: namespaces, then everything the job names is opened.
 fn outside(descriptors: Vec<OwnedFd>, run: &Run) -> Result<([OwnedFd; 3], Vec<Opened>), StartFailure> {
     set_umask(run);
-    namespaces::enter(&run.walls).map_err(|error| wall(&error))?;
-    let stdio = open::stdio(&run.stdio, &mut descriptors.into_iter())?;
+    namespaces::enter(&run.walls).map_err(|error| no_namespaces(&error))?;
+    let stdio = open::stdio(&run.stdio, &mut descriptors.into_iter(), &run.own)?;
     Ok((stdio, open_grants(run)?))
 }
 
@@ -71,6 +71,10 @@ fn wait_for(init: i32) -> u8 {
     loop {
         match rustix::process::waitpid(pid, WaitOptions::empty()) {
             Ok(Some((_, status))) => {
+                if let Some(signal) = status.terminating_signal().and_then(Signal::from_named_raw) {
+                    // The supervisor is to see what the init met, as if it had been its own child.
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+                }
                 return status.exit_status().and_then(|status| u8::try_from(status).ok()).unwrap_or(1);
             }
             Ok(None) | Err(rustix::io::Errno::INTR) => {}
@@ -91,12 +95,12 @@ fn inside(channel: &Channel, run: Run, stdio: [OwnedFd; 3], opened: &[Opened]) -
     if channel.send(&FromWorker::Walls(walls), &[]).is_err() || !told_to_go(channel) {
         return 1;
     }
-    if !run.walls.processes {
-        // The end of the channel tells of the supervisor's; this process must outlive it to end the program's group.
-        let _ = rustix::process::set_parent_process_death_signal(None);
-    }
     match Program::start(&run, stdio) {
         Ok(program) => {
+            if !run.walls.processes {
+                // The end of the channel tells of the supervisor's; this process outlives it to end the program's group.
+                let _ = rustix::process::set_parent_process_death_signal(None);
+            }
             let outcome = program.see_out(channel, &run);
             let _ = channel.send(&FromWorker::Ended(outcome), &[]);
             0
@@ -215,9 +219,11 @@ impl Program {
                 match relay.carry(left) {
                     (Carried::More, 0) => crate::output::pause(relay.waiting().err()),
                     (Carried::More, carried) => left -= carried.min(left),
-                    (ended, _) => return ended,
+                    (Carried::Limit, _) => return Carried::Limit,
+                    (Carried::End, _) => break,
                 }
             }
+            relay.finish();
         }
         Carried::End
     }

@@ -4,7 +4,8 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, openat2};
-use wjob_model::message::{StartFailure, Stdio};
+use wjob_model::message::{OwnFolder, StartFailure, Stdio};
+use wjob_sandbox::grants::touches_own;
 
 /// The three descriptors of the job; `inherited` are those that came with the start message.
 ///
@@ -13,18 +14,19 @@ use wjob_model::message::{StartFailure, Stdio};
 pub(crate) fn stdio(
     wanted: &[Stdio; 3],
     inherited: &mut impl Iterator<Item = OwnedFd>,
+    own: &[OwnFolder],
 ) -> Result<[OwnedFd; 3], StartFailure> {
     let mut one = |index: usize| match &wanted[index] {
         Stdio::Inherited => inherited.next().ok_or_else(|| StartFailure::own("stdio", "a descriptor is missing")),
-        Stdio::Null => open(index, "/dev/null"),
-        Stdio::Path(path) => open(index, path),
+        Stdio::Null => open(index, "/dev/null", own),
+        Stdio::Path(path) => open(index, path, own),
     };
     Ok([one(0)?, one(1)?, one(2)?])
 }
 
 const KEYS: [&str; 3] = ["StandardInPath", "StandardOutPath", "StandardErrorPath"];
 
-fn open(index: usize, path: &str) -> Result<OwnedFd, StartFailure> {
+fn open(index: usize, path: &str, own: &[OwnFolder]) -> Result<OwnedFd, StartFailure> {
     let refuse = |why: String| {
         let advice = "make the folder, or give the job's user the right to it; a FIFO needs its reader first";
         StartFailure::job(format!("{} {path}", KEYS[index]), why, advice)
@@ -37,6 +39,9 @@ fn open(index: usize, path: &str) -> Result<OwnedFd, StartFailure> {
     let status = fstat(&descriptor).map_err(|error| refuse(error.to_string()))?;
     if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
         return Err(refuse("is a directory, expected a file".into()));
+    }
+    if let Some(folder) = touches_own(&descriptor, own) {
+        return Err(refuse(format!("it leads to {folder}, which is wjob's own")));
     }
     // Non-blocking was for the opening; the job expects a plain descriptor.
     let flags = fcntl_getfl(&descriptor).map_err(|error| refuse(error.to_string()))?;

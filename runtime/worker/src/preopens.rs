@@ -1,6 +1,9 @@
 //! Which directories a guest finds open, from what was granted and opened. It opens nothing itself.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use wasmtime_wasi::FsPerms;
 use wjob_model::grant::{Access, PathGrant};
@@ -17,10 +20,10 @@ pub(crate) fn preopens(run: &Run, opened: &[Opened]) -> Result<Vec<Preopen>, Sta
         add_preopen(&mut preopens, opened, run.walls.mount.is_some())?;
     }
     if let Some(directory) = &run.working_directory {
-        preopens.push(working_directory(directory, &preopens)?);
+        preopens.push(working_directory(directory, &preopens, run.walls.mount.is_some())?);
     }
     if run.explain && run.walls.mount.is_some() && !preopens.iter().any(|preopen| preopen.guest == "/") {
-        preopens.push(Preopen { host: "/".into(), guest: "/".into(), permissions: FsPerms::ReadOnly });
+        preopens.push(Preopen { host: "/".into(), guest: "/".into(), permissions: FsPerms::ReadOnly, held: None });
     }
     Ok(preopens)
 }
@@ -37,7 +40,7 @@ fn add_preopen(preopens: &mut Vec<Preopen>, opened: &Opened, view: bool) -> Resu
         None => {
             // Without a view of its own the guest's folder is nowhere but behind its descriptor.
             let host = if view { folder.into() } else { format!("/proc/self/fd/{}", opened.descriptor.as_raw_fd()) };
-            preopens.push(Preopen { host, guest: folder.into(), permissions });
+            preopens.push(Preopen { host, guest: folder.into(), permissions, held: None });
             Ok(())
         }
         Some(shared) if !opened.directory && shared.permissions == permissions => Ok(()),
@@ -56,20 +59,31 @@ fn parent(path: &str) -> &str {
     }
 }
 
-/// `.` with the rights of the grant it lies in.
-fn working_directory(directory: &str, preopens: &[Preopen]) -> Result<Preopen, StartFailure> {
-    let covers = |preopen: &&Preopen| std::path::Path::new(directory).starts_with(&preopen.guest);
+/// `.` with the rights of the grant it lies in. No link is followed on the way: one that an earlier run made in a
+/// ReadWrite grant could lead out of it, or into another with fewer rights.
+fn working_directory(directory: &str, preopens: &[Preopen], view: bool) -> Result<Preopen, StartFailure> {
+    let refuse = |why: String, advice| StartFailure::job(format!("WorkingDirectory {directory}"), why, advice);
+    let covers = |preopen: &&Preopen| Path::new(directory).starts_with(&preopen.guest);
     let covering = preopens.iter().filter(covers).max_by_key(|preopen| preopen.guest.len());
     let Some(covering) = covering else {
         let why = "no Paths grant covers it, and a guest has no other folders";
-        return Err(StartFailure::job(format!("WorkingDirectory {directory}"), why, "grant it in Grants.Paths"));
+        return Err(refuse(why.into(), "grant it in Grants.Paths"));
     };
-    let below = std::path::Path::new(directory).strip_prefix(&covering.guest).unwrap_or(std::path::Path::new(""));
-    let host = std::path::Path::new(&covering.host).join(below);
-    if !host.is_dir() {
-        let advice = "make the folder, or name another";
-        let why = "no such folder in the job's view";
-        return Err(StartFailure::job(format!("WorkingDirectory {directory}"), why, advice));
-    }
-    Ok(Preopen { host: host.display().to_string(), guest: ".".into(), permissions: covering.permissions })
+    let below = Path::new(directory).strip_prefix(&covering.guest).unwrap_or(Path::new(""));
+    let descriptor = open_below(&covering.host, below)
+        .map_err(|error| refuse(format!("in the job's view: {error}"), "name a folder that is there, without links"))?;
+    let host = if view {
+        Path::new(&covering.host).join(below).display().to_string()
+    } else {
+        format!("/proc/self/fd/{}", descriptor.as_raw_fd())
+    };
+    Ok(Preopen { host, guest: ".".into(), permissions: covering.permissions, held: Some(descriptor) })
+}
+
+fn open_below(folder: &str, below: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(folder, below, flags, Mode::empty(), inside)
 }

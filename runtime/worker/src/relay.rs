@@ -49,6 +49,11 @@ impl Relay {
         crate::output::ready(&self.from, PollFlags::IN, Some(std::time::Duration::ZERO))
     }
 
+    /// Shows what was held back: nothing more comes.
+    pub fn finish(&self) {
+        self.to.finish();
+    }
+
     /// How many bytes wait to be carried.
     pub fn waits(&self) -> usize {
         rustix::io::ioctl_fionread(&self.from).ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0)

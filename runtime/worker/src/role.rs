@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
-use wjob_model::message::{FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
+use wjob_model::message::{Fault, FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::{self, Opened};
 
@@ -18,12 +18,23 @@ pub(crate) struct Started {
 /// Tells the supervisor why the role could not begin.
 pub(crate) fn report(channel: &Channel, failure: StartFailure) {
     // Without a supervisor there is nobody to tell, and the parent-death signal is on its way.
+    let failure = StartFailure {
+        what: bounded(failure.what),
+        why: bounded(failure.why),
+        advice: bounded(failure.advice),
+        ..failure
+    };
     let _ = channel.send(&FromWorker::Failed(failure), &[]);
 }
 
 /// The supervisor has read the walls back.
 pub(crate) fn told_to_go(channel: &Channel) -> bool {
     matches!(channel.receive::<ToWorker>(INLINE_BYTES), Ok(Some(ToWorker::Go)))
+}
+
+/// Namespaces that the kernel refuses, which only trying can tell.
+pub(crate) fn no_namespaces(error: &wjob_sandbox::WallError) -> StartFailure {
+    StartFailure { fault: Fault::Namespaces, ..wall(error) }
 }
 
 /// A wall that could not be put up, as a failure of the start.
@@ -38,7 +49,7 @@ pub(crate) fn set_umask(run: &Run) {
 }
 
 pub(crate) fn open_grants(run: &Run) -> Result<Vec<Opened>, StartFailure> {
-    grants::open(&run.paths).map_err(|error| {
+    grants::open(&run.paths, &run.own).map_err(|error| {
         let advice = "make it, or give the job's user the right to reach it";
         StartFailure::job(format!("granted path {}", error.path), error.why, advice)
     })

@@ -222,24 +222,34 @@ impl StdoutStream for Stdout {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
+        Box::new(Direct { stdout: self.clone(), permit: 0 })
     }
 }
 
+/// The 0.2 face of stdout, with what the last check let through: a guest may skip the check.
+struct Direct {
+    stdout: Stdout,
+    permit: usize,
+}
+
 #[async_trait::async_trait]
-impl Pollable for Stdout {
+impl Pollable for Direct {
     async fn ready(&mut self) {
-        std::future::poll_fn(|context| self.0.source.poll_writable(context)).await;
-        while let Err(Some(pause)) = self.permit() {
+        std::future::poll_fn(|context| self.stdout.0.source.poll_writable(context)).await;
+        while let Err(Some(pause)) = self.stdout.permit() {
             tokio::time::sleep(pause).await;
         }
     }
 }
 
 #[async_trait::async_trait]
-impl OutputStream for Stdout {
+impl OutputStream for Direct {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        match self.write_now(&bytes) {
+        if bytes.len() > self.permit {
+            return Err(StreamError::trap("a write of more than check-write allowed"));
+        }
+        self.permit -= bytes.len();
+        match self.stdout.write_now(&bytes) {
             Ok(()) => Ok(()),
             Err(Refusal::Limit) => Err(StreamError::trap("the limit OutputSize is reached")),
             Err(Refusal::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(StreamError::Closed),
@@ -252,7 +262,8 @@ impl OutputStream for Stdout {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(self.permit().unwrap_or(0))
+        self.permit = self.stdout.permit().unwrap_or(0);
+        Ok(self.permit)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::instance::{Loaded, Prepared, Surroundings};
 use crate::output::{Meter, Output};
 use crate::preopens::preopens;
 use crate::readiness::watch;
-use crate::role::{Started, bounded, open_grants, report, set_umask, told_to_go, wall};
+use crate::role::{Started, bounded, no_namespaces, open_grants, report, set_umask, told_to_go, wall};
 use crate::stdio::{Stdin, Stdout};
 use crate::wasi::network::Network;
 use crate::{command, engine, module, open, ticks};
@@ -56,10 +56,10 @@ fn prepare(
     mut run: Run,
 ) -> Result<(Prepared, Vec<Evidence>), StartFailure> {
     set_umask(&run);
-    namespaces::enter(&run.walls).map_err(|error| wall(&error))?;
+    namespaces::enter(&run.walls).map_err(|error| no_namespaces(&error))?;
     let mut descriptors = descriptors.into_iter();
     let code = descriptors.next().ok_or_else(|| StartFailure::own("the program", "its descriptor is missing"))?;
-    let stdio = open::stdio(&run.stdio, &mut descriptors)?;
+    let stdio = open::stdio(&run.stdio, &mut descriptors, &run.own)?;
     let opened = open_grants(&run)?;
     let engine = engine::engine()?;
     let program = load(&engine, &run, &code)?;
@@ -74,10 +74,11 @@ fn prepare(
         mount::put_up(plan, &opened).map_err(|error| wall(&error))?;
     }
     let mut evidence: Vec<Evidence> = before.mounts(&run.walls, &opened).into_iter().collect();
-    let preopens = preopens(&run, &opened)?;
-    for preopen in &preopens {
+    let mut preopens = preopens(&run, &opened)?;
+    for preopen in &mut preopens {
         let opened = builder.preopened_dir(&preopen.host, &preopen.guest, preopen.permissions);
         opened.map_err(|error| StartFailure::own(format!("opening {}", preopen.guest), format!("{error:#}")))?;
+        drop(preopen.held.take());
     }
     ticks::start(&engine).map_err(|error| StartFailure::own("the timer", error))?;
     confine(&run.walls, &opened).map_err(|error| wall(&error))?;
@@ -134,7 +135,9 @@ async fn run_to_end(prepared: Prepared) -> Outcome {
     };
     outputs.iter().for_each(Stdout::finish);
     match outcome {
-        Outcome::Trapped(_) | Outcome::Stopped => halt.outcome().unwrap_or(outcome),
+        // What was refused before has nothing to do with being stopped.
+        Outcome::Stopped => halt.ended().unwrap_or(outcome),
+        Outcome::Trapped(_) => halt.outcome().unwrap_or(outcome),
         outcome => outcome,
     }
 }

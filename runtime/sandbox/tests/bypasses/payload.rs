@@ -107,7 +107,7 @@ fn endpoints(network: Network, scene: &Scene) -> Grants {
 /// The worker's step 3: namespaces, then what the job names is opened.
 fn enter(plan: &WallPlan, scene: &Scene) -> Result<Vec<Opened>, String> {
     namespaces::enter(plan).map_err(|error| error.to_string())?;
-    grants::open(&paths(scene)).map_err(|error| error.to_string())
+    grants::open(&paths(scene), &[]).map_err(|error| error.to_string())
 }
 
 /// The worker's step 4. What was opened is let go, as the worker does.
