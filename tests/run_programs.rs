@@ -210,6 +210,7 @@ fn a_wrong_command_line_is_a_usage_error() {
         &["nonsense"],
         &["run", "--no-such-option", "x"],
         &["run", "--memory", "many", "x"],
+        &["run", "--cwd", "not-absolute", "/bin/echo"],
         &["completions", "no-such-shell"],
     ] {
         let ran = sandbox.wjob(words);

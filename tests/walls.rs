@@ -101,3 +101,19 @@ fn the_working_directory_follows_no_link_out_of_its_grant() {
     run(&sandbox, &arguments).exits(78).complains("WorkingDirectory /in/link");
     sandbox.wjob(&["run", "--ro", &grant, "--cwd", "/in/link", &sandbox.name("probe-read.wasm"), "x"]).exits(78);
 }
+
+/// Looking says that root can have namespaces; trying says otherwise where a container took the right to them.
+#[test]
+fn namespaces_refused_only_when_tried_are_done_without_where_they_may_be() {
+    let Some(sandbox) = shared_sandbox() else { return };
+    let setpriv = |arguments: &[&str]| {
+        let without = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"];
+        let wjob = sandbox.name("wjob");
+        let all = [&without[..], &[wjob.as_str()], arguments].concat();
+        Running::start(sandbox.command_at(Path::new("/usr/bin/setpriv"), &all)).end()
+    };
+    let refused = "mount wall: unshare: Operation not permitted";
+    setpriv(&["run", &sandbox.name("probe-read.wasm"), "/etc/passwd"]).exits(3).complains(refused);
+    setpriv(&["run", "/bin/echo", "hi"]).exits(77).complains("the mount wall is required");
+    setpriv(&["run", "--best-effort", "/bin/echo", "hi"]).exits(0).says_only("hi\n").complains(refused);
+}

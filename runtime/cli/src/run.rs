@@ -191,7 +191,13 @@ fn of_file(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
 }
 
 fn of_program(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
-    let text = arguments.options.property_list(file, &arguments.arguments)?;
+    let text = match arguments.options.property_list(file, &arguments.arguments) {
+        Ok(text) => text,
+        Err(error) => {
+            render::complain(&format!("{error:#}"));
+            return Ok(Prepared::Refused(Status::Usage));
+        }
+    };
     let home = job_file::home();
     let uid = rustix::process::geteuid().as_raw();
     let loaded = load(text.as_bytes(), &Context { folder: "/", home: &home, uid });
