@@ -186,3 +186,14 @@ fn isolation_none_is_said_and_has_no_walls() {
     let guest = Job::guest("probe-exit", &["0"]).with("Isolation", "None");
     sandbox.run(&guest).exits(78).complains("native");
 }
+
+/// The kernel tells nobody what it refused a native program; what it had is said instead, once and when asked.
+#[test]
+fn what_a_failed_native_program_had_is_said_when_asked() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.make_folder("data");
+    let job = Job::shell("cat /elsewhere").path(folder.to_str().expect("a path"), "/in", "ReadOnly");
+    let ran = sandbox.run_with(&["--explain"], &job, &[]);
+    ran.exits(1).complains("/in (ReadOnly)").complains("a network with nothing in it").complains("Isolation None");
+    assert!(!sandbox.run(&job).stderr.contains("Isolation None"), "it was not asked for");
+}

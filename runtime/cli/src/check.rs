@@ -97,7 +97,7 @@ impl Checked {
             Ok(None) => {}
             Err(fault) => {
                 let message = format!("the program {} cannot be examined: {fault}", path.display());
-                self.findings.push(Finding::new(Severity::Warning, "program-unreadable", message));
+                self.findings.push(Finding::new(Severity::Error, "program-unreadable", message));
             }
         }
     }

@@ -10,7 +10,7 @@ use wjob_model::denial::Denial;
 use wjob_model::grant::Grants;
 use wjob_model::message::Evidence;
 use wjob_model::outcome::Verdict;
-use wjob_model::wall::{Missing, WallPlan};
+use wjob_model::wall::{Missing, WallPlan, WorkerKind};
 use wjob_supervisor::{Reporter, Usage};
 
 use crate::render;
@@ -24,6 +24,8 @@ pub(crate) struct Terminal {
     pub show_walls: bool,
     grants: Grants,
     told: BTreeSet<&'static str>,
+    /// What a native program could see and reach, in words.
+    view: Option<String>,
     usage: Usage,
 }
 
@@ -31,6 +33,17 @@ impl Terminal {
     /// A reporter.
     pub fn new(explain: bool, show_walls: bool, grants: &Grants) -> Self {
         Self { explain, show_walls, grants: grants.clone(), ..Self::default() }
+    }
+
+    /// What a native program that failed was shown: the kernel does not tell what it refused, so the ways out are
+    /// named instead.
+    pub fn native_view(&self) {
+        if let Some(view) = &self.view {
+            render::complain_lines(&[
+                format!("a native program's refusals are the kernel's, which names none; this is what it had: {view}"),
+                "a file elsewhere needs Grants.Paths, a connection Grants.Connect; Isolation None gives all its user's rights".into(),
+            ]);
+        }
     }
 
     /// Writes what a run came to, beside its place and renamed into it, so that a reader sees all or nothing.
@@ -88,6 +101,7 @@ impl Reporter for Terminal {
             });
             render::complain_lines(&stand.collect::<Vec<_>>());
         }
+        self.view = (plan.kind == WorkerKind::Native && !plan.is_unwalled()).then(|| view(&self.grants, plan));
         for missing in &plan.missing {
             render::complain(&without(missing));
         }
@@ -100,6 +114,18 @@ impl Reporter for Terminal {
     fn used(&mut self, usage: Usage) {
         self.usage = usage;
     }
+}
+
+fn view(grants: &Grants, plan: &WallPlan) -> String {
+    let paths: Vec<String> =
+        grants.paths.iter().map(|grant| format!("{} ({})", grant.guest, grant.access.word())).collect();
+    let network = match (plan.network.any(), plan.network_namespace) {
+        (true, _) => "the network of Connect and Bind",
+        (false, true) => "a network with nothing in it",
+        (false, false) => "no network",
+    };
+    let paths = if paths.is_empty() { "no granted path".into() } else { paths.join(", ") };
+    format!("the base (/usr, /lib and what libc reads of /etc), a /tmp and /proc of its own, {paths}, {network}")
 }
 
 fn without(missing: &Missing) -> String {

@@ -112,6 +112,9 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             if let Some(words) = verdict.in_words() {
                 render::complain(&format!("{}: {words}", job.label));
             }
+            if arguments.explain && verdict.status() != 0 {
+                terminal.native_view();
+            }
             if let Some(file) = &arguments.status_file {
                 terminal.write_status(file, &job.label, &verdict)?;
             }
