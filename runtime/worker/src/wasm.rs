@@ -179,9 +179,16 @@ fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
         Err(error) => match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             // Statuses are eight bits wide, as for any process (wait(2)).
             Some(exit) => Outcome::Exited((exit.0 & 0xff) as u8),
-            None => Outcome::Trapped(bounded(format!("{error:#}"))),
+            None => Outcome::Trapped(bounded(cause_first(&error))),
         },
     }
+}
+
+/// What went wrong, then where: the engine's own order buries the cause under the back-trace.
+fn cause_first(error: &wasmtime::Error) -> String {
+    let mut chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    chain.reverse();
+    chain.join("\n")
 }
 
 /// The engine has no type for the error of its own handle table, only this text (its handle_table.rs).
