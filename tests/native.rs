@@ -197,3 +197,11 @@ fn what_a_failed_native_program_had_is_said_when_asked() {
     ran.exits(1).complains("/in (ReadOnly)").complains("a network with nothing in it").complains("Isolation None");
     assert!(!sandbox.run(&job).stderr.contains("Isolation None"), "it was not asked for");
 }
+
+#[test]
+fn the_whole_view_cannot_be_a_grant() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.make_folder("data");
+    let job = Job::shell("true").path(folder.to_str().expect("a path"), "/", "ReadOnly");
+    sandbox.run(&job).exits(78).complains("GuestPath / takes the place of the whole view");
+}

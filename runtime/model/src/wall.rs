@@ -300,6 +300,9 @@ pub enum WallRefusal {
     /// `Isolation` None is for native programs.
     #[error("Isolation None is for native programs only; this program is WebAssembly")]
     NoneForWasm,
+    /// A native program needs the base in its view.
+    #[error("GuestPath / takes the place of the whole view, and a native program needs /usr and its libraries there")]
+    RootForNative,
 }
 
 /// Descriptors of a guest when the job says nothing; a core module's are counted by the kernel alone.
@@ -329,6 +332,9 @@ pub fn plan(
     let kind = if wasm { WorkerKind::Wasm } else { WorkerKind::Native };
     if wasm && job.isolation == Isolation::None {
         return Err(WallRefusal::NoneForWasm);
+    }
+    if !wasm && job.isolation != Isolation::None && job.grants.paths.iter().any(|grant| grant.guest == "/") {
+        return Err(WallRefusal::RootForNative);
     }
     let network = NetworkPlan::of(&job.grants);
     let mut plan = WallPlan {

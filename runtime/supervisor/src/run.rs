@@ -96,7 +96,7 @@ impl RunError {
             Self::Compile(CompileError::Interrupted(StopReason::Interrupt)) => Status::Interrupted,
             Self::Compile(CompileError::Interrupted(_)) => Status::Terminated,
             Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
-            Self::Refused(WallRefusal::NoneForWasm) => Status::Misconfigured,
+            Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative) => Status::Misconfigured,
             Self::Refused(_) => Status::NotPermitted,
             Self::Failed(failure) => match failure.fault {
                 Fault::Job => Status::Misconfigured,
@@ -111,6 +111,7 @@ impl RunError {
         match self {
             Self::Failed(failure) | Self::Compile(CompileError::Program(failure)) => &failure.advice,
             Self::Refused(WallRefusal::NoneForWasm) => "remove the key Isolation, or name a native program",
+            Self::Refused(WallRefusal::RootForNative) => "give the grant another GuestPath",
             Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
             Self::Refused(WallRefusal::Required { .. }) => {
                 "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
