@@ -4,7 +4,6 @@
 #[cfg(target_arch = "wasm32")]
 mod bindings {
     #![allow(missing_docs, reason = "generated from wit/")]
-    #![allow(clippy::all, clippy::undocumented_unsafe_blocks, reason = "generated from wit/")]
 
     wit_bindgen::generate!({
         world: "run3",

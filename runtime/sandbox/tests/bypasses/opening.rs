@@ -35,7 +35,7 @@ fn grant_a_terminal(_: &Scene) -> Answer {
 }
 
 fn grant_a_link_of_proc(_: &Scene) -> Answer {
-    grant("/proc/self/root/etc".into())
+    grant("/proc/self/cwd".into())
 }
 
 /// A plain symbolic link, whose name says nothing of where it leads.
