@@ -4,9 +4,17 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::grant::{Endpoint, Grants, Host, PathGrant, Port, Transport};
+use crate::grant::PathGrant;
 use crate::job::{Isolation, Job};
-use crate::limit::{Limit, Limits, Resource, ResourceLimit};
+use crate::limit::{Limit, ResourceLimit};
+
+mod helper;
+mod limits;
+mod network;
+
+pub use helper::{compile_plan, compiling, resolve_plan};
+pub use limits::kernel_limits;
+pub use network::{NetworkPlan, Ports};
 
 /// A layer the kernel enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -178,97 +186,6 @@ pub struct MountPlan {
     pub program: Option<String>,
 }
 
-/// TCP ports a rule lets through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ports {
-    /// All.
-    Any,
-    /// These.
-    These(Vec<u16>),
-}
-
-impl Ports {
-    /// Adds one port of a grant.
-    fn add(&mut self, port: Port) {
-        match (port, self) {
-            (Port::Any, ports) => *ports = Self::Any,
-            (Port::Number(number), Self::These(these)) if !these.contains(&number) => these.push(number),
-            _ => {}
-        }
-    }
-}
-
-/// What the network rules let through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkPlan {
-    /// Stream sockets.
-    pub tcp: bool,
-    /// Datagram sockets.
-    pub udp: bool,
-    /// IPv4.
-    pub ipv4: bool,
-    /// IPv6.
-    pub ipv6: bool,
-    /// Whether bind and listen are allowed to tcp sockets.
-    pub bind: bool,
-    /// TCP ports that may be connected to.
-    pub connect_ports: Ports,
-    /// TCP ports that may be bound.
-    pub bind_ports: Ports,
-}
-
-impl Default for NetworkPlan {
-    fn default() -> Self {
-        Self {
-            tcp: false,
-            udp: false,
-            ipv4: false,
-            ipv6: false,
-            bind: false,
-            connect_ports: Ports::These(Vec::new()),
-            bind_ports: Ports::These(Vec::new()),
-        }
-    }
-}
-
-impl NetworkPlan {
-    /// The rules that grants stand for; names may resolve to either family.
-    pub fn of(grants: &Grants) -> Self {
-        let mut plan = Self::default();
-        for endpoint in &grants.connect {
-            plan.admit(endpoint);
-            if endpoint.transport != Transport::Udp {
-                plan.connect_ports.add(endpoint.port);
-            }
-        }
-        for endpoint in &grants.bind {
-            plan.admit(endpoint);
-            // listen is for streams alone; datagrams are bound all the same, see `syscalls`.
-            plan.bind |= endpoint.transport != Transport::Udp;
-            if endpoint.transport != Transport::Udp {
-                plan.bind_ports.add(endpoint.port);
-            }
-        }
-        plan
-    }
-
-    fn admit(&mut self, endpoint: &Endpoint) {
-        self.tcp |= endpoint.transport != Transport::Udp;
-        self.udp |= endpoint.transport == Transport::Udp;
-        let (four, six) = match &endpoint.host {
-            Host::Address(address) => (address.is_ipv4(), address.is_ipv6()),
-            Host::Name(_) => (true, true),
-        };
-        self.ipv4 |= four;
-        self.ipv6 |= six;
-    }
-
-    /// Whether any socket may be made at all.
-    pub fn any(&self) -> bool {
-        self.tcp || self.udp
-    }
-}
-
 /// A wall that does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
@@ -304,19 +221,6 @@ pub enum WallRefusal {
     #[error("GuestPath / takes the place of the whole view, and a native program needs /usr and its libraries there")]
     RootForNative,
 }
-
-/// Descriptors of a guest when the job says nothing; a core module's are counted by the kernel alone.
-const DEFAULT_HANDLES: u64 = 10_000;
-/// Core files: 0 would not keep a handler in core_pattern from being fed, 1 does, and is too little for a file
-/// (core(5); fs/coredump.c).
-const NO_CORE: u64 = 1;
-/// Bytes a worker needs beside the guest's memory: the engine's code and tables, stacks and buffers.
-/// Measured: a Python component of 18 MB peaks below 40 MiB of private data beside its memories.
-const MEMORY_BASE: u64 = 96 << 20;
-/// Descriptors a worker needs beside the guest's own.
-const HANDLES_BASE: u64 = 64;
-/// Processes beside a native job's own: the worker and the init of its process table.
-const PROCESSES_BASE: u64 = 2;
 
 /// The plan for a job's worker; `program` is where its program was found.
 ///
@@ -426,137 +330,14 @@ fn processes_limit(job: &Job, machine: &Machine, kind: WorkerKind) -> Result<(),
     Err(WallRefusal::Limit { limit: Limit::Processes, why })
 }
 
-/// The kernel's half of the limits; a job's own hard limits are never raised by ours.
-pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -> Vec<ResourceLimit> {
-    let native = kind == WorkerKind::Native;
-    let mut kernel = own.to_vec();
-    // The guest wall of a wasm job ends it at the limit itself, the kernel wall only if that failed.
-    let cpu = limits.cpu_time.map(|seconds| if native { (seconds, seconds + 1) } else { (seconds + 1, seconds + 2) });
-    let base = |extra: u64| if native { 0 } else { extra };
-    let memory = limits.memory.map(|bytes| bytes.saturating_add(base(MEMORY_BASE)));
-    let handles = limits.handles.or((!native).then_some(DEFAULT_HANDLES));
-    let handles = handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
-    let processes = limits.processes.filter(|_| native).map(|count| count + PROCESSES_BASE);
-    put(&mut kernel, Resource::Core, Some((NO_CORE, NO_CORE)));
-    put(&mut kernel, Resource::Cpu, cpu);
-    put(&mut kernel, Resource::Data, memory.map(|bytes| (bytes, bytes)));
-    put(&mut kernel, Resource::NumberOfFiles, handles.map(|handles| (handles, handles)));
-    put(&mut kernel, Resource::NumberOfProcesses, processes.map(|count| (count, count)));
-    kernel
-}
-
-/// Adds one of ours. A native job's own pair stands as it is written where ours was made of it.
-fn put(kernel: &mut Vec<ResourceLimit>, resource: Resource, value: Option<(u64, u64)>) {
-    let Some((soft, hard)) = value else {
-        return;
-    };
-    let written = |limit: &ResourceLimit| limit.resource == resource && [limit.soft, limit.hard].contains(&Some(soft));
-    if !kernel.iter().any(written) {
-        kernel.retain(|limit| limit.resource != resource);
-        kernel.push(ResourceLimit { resource, soft: Some(soft), hard: Some(hard) });
-    }
-}
-
-/// Limits of the compile role: a bomb ends here and takes nothing with it.
-pub mod compiling {
-    /// Largest program taken, bytes.
-    pub const PROGRAM_BYTES: u64 = 512 << 20;
-    /// Private memory, bytes: the largest component tried (Python with its library, 22 MB) needs 1.1 GiB.
-    pub const MEMORY_BYTES: u64 = 4 << 30;
-    /// Processor time, seconds; the same component takes 8 to 12 on two cores, 30 unoptimised.
-    pub const CPU_SECONDS: u64 = 240;
-    /// Wall time, seconds.
-    pub const RUN_SECONDS: u64 = 300;
-    /// Largest compiled file, bytes.
-    pub const OUTPUT_BYTES: u64 = 2 << 30;
-}
-
-/// The plan of the compile role: no grants, no network, bounded.
-pub fn compile_plan(machine: &Machine) -> WallPlan {
-    use compiling::{CPU_SECONDS, MEMORY_BYTES, OUTPUT_BYTES};
-    let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
-    helper_plan(
-        WorkerKind::Compile,
-        machine,
-        vec![
-            hard(Resource::Core, NO_CORE),
-            hard(Resource::Data, MEMORY_BYTES),
-            hard(Resource::Cpu, CPU_SECONDS),
-            hard(Resource::FileSize, OUTPUT_BYTES),
-        ],
-    )
-}
-
-/// The plan of the resolve role: resolver files and port 53 only.
-pub fn resolve_plan(machine: &Machine) -> WallPlan {
-    let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
-    let limits = vec![hard(Resource::Core, NO_CORE), hard(Resource::Cpu, 10), hard(Resource::Data, 256 << 20)];
-    let mut plan = helper_plan(WorkerKind::Resolve, machine, limits);
-    plan.network = NetworkPlan {
-        tcp: true,
-        udp: true,
-        ipv4: true,
-        ipv6: true,
-        connect_ports: Ports::These(vec![53]),
-        ..NetworkPlan::default()
-    };
-    plan
-}
-
-fn helper_plan(kind: WorkerKind, machine: &Machine, limits: Vec<ResourceLimit>) -> WallPlan {
-    WallPlan {
-        kind,
-        user_namespace: false,
-        mount: None,
-        processes: false,
-        network_namespace: false,
-        network: NetworkPlan::default(),
-        limits,
-        landlock_abi: machine.landlock_abi,
-        seccomp: machine.seccomp,
-        missing: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn pair(resource: Resource, soft: u64, hard: u64) -> ResourceLimit {
-        ResourceLimit { resource, soft: Some(soft), hard: Some(hard) }
-    }
 
     #[test]
     fn every_wall_has_a_row() {
         for row in WALLS {
             assert_eq!(row.wall.row().name, row.name);
         }
-    }
-
-    #[test]
-    fn kernel_limits_leave_room_for_the_worker_and_a_native_pair_as_it_is() {
-        let limits = Limits { handles: Some(100), cpu_time: Some(5), ..Limits::default() };
-        let own = [pair(Resource::NumberOfFiles, 100, 200)];
-        let native = kernel_limits(&limits, &own, WorkerKind::Native);
-        assert!(native.contains(&pair(Resource::NumberOfFiles, 100, 200)));
-        assert!(native.contains(&pair(Resource::Cpu, 5, 6)));
-        assert!(native.contains(&pair(Resource::Core, 1, 1)));
-        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm);
-        assert!(wasm.contains(&pair(Resource::NumberOfFiles, 164, 164)));
-        assert!(wasm.contains(&pair(Resource::Cpu, 6, 7)));
-    }
-
-    #[test]
-    fn network_rules_follow_the_grants() {
-        let connect = |text: &str| Endpoint::parse_connect(text).unwrap();
-        let grants = Grants {
-            connect: vec![connect("https://example.com"), connect("udp://127.0.0.1:53")],
-            ..Grants::default()
-        };
-        let plan = NetworkPlan::of(&grants);
-        assert!(plan.tcp && plan.udp && plan.ipv4 && plan.ipv6 && !plan.bind);
-        assert_eq!(plan.connect_ports, Ports::These(vec![443]));
-        let none = NetworkPlan::of(&Grants::default());
-        assert!(!none.any());
     }
 }

@@ -1,0 +1,70 @@
+//! The kernel's half of the limits, with what a worker needs for itself added. The guest's half is in the worker.
+
+use super::WorkerKind;
+use crate::limit::{Limits, Resource, ResourceLimit};
+
+/// Descriptors of a guest when the job says nothing; a core module's are counted by the kernel alone.
+const DEFAULT_HANDLES: u64 = 10_000;
+/// Core files: 0 would not keep a handler in core_pattern from being fed, 1 does, and is too little for a file
+/// (core(5); fs/coredump.c).
+pub(super) const NO_CORE: u64 = 1;
+/// Bytes a worker needs beside the guest's memory: the engine's code and tables, stacks and buffers.
+/// Measured: a Python component of 18 MB peaks below 40 MiB of private data beside its memories.
+const MEMORY_BASE: u64 = 96 << 20;
+/// Descriptors a worker needs beside the guest's own.
+const HANDLES_BASE: u64 = 64;
+/// Processes beside a native job's own: the worker and the init of its process table.
+const PROCESSES_BASE: u64 = 2;
+
+/// The kernel's half of the limits; a job's own hard limits are never raised by ours.
+pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -> Vec<ResourceLimit> {
+    let native = kind == WorkerKind::Native;
+    let mut kernel = own.to_vec();
+    // The guest wall of a wasm job ends it at the limit itself, the kernel wall only if that failed.
+    let cpu = limits.cpu_time.map(|seconds| if native { (seconds, seconds + 1) } else { (seconds + 1, seconds + 2) });
+    let base = |extra: u64| if native { 0 } else { extra };
+    let memory = limits.memory.map(|bytes| bytes.saturating_add(base(MEMORY_BASE)));
+    let handles = limits.handles.or((!native).then_some(DEFAULT_HANDLES));
+    let handles = handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
+    let processes = limits.processes.filter(|_| native).map(|count| count + PROCESSES_BASE);
+    put(&mut kernel, Resource::Core, Some((NO_CORE, NO_CORE)));
+    put(&mut kernel, Resource::Cpu, cpu);
+    put(&mut kernel, Resource::Data, memory.map(|bytes| (bytes, bytes)));
+    put(&mut kernel, Resource::NumberOfFiles, handles.map(|handles| (handles, handles)));
+    put(&mut kernel, Resource::NumberOfProcesses, processes.map(|count| (count, count)));
+    kernel
+}
+
+/// Adds one of ours. A native job's own pair stands as it is written where ours was made of it.
+fn put(kernel: &mut Vec<ResourceLimit>, resource: Resource, value: Option<(u64, u64)>) {
+    let Some((soft, hard)) = value else {
+        return;
+    };
+    let written = |limit: &ResourceLimit| limit.resource == resource && [limit.soft, limit.hard].contains(&Some(soft));
+    if !kernel.iter().any(written) {
+        kernel.retain(|limit| limit.resource != resource);
+        kernel.push(ResourceLimit { resource, soft: Some(soft), hard: Some(hard) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(resource: Resource, soft: u64, hard: u64) -> ResourceLimit {
+        ResourceLimit { resource, soft: Some(soft), hard: Some(hard) }
+    }
+
+    #[test]
+    fn kernel_limits_leave_room_for_the_worker_and_a_native_pair_as_it_is() {
+        let limits = Limits { handles: Some(100), cpu_time: Some(5), ..Limits::default() };
+        let own = [pair(Resource::NumberOfFiles, 100, 200)];
+        let native = kernel_limits(&limits, &own, WorkerKind::Native);
+        assert!(native.contains(&pair(Resource::NumberOfFiles, 100, 200)));
+        assert!(native.contains(&pair(Resource::Cpu, 5, 6)));
+        assert!(native.contains(&pair(Resource::Core, 1, 1)));
+        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm);
+        assert!(wasm.contains(&pair(Resource::NumberOfFiles, 164, 164)));
+        assert!(wasm.contains(&pair(Resource::Cpu, 6, 7)));
+    }
+}
