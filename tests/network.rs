@@ -316,3 +316,61 @@ fn a_granted_name_has_the_addresses_that_the_resolver_gives() {
         Running::start(command).end().exits(status).says(said);
     }
 }
+
+/// An HTTPS server with a certificate of its own; gives its port and the certificate.
+fn https_server() -> (u16, String) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("a server");
+    let config = std::sync::Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = rustls::ServerConnection::new(config.clone()).expect("a connection");
+            let mut secure = rustls::StreamOwned::new(connection, stream);
+            let mut request = [0; 1024];
+            // A client that trusts somebody else ends the handshake here.
+            if secure.read(&mut request).is_ok() {
+                let _ = secure.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret");
+            }
+        }
+    });
+    (port, cert.pem())
+}
+
+/// The machine's own authorities decide; which only root can change, in a view of his own.
+#[test]
+fn a_granted_https_request_is_made_to_who_the_machine_trusts() {
+    if !harness::is_root() || !Path::new("/etc/ssl").is_dir() {
+        println!("skipped: only root can give the machine another authority, and it needs /etc/ssl");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (port, certificate) = https_server();
+    sandbox.make_folder("ssl/certs");
+    sandbox.write("ssl/certs/ca-certificates.crt", certificate);
+    let trusting = format!("mount --bind {} /etc/ssl && exec \"$@\"", sandbox.name("ssl"));
+    let url = format!("https://127.0.0.1:{port}");
+    let other = format!("https://127.0.0.1:{}", port ^ 1);
+    let plain = format!("http://127.0.0.1:{port}");
+    let (wjob, guest) = (harness::binary("wjob"), harness::guest("probe-http"));
+    for (script, grant, status, said) in [
+        (trusting.as_str(), &url, 0, "status 200, 6 bytes: \"secret\""),
+        (trusting.as_str(), &other, 3, "HttpRequestDenied"),
+        (trusting.as_str(), &plain, 3, "HttpRequestDenied"),
+        ("exec \"$@\"", &url, 3, "denied: http"),
+    ] {
+        let wjob = wjob.to_str().expect("a path");
+        let words = ["--mount", "sh", "-c", script, "sh", wjob, "run", "--connect", grant, &guest, &url];
+        let command = sandbox.command_at(Path::new("/usr/bin/unshare"), &words);
+        Running::start(command).end().exits(status).says(said);
+    }
+}
