@@ -177,3 +177,12 @@ fn processes_are_counted_or_refused_with_the_reason() {
     }
     sandbox.run(&many).exits(0).says_only("all\n");
 }
+
+/// Each process alone stays below the limit; the run as a whole does not.
+#[test]
+fn processor_time_is_the_runs_and_not_each_processs() {
+    let sandbox = Sandbox::new();
+    let script = "while :; do sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; done";
+    let ran = sandbox.run(&Job::shell(script).limit("CPUTime", 1));
+    held(&ran, "CPUTime", "the kernel wall");
+}

@@ -23,6 +23,7 @@ mod readiness;
 mod relay;
 mod resolve;
 mod role;
+mod spent;
 mod start;
 mod state;
 mod stdio;

@@ -19,10 +19,10 @@ use wjob_sandbox::probe::{Before, try_what_must_fail};
 use wjob_sandbox::signals::Signals;
 use wjob_sandbox::{confine, mount, namespaces};
 
-use crate::open;
 use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
 use crate::role::{Started, no_namespaces, open_grants, report, set_umask, told_to_go, wall};
+use crate::{open, spent};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
@@ -157,7 +157,12 @@ impl Program {
                 self.leave(run);
                 return told.unwrap_or(if carried == Carried::Limit { over } else { outcome });
             }
-            self.wait(channel);
+            let bound = run.limits.cpu_time.filter(|_| run.walls.processes).map(Duration::from_secs);
+            self.wait(channel, bound.map(|_| spent::LOOK));
+            if told.is_none() && bound.is_some_and(|bound| spent::by_the_run() >= bound) {
+                told = Some(Outcome::LimitHit { limit: Limit::CpuTime, wall: HeldBy::Kernel });
+                self.signal(libc::SIGKILL);
+            }
             while self.signals.next().is_some() {}
             if said(channel) {
                 match channel.receive::<ToWorker>(INLINE_BYTES) {
@@ -174,13 +179,13 @@ impl Program {
         }
     }
 
-    /// Waits until a child ended, the supervisor speaks or output is there.
-    fn wait(&self, channel: &Channel) {
+    /// Waits until a child ended, the supervisor speaks, output is there or the time is up.
+    fn wait(&self, channel: &Channel, at_most: Option<Duration>) {
         let mut waiting = vec![
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN),
         ];
-        let mut pause: Option<Duration> = None;
+        let mut pause = at_most;
         for relay in &self.relays {
             match relay.waiting() {
                 Ok(waits) => waiting.push(waits),
