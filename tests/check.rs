@@ -65,7 +65,7 @@ fn a_warning_fails_with_strict_only_and_an_error_always() {
 #[test]
 fn notes_are_counted_and_shown_when_asked_for() {
     let sandbox = Sandbox::new();
-    let noted = native("    <key>ProcessType</key>\n    <string>Background</string>");
+    let noted = native("    <key>LegacyTimers</key>\n    <true/>");
     check(&sandbox, &noted, &["--strict"]).exits(0).says_only("job.plist: ok, 1 note (see --verbose)\n");
     check(&sandbox, &noted, &["--verbose"]).exits(0).says("note[noted-key]").says("job.plist: ok, 1 note\n");
 }

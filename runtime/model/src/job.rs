@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::grant::Grants;
+use crate::launch::Launch;
 use crate::limit::{Limits, ResourceLimit};
 
 /// launchd's ExitTimeOut when none is given, in seconds (launchd.plist(5)).
@@ -16,6 +17,8 @@ pub struct Job {
     pub label: String,
     /// What is run.
     pub program: Program,
+    /// When it is wanted.
+    pub launch: Launch,
     /// `EnvironmentVariables`, in the file's order.
     pub environment: Vec<(String, String)>,
     /// `WorkingDirectory`, as the job sees it.

@@ -7,12 +7,16 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod calendar;
+pub mod control;
 pub mod denial;
 pub mod finding;
+pub mod fleet;
 pub mod grant;
 pub mod imports;
 pub mod job;
 pub mod keys;
+pub mod launch;
 pub mod limit;
 pub mod message;
 pub mod outcome;

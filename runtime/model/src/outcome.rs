@@ -82,6 +82,14 @@ impl Verdict {
         }
     }
 
+    /// The status as launchctl lists it: an exit status, or a signal as a negative number.
+    pub fn list_status(&self) -> i64 {
+        match self.outcome {
+            Outcome::Signaled(signal) => -i64::from(signal),
+            _ => self.status().into(),
+        }
+    }
+
     /// Whether the status was decided by wjob's rules and not by the job's own exit.
     pub fn decided_by_wjob(&self) -> bool {
         self.stop.is_some() || !matches!(self.outcome, Outcome::Exited(_) | Outcome::Signaled(_))

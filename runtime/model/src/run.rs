@@ -1,6 +1,7 @@
 //! One run of one job, decided: what to do when something happens, and when to look again.
 //! Time is an argument (milliseconds since the run began), actions are returned; nothing is performed here.
 
+use crate::job::Job;
 use crate::limit::Limit;
 use crate::message::{Evidence, FromWorker, StartFailure, ToWorker};
 use crate::outcome::{HeldBy, Outcome, StopReason, Verdict};
@@ -14,7 +15,7 @@ pub const START_DEADLINE: Moment = 30_000;
 pub const GRACE: Moment = 1_000;
 
 /// What a run needs to know of its job.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// RunTime in milliseconds.
     pub run_time: Option<Moment>,
@@ -26,11 +27,29 @@ pub struct Terms {
     pub memory: bool,
 }
 
+impl Terms {
+    /// Those of a job, of whose program it is known whether it is native.
+    pub fn of(job: &Job, native: bool) -> Self {
+        let milliseconds = |seconds: u64| seconds.saturating_mul(1000);
+        Self {
+            run_time: job.limits.run_time.map(milliseconds),
+            exit_timeout: (job.exit_timeout > 0).then(|| milliseconds(job.exit_timeout.into())),
+            native,
+            memory: job.limits.memory.is_some(),
+        }
+    }
+}
+
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
+    /// There is no worker yet: the program is looked for, its names looked up, its code compiled.
+    Preparing,
     /// The worker is putting its walls up.
-    Starting,
+    Starting {
+        /// When it hangs.
+        until: Moment,
+    },
     /// The job runs.
     Running {
         /// When RunTime is over.
@@ -73,6 +92,13 @@ pub enum End {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The worker was started.
+    Prepared {
+        /// Whether the program is a native one.
+        native: bool,
+    },
+    /// There will be no worker.
+    Unprepared(StartFailure),
     /// The worker said something.
     Said(FromWorker),
     /// The walls were read back from outside, all of them.
@@ -121,7 +147,8 @@ impl State {
     /// When [`Event::Deadline`] is wanted.
     pub fn deadline(&self) -> Option<Moment> {
         match self {
-            Self::Starting => Some(START_DEADLINE),
+            Self::Preparing => None,
+            Self::Starting { until } => Some(*until),
             Self::Running { until } => *until,
             Self::Stopping { kill_at, .. } => *kill_at,
             Self::Leaving { kill_at, .. } => Some(*kill_at),
@@ -133,6 +160,8 @@ impl State {
     /// The next state, and what is to be done, in order.
     pub fn step(self, event: Event, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match event {
+            Event::Prepared { .. } => self.prepared(now),
+            Event::Unprepared(failure) => self.unprepared(failure),
             Event::Said(said) => self.said(said, now),
             Event::WallsRead(evidence) => self.walls_read(&evidence, now, terms),
             Event::Stop(reason) => self.stop(reason, now, terms),
@@ -141,12 +170,31 @@ impl State {
         }
     }
 
+    fn prepared(self, now: Moment) -> (Self, Vec<Action>) {
+        match self {
+            Self::Preparing => (Self::Starting { until: now + START_DEADLINE }, Vec::new()),
+            state => (state, Vec::new()),
+        }
+    }
+
+    fn unprepared(self, failure: StartFailure) -> (Self, Vec<Action>) {
+        let end = match self {
+            Self::Preparing => End::Failed(failure),
+            // What was asked for was an end, and this is one.
+            Self::Killed { reason, .. } => End::Ran(Verdict { outcome: Outcome::Stopped, stop: reason }),
+            state => return (state, Vec::new()),
+        };
+        (Self::Over, vec![Action::Finish(end)])
+    }
+
     fn said(self, said: FromWorker, now: Moment) -> (Self, Vec<Action>) {
         match (self, said) {
-            (Self::Starting, FromWorker::Walls(evidence)) => (Self::Starting, vec![Action::ReadWalls(evidence)]),
+            (state @ Self::Starting { .. }, FromWorker::Walls(evidence)) => (state, vec![Action::ReadWalls(evidence)]),
             (state, FromWorker::Denied(denial)) => (state, vec![Action::Report(denial)]),
             (state @ Self::Running { .. }, FromWorker::NamesWanted) => (state, vec![Action::LookUp]),
-            (Self::Starting | Self::Running { .. }, FromWorker::Failed(failure)) => leaving(End::Failed(failure), now),
+            (Self::Starting { .. } | Self::Running { .. }, FromWorker::Failed(failure)) => {
+                leaving(End::Failed(failure), now)
+            }
             (Self::Running { .. }, FromWorker::Ended(outcome)) => {
                 leaving(End::Ran(Verdict { outcome, stop: None }), now)
             }
@@ -159,7 +207,7 @@ impl State {
     }
 
     fn walls_read(self, evidence: &[Evidence], now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
-        if self != Self::Starting {
+        if !matches!(self, Self::Starting { .. }) {
             return (self, Vec::new());
         }
         if let Some(fallen) = evidence.iter().find(|evidence| !evidence.stands) {
@@ -173,7 +221,7 @@ impl State {
 
     fn stop(self, reason: StopReason, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match self {
-            Self::Starting => killed(Some(reason), now),
+            Self::Preparing | Self::Starting { .. } => killed(Some(reason), now),
             Self::Running { until } => stopping(reason, until, now, terms),
             // A second request does not wait for the first one's time.
             Self::Stopping { reason: first, .. } if reason != StopReason::RunTime => killed(Some(first), now),
@@ -184,7 +232,7 @@ impl State {
     fn overdue(self, now: Moment) -> (Self, Vec<Action>) {
         match self {
             state if state.deadline().is_none_or(|deadline| now < deadline) => (state, Vec::new()),
-            Self::Starting => {
+            Self::Starting { .. } => {
                 let why = format!("its walls were not up after {} s", START_DEADLINE / 1000);
                 let advice = "a path it opens hangs: a dead network mount, or a FIFO nobody writes to";
                 let end = End::Failed(StartFailure::job("the job could not be started", why, advice));
@@ -206,7 +254,9 @@ impl State {
     fn gone(self, exit: Exit, terms: &Terms) -> (Self, Vec<Action>) {
         let end = match self {
             Self::Leaving { end, .. } => end,
-            Self::Starting => End::Failed(StartFailure::own("the worker ended before its walls were up", words(exit))),
+            Self::Preparing | Self::Starting { .. } => {
+                End::Failed(StartFailure::own("the worker ended before its walls were up", words(exit)))
+            }
             Self::Running { .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: None }),
             Self::Stopping { reason, .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: Some(reason) }),
             Self::Killed { reason, .. } => End::Ran(Verdict { outcome: Outcome::Signaled(SIGKILL), stop: reason }),
@@ -265,7 +315,7 @@ mod tests {
     const NATIVE: Terms = Terms { run_time: None, exit_timeout: Some(20_000), native: true, memory: true };
 
     fn walk(terms: &Terms, events: Vec<(Moment, Event)>) -> (State, Vec<Action>) {
-        let mut state = State::Starting;
+        let mut state = State::Starting { until: START_DEADLINE };
         let mut all = Vec::new();
         for (now, event) in events {
             let (next, actions) = state.step(event, now, terms);
@@ -377,9 +427,23 @@ mod tests {
             FromWorker::Compiled,
             FromWorker::Resolved(Vec::new()),
         ] {
-            let (state, actions) = State::Starting.step(Event::Said(said), 1, &WASM);
-            assert_eq!((state, actions), (State::Starting, Vec::new()));
+            let starting = State::Starting { until: START_DEADLINE };
+            let (state, actions) = starting.clone().step(Event::Said(said), 1, &WASM);
+            assert_eq!((state, actions), (starting, Vec::new()));
         }
+    }
+
+    #[test]
+    fn preparing_has_no_deadline_and_can_be_stopped() {
+        let failure = StartFailure::job("the program", "missing", "install it");
+        let (state, actions) = State::Preparing.step(Event::Unprepared(failure.clone()), 5, &WASM);
+        assert_eq!((state, actions), (State::Over, vec![Action::Finish(End::Failed(failure.clone()))]));
+        let (state, _) = State::Preparing.step(Event::Prepared { native: false }, 100_000, &WASM);
+        assert_eq!(state.deadline(), Some(100_000 + START_DEADLINE));
+        let (state, actions) = State::Preparing.step(Event::Stop(StopReason::Terminate), 5, &WASM);
+        assert_eq!(actions, [Action::Kill]);
+        let (_, actions) = state.step(Event::Unprepared(failure), 6, &WASM);
+        assert_eq!(verdict(&actions), Some(143));
     }
 
     #[test]

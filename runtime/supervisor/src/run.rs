@@ -15,7 +15,7 @@ use wjob_model::message::{
 };
 use wjob_model::outcome::{StopReason, Verdict};
 use wjob_model::program::ProgramKind;
-use wjob_model::run::{Action, End, Event, State, Terms};
+use wjob_model::run::{Action, End, Event, START_DEADLINE, State, Terms};
 use wjob_model::status::Status;
 use wjob_model::wall::{Machine, WallPlan, WallRefusal, WorkerKind, plan};
 use wjob_sandbox::readback;
@@ -272,7 +272,7 @@ impl Supervision<'_> {
     fn supervise(&mut self, mut worker: Worker) -> End {
         let terms = self.terms();
         let began = Instant::now();
-        let mut state = State::Starting;
+        let mut state = State::Starting { until: START_DEADLINE };
         let mut inputs = Inputs { denials: 0, talking: true };
         loop {
             let deadline =

@@ -72,7 +72,7 @@ impl Available {
     pub fn words(self) -> &'static str {
         match self {
             Self::Run => "wjob run and wjobd",
-            Self::Supervisor => "the supervisor, to come; wjob run starts the job at once",
+            Self::Supervisor => "wjobd; wjob run starts the job at once and once",
             Self::NotYet => "nothing yet",
             Self::Nobody => "nothing",
         }

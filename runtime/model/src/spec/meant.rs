@@ -5,8 +5,8 @@ use crate::finding::{Finding, Severity};
 use crate::job::{DEFAULT_EXIT_TIMEOUT, Isolation, Job, Program, ProgramFile};
 
 use super::paths::resolve;
-use super::raw::{RawData, RawJob, RawValue, entries, items};
-use super::{Context, grants, limits};
+use super::raw::{RawData, RawJob, RawValue, entries, items, number, text, truth};
+use super::{Context, grants, launch, limits};
 
 /// Labels that stay launchd's own, whatever the letter case (jobmgr_label_test of launchd 842).
 const RESERVED_LABELS: [&str; 2] = ["com.apple.launchd", "com.apple.launchctl"];
@@ -27,6 +27,7 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
     Some(Job {
         label: label?,
         program: program?,
+        launch: launch::read(raw, context),
         environment,
         umask: number(raw, "Umask"),
         standard_in: stdio("StandardInPath"),
@@ -50,18 +51,6 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
         inetd_wait: inetd_wait(raw),
         working_directory,
     })
-}
-
-fn text<'a>(raw: &'a RawJob, key: &str) -> Option<&'a str> {
-    raw.get(key)?.text()
-}
-
-fn truth(raw: &RawJob, key: &str) -> bool {
-    raw.get(key).and_then(RawValue::boolean).unwrap_or(false)
-}
-
-fn number<T: TryFrom<i64>>(raw: &RawJob, key: &str) -> Option<T> {
-    T::try_from(raw.get(key)?.integer()?).ok()
 }
 
 fn names(raw: &RawJob, key: &str) -> Vec<String> {

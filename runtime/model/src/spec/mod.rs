@@ -2,6 +2,7 @@
 //! everything worth saying on the way. It opens no file: whether a path exists is for whoever starts the job.
 
 mod grants;
+mod launch;
 mod limits;
 mod meant;
 mod paths;

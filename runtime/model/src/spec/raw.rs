@@ -148,6 +148,21 @@ pub fn entries(value: Option<&RawValue>) -> &[RawEntry] {
     }
 }
 
+/// The text of a key of the job file itself.
+pub fn text<'a>(job: &'a RawJob, key: &str) -> Option<&'a str> {
+    job.get(key)?.text()
+}
+
+/// Whether a key of the job file itself is given and true.
+pub fn truth(job: &RawJob, key: &str) -> bool {
+    job.get(key).and_then(RawValue::boolean).unwrap_or(false)
+}
+
+/// The number of a key of the job file itself.
+pub fn number<T: TryFrom<i64>>(job: &RawJob, key: &str) -> Option<T> {
+    T::try_from(job.get(key)?.integer()?).ok()
+}
+
 /// Checks a document against the registry.
 pub fn read(document: &Document, findings: &mut Vec<Finding>) -> RawJob {
     let mut reader = Reader { ascii: document.format == Format::Ascii, findings, keys: Vec::new() };
@@ -296,11 +311,16 @@ impl Reader<'_> {
         }
         if key.class == Class::Noted {
             say(Severity::Note, "noted-key", format!("{name} does nothing here. {}", key.summary));
-        } else if key.available == Available::NotYet && !key.is_own() {
+        } else if key.available == Available::NotYet && !key.is_own() && !waits(key.parent()) {
             let message = format!("{name} is checked, but nothing acts on it yet");
             say(Severity::Warning, "not-yet", message);
         }
     }
+}
+
+/// Whether nothing acts yet on a whole dictionary: it says so once for all the keys in it.
+fn waits(parent: &str) -> bool {
+    keys::find(parent.trim_end_matches(".*")).is_some_and(|key| key.available == Available::NotYet)
 }
 
 fn advice(parent: &str, name: &str) -> Option<String> {

@@ -1,0 +1,225 @@
+//! What travels over the control socket, as values: one struct for each call's parameters and each reply. The
+//! interface file beside it says the same in Varlink's words; a test compares the two.
+
+use serde::{Deserialize, Serialize};
+
+/// A call about one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfJob {
+    /// Its label.
+    pub label: String,
+}
+
+/// `Bootstrap`: load a job file, or all of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// Absolute path.
+    pub path: String,
+}
+
+/// What `Bootstrap` and `Reload` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Labels of the jobs loaded.
+    pub loaded: Vec<String>,
+    /// Labels of the jobs that were taken out, by `Reload`.
+    pub removed: Vec<String>,
+    /// What could not be loaded, one sentence each.
+    pub refused: Vec<String>,
+}
+
+/// `Bootout`: take a job out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootout {
+    /// Its label.
+    pub label: String,
+    /// Whether the answer waits until the job is gone.
+    pub wait: bool,
+}
+
+/// `Kickstart`: start a job now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kickstart {
+    /// Its label.
+    pub label: String,
+    /// Whether a running one is ended first.
+    pub kill: bool,
+}
+
+/// What `Kickstart` did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kickstarted {
+    /// The worker's process; absent while the program is still being compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i64>,
+    /// Whether it had been running already.
+    pub running: bool,
+}
+
+/// `Kill`: send a job a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// Its label.
+    pub label: String,
+    /// The signal's number.
+    pub signal: i64,
+}
+
+/// `Reload`: read one job file again, or, without a label, the configuration and all folders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// The job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// The supervisor itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervisor {
+    /// Version and build.
+    pub build: String,
+    /// `system` or `user/UID`.
+    pub domain: String,
+    /// Its process.
+    pub pid: i64,
+    /// When it started, RFC 3339.
+    pub since: String,
+    /// Jobs loaded.
+    pub jobs: i64,
+    /// Jobs running.
+    pub running: i64,
+    /// Whether it is shutting down.
+    pub stopping: bool,
+    /// Its log level.
+    pub log_level: String,
+    /// Folder of history and overrides.
+    pub state: String,
+    /// The configuration file, whether or not it is there.
+    pub configuration: String,
+    /// Folders job files are read from.
+    pub folders: Vec<String>,
+    /// Whether the logger runs; else why not.
+    pub logger: String,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Its label.
+    pub label: String,
+    /// State in one word: idle, waiting, misconfigured, starting, running, stopping, finished, disabled, leaving.
+    pub state: String,
+    /// Why it does not run and what it waits for, or why it runs; one phrase.
+    pub why: String,
+    /// Its worker's process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i64>,
+    /// The last run's exit status; a signal is negative. Absent before the first end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i64>,
+    /// When it starts next, as far as that is known; RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How often it was started.
+    pub runs: i64,
+    /// Whether it runs without walls (`Isolation` None).
+    pub unwalled: bool,
+}
+
+/// `List`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// By label.
+    pub jobs: Vec<JobRow>,
+}
+
+/// A name and a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+/// A wall as it was read back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WallRow {
+    /// Its name.
+    pub wall: String,
+    /// What was found.
+    pub found: String,
+    /// Whether it stands.
+    pub stands: bool,
+}
+
+/// `Print`: everything about a job. What the caller may not see is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// As in a list.
+    pub row: JobRow,
+    /// Its job file.
+    pub path: String,
+    /// `system` or `user/UID`.
+    pub domain: String,
+    /// The program file.
+    pub program: String,
+    /// argv.
+    pub arguments: Vec<String>,
+    /// What it is given.
+    pub environment: Vec<Pair>,
+    /// The rest of the job file that was set: key and value in words.
+    pub properties: Vec<Pair>,
+    /// What can start it, in words.
+    pub demand: Vec<String>,
+    /// What it may do, in words.
+    pub grants: Vec<String>,
+    /// What it may use, in words.
+    pub limits: Vec<String>,
+    /// What demanded the current or last run, in order.
+    pub reason: Vec<String>,
+    /// How the last run ended, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<String>,
+    /// Failed starts in a row.
+    pub failures: i64,
+    /// The walls of the current or last run.
+    pub walls: Vec<WallRow>,
+}
+
+/// `Blame`: what demanded the current or last run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blame {
+    /// In order, at most 16.
+    pub causes: Vec<String>,
+}
+
+/// A row of the overrides store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// A label, loaded or not.
+    pub label: String,
+    /// What was decided.
+    pub disabled: bool,
+}
+
+/// `Overrides`: the whole store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides {
+    /// By label.
+    pub overrides: Vec<Override>,
+}
+
+/// `Events`: one thing that happened; replies go on until the caller leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happened {
+    /// When, RFC 3339.
+    pub time: String,
+    /// The job; absent if it is about the supervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// One word: loaded, unloaded, waiting, started, ended, failed, denied, enabled, disabled, lost, stopping.
+    pub what: String,
+    /// In words.
+    pub detail: String,
+}
