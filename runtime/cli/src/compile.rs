@@ -81,6 +81,6 @@ fn compile(runtime: &Runtime, program: &ProgramFile, again: bool) -> Result<Opti
         return Ok(None);
     }
     let cache = runtime.cache.as_ref().ok();
-    let (_, made) = compiled(&runtime.image, &runtime.machine, cache, &mut found, again, None)?;
+    let (_, made) = compiled(&runtime.image, &runtime.machine, cache, &mut found, again)?;
     Ok(Some(made))
 }

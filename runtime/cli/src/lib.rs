@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod calendar;
 mod check;
 mod compile;
 mod completions;
@@ -23,11 +24,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use wjob_model::status::Status;
 
-/// Runs what the command line says; under the name `wjob-worker` this process is a worker instead.
+/// Runs what the command line says; under the name of a role this process is that instead.
 pub fn main(build: &'static str) -> ExitCode {
     let mut arguments = std::env::args_os();
-    if arguments.next().is_some_and(|name| is_worker(&name)) {
-        wjob_worker::main(build);
+    if let Some(name) = arguments.next() {
+        role(&name, build);
     }
     match Line::try_parse() {
         Ok(line) => perform(line.verb, build).unwrap_or_else(|error| {
@@ -42,8 +43,13 @@ pub fn main(build: &'static str) -> ExitCode {
     }
 }
 
-fn is_worker(name: &OsString) -> bool {
-    std::path::Path::new(name).file_name().is_some_and(|name| name == "wjob-worker")
+/// By the name it was started under, this process is a part of wjob instead, and does not come back.
+fn role(name: &OsString, build: &'static str) {
+    match std::path::Path::new(name).file_name().and_then(|name| name.to_str()) {
+        Some("wjob-worker") => wjob_worker::main(build),
+        Some(wjob_logger::NAME) => wjob_logger::main(build),
+        _ => {}
+    }
 }
 
 /// The command line as clap knows it, for completions and the manual page.
@@ -67,6 +73,8 @@ enum Verb {
     Check(check::Arguments),
     /// List the keys a job file may have, or explain one
     Keys(keys::Arguments),
+    /// Say when calendar times are due next
+    Calendar(calendar::Arguments),
     /// Compile programs ahead, so that their first run need not
     Compile(compile::Arguments),
     /// Say what this machine can enforce, and where wjob keeps its things
@@ -84,6 +92,7 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
         Verb::Run(arguments) => run::run(*arguments, build),
         Verb::Check(arguments) => check::run(arguments),
         Verb::Keys(arguments) => keys::run(arguments),
+        Verb::Calendar(arguments) => calendar::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments, build),
         Verb::Info(arguments) => info::run(arguments, build),
         Verb::Error(arguments) => error::run(arguments),

@@ -5,13 +5,14 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use wjob_model::finding::{Finding, Severity};
 use wjob_model::job::{Job, STANDARD_PATH};
 use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
 use wjob_model::spec::{Context, load};
 use wjob_model::status::Status;
-use wjob_supervisor::{Request, RunError};
+use wjob_supervisor::{Order, RunError, Tools, environment};
 
 use crate::program::Options;
 use crate::report::{self, Terminal};
@@ -97,16 +98,22 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         render::complain(&format!("warning: compiled programs are not kept: {why}"));
     }
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let request = Request {
+    let duplicate = |descriptor: std::os::fd::BorrowedFd<'_>| descriptor.try_clone_to_owned().ok();
+    let job = Arc::new(job);
+    let order = Order {
         environment: environment(&job, |name| std::env::var(name).ok()),
-        stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+        stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].map(duplicate),
+        native_environment: Vec::new(),
+        identity: None,
+        nameless: false,
+        owner: None,
         best_effort: arguments.best_effort,
         explain: terminal.explain,
         raw: arguments.raw,
-        job: &job,
+        job: job.clone(),
     };
-    let result =
-        wjob_supervisor::run(&runtime.image, &runtime.machine, runtime.cache.as_ref().ok(), &request, &mut terminal);
+    let tools = Tools { image: &runtime.image, machine: &runtime.machine, cache: runtime.cache.as_ref().ok() };
+    let result = wjob_supervisor::run(tools, order, &mut terminal);
     match result {
         Ok(verdict) => {
             if let Some(words) = verdict.in_words() {
@@ -257,17 +264,6 @@ fn account(uid: u32) -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)?.parse::<u32>().ok()? == uid).then(|| name.to_owned())
     })
-}
-
-/// The job's whole environment: what is granted of the caller's, then what the file sets.
-fn environment(job: &Job, variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
-    let mut environment: Vec<(String, String)> = Vec::new();
-    let granted = job.grants.environment.iter().filter_map(|name| Some((name.clone(), variable(name)?)));
-    for (name, value) in granted.chain(job.environment.iter().cloned()) {
-        environment.retain(|(other, _)| *other != name);
-        environment.push((name, value));
-    }
-    environment
 }
 
 fn failed(arguments: &Arguments, label: &str, error: &RunError) -> ExitCode {

@@ -9,6 +9,7 @@
 pub mod advice;
 pub mod calendar;
 pub mod control;
+pub mod daemon;
 pub mod denial;
 pub mod finding;
 pub mod fleet;
@@ -22,8 +23,10 @@ pub mod message;
 pub mod outcome;
 pub mod plist;
 pub mod program;
+pub mod record;
 pub mod run;
 pub mod spec;
 pub mod status;
 pub mod terminal;
+pub mod varlink;
 pub mod wall;

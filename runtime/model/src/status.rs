@@ -5,6 +5,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
+    /// The job has no process (launchctl 3).
+    NotRunning = 3,
+    /// A job of that label is loaded already, or has not left yet (launchctl 37).
+    AlreadyLoaded = 37,
     /// Wrong command line (sysexits EX_USAGE).
     Usage = 64,
     /// A job file with errors (sysexits EX_DATAERR).
@@ -19,10 +23,16 @@ pub enum Status {
     NotPermitted = 77,
     /// The job cannot be started as configured (sysexits EX_CONFIG, launchd's 78).
     Misconfigured = 78,
+    /// No such domain (launchctl 112).
+    NoSuchDomain = 112,
     /// No such job (launchctl 113).
     NoSuchJob = 113,
     /// The job is disabled (launchctl 119).
     Disabled = 119,
+    /// A file that others than the domain's owner and root could change (launchctl 122).
+    UnsafeFile = 122,
+    /// The domain is being taken down (launchctl 124).
+    ShuttingDown = 124,
     /// The guest trapped (128 + SIGABRT).
     Trap = 134,
     /// A limit ended the run, or SIGKILL did (128 + SIGKILL).
@@ -48,6 +58,18 @@ pub struct StatusRow {
 
 /// The table.
 pub const STATUSES: &[StatusRow] = &[
+    StatusRow {
+        status: Status::NotRunning,
+        name: "not running",
+        meaning: "the job has no process",
+        advice: "`wjob kickstart` starts it, `wjob print` says what it waits for",
+    },
+    StatusRow {
+        status: Status::AlreadyLoaded,
+        name: "already loaded",
+        meaning: "a job of that label is loaded already, or has not left yet",
+        advice: "`wjob reload` reads its file again, `wjob bootout` takes it out",
+    },
     StatusRow {
         status: Status::Usage,
         name: "usage",
@@ -91,6 +113,12 @@ pub const STATUSES: &[StatusRow] = &[
         advice: "the message names the path; correct it and run again",
     },
     StatusRow {
+        status: Status::NoSuchDomain,
+        name: "no such domain",
+        meaning: "no wjobd serves that user's domain",
+        advice: "start wjobd as that user, or name another domain",
+    },
+    StatusRow {
         status: Status::NoSuchJob,
         name: "no such job",
         meaning: "no job of that label is loaded",
@@ -101,6 +129,18 @@ pub const STATUSES: &[StatusRow] = &[
         name: "disabled",
         meaning: "the job is disabled",
         advice: "`wjob enable` it first",
+    },
+    StatusRow {
+        status: Status::UnsafeFile,
+        name: "untrusted file",
+        meaning: "others than the domain's owner and root could change the file or a folder above it",
+        advice: "the message names the path; correct its owner or mode",
+    },
+    StatusRow {
+        status: Status::ShuttingDown,
+        name: "shutting down",
+        meaning: "the supervisor is shutting down and takes nothing new on",
+        advice: "try again when it has been started anew",
     },
     StatusRow {
         status: Status::Interrupted,

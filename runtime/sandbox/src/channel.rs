@@ -73,13 +73,22 @@ impl Channel {
     /// # Errors
     /// When the other end is gone or the system refuses.
     pub fn send<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.deliver(message, descriptors, SendFlags::NOSIGNAL)
+    }
+
+    fn deliver<T: Serialize>(
+        &self,
+        message: &T,
+        descriptors: &[BorrowedFd<'_>],
+        flags: SendFlags,
+    ) -> Result<(), ChannelError> {
         let body = postcard::to_stdvec(message).map_err(|error| ChannelError::Malformed(error.to_string()))?;
         if body.len() <= INLINE_BYTES {
-            return self.packet(&[&[INLINE], &body], descriptors, SendFlags::NOSIGNAL);
+            return self.packet(&[&[INLINE], &body], descriptors, flags);
         }
         let file = memory_file(&body)?;
         let all: Vec<BorrowedFd<'_>> = descriptors.iter().copied().chain([file.as_fd()]).collect();
-        self.packet(&[&[IN_MEMORY_FILE]], &all, SendFlags::NOSIGNAL)
+        self.packet(&[&[IN_MEMORY_FILE]], &all, flags)
     }
 
     /// Sends a short message if the other end has room for it; it never waits for a reader.
@@ -89,6 +98,14 @@ impl Channel {
     pub fn offer<T: Serialize>(&self, message: &T) -> Result<(), ChannelError> {
         let body = postcard::to_stdvec(message).map_err(|error| ChannelError::Malformed(error.to_string()))?;
         self.packet(&[&[INLINE], &body], &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    /// The same for a message of any length, with copies of descriptors.
+    ///
+    /// # Errors
+    /// When the other end is gone or has not read what was sent before.
+    pub fn offer_with<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.deliver(message, descriptors, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
     }
 
     fn packet(&self, parts: &[&[u8]], descriptors: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), ChannelError> {

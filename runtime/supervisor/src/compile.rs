@@ -1,10 +1,10 @@
 //! Gets a program's compiled form: from the cache, or from a worker of the compile role that works on a sealed copy.
 //! This process copies and hashes the bytes; it does not parse them.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use thiserror::Error;
@@ -15,10 +15,9 @@ use wjob_model::run::Exit;
 use wjob_model::wall::{Machine, compile_plan, compiling};
 
 use crate::cache::{Cache, Hash};
-use crate::helper::{Silence, errand};
+use crate::helper::{Errand, Silence, wait};
 use crate::program::Found;
-use crate::signals::Signals;
-use crate::spawn::Image;
+use crate::spawn::{Identity, Image};
 
 /// Why there is no compiled form.
 #[derive(Debug, Error)]
@@ -42,9 +41,6 @@ pub enum CompileError {
         /// The program.
         path: String,
     },
-    /// Somebody asked wjob to stop.
-    #[error("interrupted while compiling")]
-    Interrupted(wjob_model::outcome::StopReason),
     /// The system refused, or the role failed.
     #[error("compiling {path}: {why}")]
     System {
@@ -55,7 +51,16 @@ pub enum CompileError {
     },
 }
 
-/// The compiled form of a program, for reading only, and whether it had to be made.
+/// What a look for a compiled form comes to.
+#[derive(Debug)]
+pub enum Sought {
+    /// It is there, for reading only.
+    There(File),
+    /// It is being made.
+    Making(Box<Compiling>),
+}
+
+/// The compiled form of a program, for reading only, and whether it had to be made. It waits.
 ///
 /// # Errors
 /// When it cannot be compiled within the limits of the role.
@@ -65,8 +70,29 @@ pub fn compiled(
     cache: Option<&Cache>,
     found: &mut Found,
     anew: bool,
-    signals: Option<&Signals>,
 ) -> Result<(File, bool), CompileError> {
+    match seek(image, machine, cache, found, anew, None)? {
+        Sought::There(file) => Ok((file, false)),
+        Sought::Making(compiling) => {
+            let waited = wait(compiling.as_fd(), compiling.deadline);
+            compiling.finish(cache, waited).map(|file| (file, true))
+        }
+    }
+}
+
+/// Looks for the compiled form and, where there is none, begins to make it: as `identity`, if this process is to drop
+/// its own.
+///
+/// # Errors
+/// When the program is too large or the system refuses.
+pub(crate) fn seek(
+    image: &Image,
+    machine: &Machine,
+    cache: Option<&Cache>,
+    found: &mut Found,
+    anew: bool,
+    identity: Option<&Identity>,
+) -> Result<Sought, CompileError> {
     let system = |path: &std::path::Path, error: io::Error| CompileError::System {
         path: path.display().to_string(),
         why: error.to_string(),
@@ -75,7 +101,7 @@ pub fn compiled(
     if let Some(cache) = cache.filter(|_| !anew)
         && let Some(file) = cache.known_hash(&status).and_then(|hash| cache.get(&hash))
     {
-        return Ok((file, false));
+        return Ok(Sought::There(file));
     }
     if status.len() > compiling::PROGRAM_BYTES {
         return Err(CompileError::TooLarge { path: found.path.display().to_string() });
@@ -85,15 +111,59 @@ pub fn compiled(
         && let Some(file) = cache.get(&hash)
     {
         cache.remember_hash(&status, &hash);
-        return Ok((file, false));
+        return Ok(Sought::There(file));
     }
-    let mut made = compile(image, machine, found, &copy, signals)?;
-    let Some(cache) = cache else {
-        return Ok((made, true));
-    };
-    let file = cache.file(&hash, &mut made).map_err(|error| system(&found.path, error))?;
-    cache.remember_hash(&status, &hash);
-    Ok((file, true))
+    let result = rustix::fs::memfd_create("wjob-compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+        .map_err(|error| system(&found.path, error.into()))?;
+    let role = Role::Compile(Compile { component: found.kind == ProgramKind::Component, walls: compile_plan(machine) });
+    let path = found.path.display().to_string();
+    let errand = Errand::start(image, role, &[copy.as_fd(), result.as_fd()], identity)
+        .map_err(|silence| unanswered(path.clone(), silence))?;
+    let deadline = Instant::now() + Duration::from_secs(compiling::RUN_SECONDS);
+    Ok(Sought::Making(Box::new(Compiling { errand, result: result.into(), hash, status, path, deadline })))
+}
+
+/// A compilation under way.
+#[derive(Debug)]
+pub struct Compiling {
+    errand: Errand,
+    result: File,
+    hash: Hash,
+    status: Metadata,
+    path: String,
+    /// When it has taken too long.
+    pub(crate) deadline: Instant,
+}
+
+impl Compiling {
+    /// Takes what came of it and files it; `waited` says whether there is an answer to take.
+    ///
+    /// # Errors
+    /// When it cannot be compiled within the limits of the role.
+    pub(crate) fn finish(self, cache: Option<&Cache>, waited: Result<(), Silence>) -> Result<File, CompileError> {
+        let Self { errand, mut result, hash, status, path, .. } = self;
+        let system = |error: io::Error| CompileError::System { path: path.clone(), why: error.to_string() };
+        match waited.and_then(|()| errand.answer()) {
+            Ok(FromWorker::Compiled) => {}
+            Ok(FromWorker::Failed(failure)) => return Err(CompileError::Program(failure)),
+            Ok(_) => return Err(CompileError::System { path, why: "the compile role said something else".into() }),
+            Err(silence) => return Err(unanswered(path, silence)),
+        }
+        rustix::fs::fcntl_add_seals(&result, SEALS).map_err(|error| system(error.into()))?;
+        result.flush().and_then(|()| result.rewind()).map_err(system)?;
+        let Some(cache) = cache else {
+            return Ok(result);
+        };
+        let file = cache.file(&hash, &mut result).map_err(system)?;
+        cache.remember_hash(&status, &hash);
+        Ok(file)
+    }
+}
+
+impl AsFd for Compiling {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.errand.as_fd()
+    }
 }
 
 /// A copy that can no longer change, and its hash: what is compiled is what was hashed.
@@ -112,35 +182,6 @@ fn sealed_copy(program: &mut File) -> io::Result<(File, Hash)> {
 
 const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
 
-fn compile(
-    image: &Image,
-    machine: &Machine,
-    found: &Found,
-    copy: &File,
-    signals: Option<&Signals>,
-) -> Result<File, CompileError> {
-    let path = || found.path.display().to_string();
-    let result = rustix::fs::memfd_create("wjob-compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-        .map_err(|error| CompileError::System { path: path(), why: error.to_string() })?;
-    let role = Role::Compile(Compile { component: found.kind == ProgramKind::Component, walls: compile_plan(machine) });
-    let descriptors = [copy.as_fd(), result.as_fd()];
-    let within = Duration::from_secs(compiling::RUN_SECONDS);
-    match errand(image, role, &descriptors, within, signals) {
-        Ok(FromWorker::Compiled) => {
-            let mut file = File::from(result);
-            rustix::fs::fcntl_add_seals(&file, SEALS)
-                .map_err(|error| CompileError::System { path: path(), why: error.to_string() })?;
-            file.flush()
-                .and_then(|()| file.rewind())
-                .map_err(|error| CompileError::System { path: path(), why: error.to_string() })?;
-            Ok(file)
-        }
-        Ok(FromWorker::Failed(failure)) => Err(CompileError::Program(failure)),
-        Ok(_) => Err(CompileError::System { path: path(), why: "the compile role said something else".into() }),
-        Err(silence) => Err(unanswered(path(), silence)),
-    }
-}
-
 /// A compile role that ends without a word has usually met one of its limits.
 fn unanswered(path: String, silence: Silence) -> CompileError {
     let limit = |limit, bound| CompileError::Limit { path: path.clone(), limit, bound };
@@ -150,7 +191,6 @@ fn unanswered(path: String, silence: Silence) -> CompileError {
         // The allocator aborts when RLIMIT_DATA is reached.
         Silence::Gone(Exit::Signal(6)) => limit(Limit::Memory, format!("{} MiB", compiling::MEMORY_BYTES >> 20)),
         Silence::Gone(Exit::Signal(25)) => limit(Limit::OutputSize, format!("{} MiB", compiling::OUTPUT_BYTES >> 20)),
-        Silence::Interrupted(reason) => CompileError::Interrupted(reason),
         other => CompileError::System { path, why: format!("the compile role: {other}") },
     }
 }

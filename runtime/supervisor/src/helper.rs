@@ -2,15 +2,14 @@
 //! Its answer is hostile input like any worker's.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wjob_model::message::{FromWorker, Role, Start, WORKER_BYTES};
 use wjob_model::outcome::signal_name;
 use wjob_model::run::Exit;
 
-use crate::signals::Signals;
-use crate::spawn::{Image, Worker, spawn};
+use crate::spawn::{Identity, Image, Standing, Worker, spawn};
 
 /// How an errand ended without an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,8 +20,6 @@ pub enum Silence {
     Late,
     /// It ended without a word.
     Gone(Exit),
-    /// Somebody asked wjob to stop.
-    Interrupted(wjob_model::outcome::StopReason),
     /// It said something else.
     Nonsense,
 }
@@ -34,7 +31,6 @@ impl std::fmt::Display for Silence {
             Self::Late => out.write_str("it took too long and was ended"),
             Self::Gone(Exit::Signal(signal)) => write!(out, "it was ended by {}", signal_name(*signal)),
             Self::Gone(Exit::Status(status)) => write!(out, "it ended with status {status} and no answer"),
-            Self::Interrupted(_) => out.write_str("interrupted"),
             Self::Nonsense => out.write_str("it sent no message of this build"),
         }
     }
@@ -49,8 +45,13 @@ impl Errand {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn start(image: &Image, role: Role, descriptors: &[BorrowedFd<'_>]) -> Result<Self, Silence> {
-        let worker = spawn(image, None).map_err(Silence::System)?;
+    pub fn start(
+        image: &Image,
+        role: Role,
+        descriptors: &[BorrowedFd<'_>],
+        identity: Option<&Identity>,
+    ) -> Result<Self, Silence> {
+        let worker = spawn(image, &Standing { identity, ..Standing::default() }).map_err(Silence::System)?;
         let start = Start { build: image.build.clone(), role };
         worker.channel.send(&start, descriptors).map_err(|error| Silence::System(error.to_string()))?;
         Ok(Self(worker))
@@ -75,44 +76,20 @@ impl AsFd for Errand {
     }
 }
 
-/// Runs an errand and waits for it; `signals`, when given, interrupt it.
+/// Waits until there is an answer or an end.
 ///
 /// # Errors
-/// When there is no answer.
-pub fn errand(
-    image: &Image,
-    role: Role,
-    descriptors: &[BorrowedFd<'_>],
-    within: Duration,
-    signals: Option<&Signals>,
-) -> Result<FromWorker, Silence> {
-    let deadline = Instant::now() + within;
-    let errand = Errand::start(image, role, descriptors)?;
-    wait(errand.as_fd(), signals, deadline)?;
-    errand.answer()
-}
-
-fn wait(channel: BorrowedFd<'_>, signals: Option<&Signals>, deadline: Instant) -> Result<(), Silence> {
+/// When the deadline passes first.
+pub fn wait(channel: BorrowedFd<'_>, deadline: Instant) -> Result<(), Silence> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Silence::Late);
         }
-        let mut waiting = vec![PollFd::from_borrowed_fd(channel, PollFlags::IN)];
-        if let Some(signals) = signals {
-            waiting.push(PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN));
-        }
         let timeout = Timespec::try_from(left).ok();
-        match poll(&mut waiting, timeout.as_ref()) {
+        match poll(&mut [PollFd::from_borrowed_fd(channel, PollFlags::IN)], timeout.as_ref()) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => {
-                if let Some(reason) = signals.and_then(Signals::next) {
-                    return Err(Silence::Interrupted(reason));
-                }
-                if !waiting[0].revents().is_empty() {
-                    return Ok(());
-                }
-            }
+            Ok(_) => return Ok(()),
             Err(error) => return Err(Silence::System(error.to_string())),
         }
     }

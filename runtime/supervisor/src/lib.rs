@@ -6,8 +6,16 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod attempt;
 mod cache;
 mod compile;
+mod control {
+    //! The control socket's clients.
+    pub(crate) mod clients;
+    pub(crate) mod connection;
+}
+mod daemon;
+mod environment;
 mod helper;
 mod places;
 mod program;
@@ -15,11 +23,15 @@ mod resolve;
 mod run;
 mod signals;
 mod spawn;
+mod trust;
+mod watch;
 
+pub use attempt::{Order, Reporter, RunError, Tools};
 pub use cache::Cache;
 pub use compile::{CompileError, compiled};
+pub use daemon::{Daemon, Settings, SetupError};
+pub use environment::environment;
 pub use places::Places;
 pub use program::{Found, ProgramError, find};
-pub use resolve::resolve;
-pub use run::{Reporter, Request, RunError, run};
-pub use spawn::{Image, Usage};
+pub use run::run;
+pub use spawn::{Identity, Image, Usage};

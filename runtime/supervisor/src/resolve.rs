@@ -6,26 +6,23 @@ use std::time::Duration;
 use wjob_model::message::{FromWorker, Names, Resolve, Role};
 use wjob_model::wall::{Machine, resolve_plan};
 
-use crate::helper::{Errand, Silence, errand};
-use crate::spawn::Image;
+use crate::helper::{Errand, Silence};
+use crate::spawn::{Identity, Image};
 
 /// libc asks each server for 5 s, twice (resolv.conf(5)).
-const WITHIN: Duration = Duration::from_secs(15);
+pub(crate) const WITHIN: Duration = Duration::from_secs(15);
 
-/// The addresses of `names`; a name that cannot be looked up has none.
+/// Asks for the addresses of `names`, as `identity`; [`understood`] makes names of the answer.
 ///
 /// # Errors
-/// When the role gave no answer.
-pub fn resolve(image: &Image, machine: &Machine, names: &[String]) -> Result<Names, String> {
-    if names.is_empty() {
-        return Ok(Names::new());
-    }
-    understood(names, errand(image, role(machine, names), &[], WITHIN, None))
-}
-
-/// The same without waiting: [`understood`] makes names of its answer.
-pub(crate) fn ask(image: &Image, machine: &Machine, names: &[String]) -> Result<Errand, String> {
-    Errand::start(image, role(machine, names), &[]).map_err(|silence| silence.to_string())
+/// When the role cannot be started.
+pub(crate) fn ask(
+    image: &Image,
+    machine: &Machine,
+    names: &[String],
+    identity: Option<&Identity>,
+) -> Result<Errand, String> {
+    Errand::start(image, role(machine, names), &[], identity).map_err(|silence| silence.to_string())
 }
 
 fn role(machine: &Machine, names: &[String]) -> Role {

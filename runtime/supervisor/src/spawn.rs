@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wjob_model::run::Exit;
 use wjob_sandbox::channel::Channel;
 
@@ -68,6 +69,9 @@ fn high(descriptor: OwnedFd) -> Result<OwnedFd, String> {
     rustix::io::fcntl_dupfd_cloexec(&descriptor, HIGH).map_err(|error| error.to_string())
 }
 
+/// How long a process may take to end that has been told so as the last thing of all, seconds.
+const LAST_SECONDS: i64 = 5;
+
 /// A worker process.
 #[derive(Debug)]
 pub struct Worker {
@@ -80,11 +84,37 @@ pub struct Worker {
     gone: bool,
 }
 
+/// Who a process is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
+}
+
+/// How a worker stands among other processes, settled before it runs a line of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing<'a> {
+    /// Nice, -20 to 19.
+    pub nice: Option<i32>,
+    /// Scheduled after everything else (SCHED_IDLE).
+    pub background: bool,
+    /// Served by disks after everything else.
+    pub low_io: bool,
+    /// Who it is; `None` keeps this process's own.
+    pub identity: Option<&'a Identity>,
+    /// The role it is named for; `None` = a worker.
+    pub name: Option<&'a CStr>,
+}
+
 /// Starts a worker.
 ///
 /// # Errors
 /// When the system has no processes or descriptors left.
-pub fn spawn(image: &Image, nice: Option<i32>) -> Result<Worker, String> {
+pub fn spawn(image: &Image, standing: &Standing<'_>) -> Result<Worker, String> {
     let (ours, theirs) = Channel::pair().map_err(|error| error.to_string())?;
     let theirs = high(theirs.into())?;
     let mut pidfd: RawFd = -1;
@@ -93,7 +123,7 @@ pub fn spawn(image: &Image, nice: Option<i32>) -> Result<Worker, String> {
     // and never returns; `arguments` and `pidfd` outlive the call.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of_val(&arguments)) };
     match pid {
-        0 => become_worker(image, theirs.as_raw_fd(), nice),
+        0 => become_worker(image, theirs.as_raw_fd(), standing),
         1.. => Ok(Worker {
             pid: u32::try_from(pid).unwrap_or_default(),
             // SAFETY: clone3 has just made this descriptor for us (CLONE_PIDFD).
@@ -117,15 +147,13 @@ fn libc_clone_args(pidfd: &mut RawFd) -> libc::clone_args {
 }
 
 /// The child's part: a session of its own, its priority, descriptors 0 to 3, nothing else, and exec.
-fn become_worker(image: &Image, channel: RawFd, nice: Option<i32>) -> ! {
-    let argv = [WORKER_NAME.as_ptr(), std::ptr::null()];
+fn become_worker(image: &Image, channel: RawFd, standing: &Standing<'_>) -> ! {
+    let argv = [standing.name.unwrap_or(WORKER_NAME).as_ptr(), std::ptr::null()];
     let envp = [std::ptr::null::<libc::c_char>()];
     // SAFETY: raw system calls on numbers and on memory of this process's own copy; no allocation, no lock.
     unsafe {
         libc::syscall(libc::SYS_setsid);
-        if let Some(nice) = nice {
-            libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice);
-        }
+        stand(standing);
         let null = image.null.as_raw_fd();
         for (from, to) in [(null, 0), (null, 1), (null, 2), (channel, 3)] {
             libc::syscall(libc::SYS_dup2, from, to);
@@ -142,11 +170,57 @@ fn become_worker(image: &Image, channel: RawFd, nice: Option<i32>) -> ! {
     std::process::abort()
 }
 
+/// ioprio_set(2): of one process, this one, class idle.
+const IOPRIO_WHO_PROCESS: i32 = 1;
+const IOPRIO_IDLE: i32 = 3 << 13;
+
+/// Priorities first, which may need rights, then the user; a user that cannot be taken is no reason to run as another.
+///
+/// # Safety
+/// Only between fork and exec: it changes this process for good.
+unsafe fn stand(standing: &Standing<'_>) {
+    // SAFETY: raw system calls on numbers and on memory of this process's own copy.
+    unsafe {
+        if let Some(nice) = standing.nice {
+            libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice);
+        }
+        if standing.background {
+            let none: libc::c_int = 0;
+            libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_IDLE, &raw const none);
+        }
+        if standing.background || standing.low_io {
+            libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+        }
+        let Some(identity) = standing.identity else {
+            return;
+        };
+        let Identity { uid, gid, groups } = identity;
+        let taken = libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
+            && libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) == 0
+            && libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) == 0;
+        if !taken {
+            libc::syscall(libc::SYS_exit_group, 126);
+        }
+    }
+}
+
 impl Worker {
     /// SIGKILL, through the pidfd.
     pub fn kill(&self) {
         // Gone already is as good as killed.
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
+    }
+
+    /// Closes its channel, which asks it to end, and gives it a moment to.
+    pub fn wait_after_close(self) {
+        let Self { pidfd, channel, pid, .. } = &self;
+        // SHUT_WR is read as the end of the channel; what was sent before is still taken.
+        let _ = rustix::net::shutdown(channel, rustix::net::Shutdown::Write);
+        let limit = Timespec { tv_sec: LAST_SECONDS, tv_nsec: 0 };
+        let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&limit));
+        if !matches!(ended, Ok(1..)) {
+            eprintln!("process {pid} did not end within {LAST_SECONDS} s and is killed");
+        }
     }
 
     /// Waits for its end and takes its status and what it used.

@@ -22,7 +22,7 @@ pub use cause::{Cause, Causes, MOST_CAUSES};
 pub use keep::Other;
 pub use life::{Event, Hold, Last, Life, Run, RunId, Setting, State};
 pub use schedule::Now;
-pub use words::Words;
+pub use words::{Words, demands};
 
 /// A job's label.
 pub type Label = Arc<str>;
@@ -46,8 +46,8 @@ pub use life::Action as JobAction;
 /// A loaded job.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its number, never used again.
-    id: u32,
+    /// Its number, not used again.
+    pub id: u32,
     /// What its file says.
     pub job: Arc<Job>,
     /// Its life so far.

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 pub use kind::{Kind, range};
+pub(crate) use nearest::distance;
 pub use nearest::{elsewhere, nearest};
 
 /// A row of the registry.

@@ -24,7 +24,7 @@ pub fn elsewhere(parent: &str, name: &str) -> Option<&'static Key> {
 }
 
 /// Letters to insert, remove or replace to get from one word to the other (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
+pub(crate) fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (line, from) in left.chars().enumerate() {

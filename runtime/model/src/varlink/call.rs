@@ -62,7 +62,7 @@ pub fn parse(message: &[u8]) -> Result<Call, BadMessage> {
     Ok(Call { method, parameters, more: flag(&mut members, "more")?, oneway: flag(&mut members, "oneway")? })
 }
 
-/// The most values a text can hold, keys counted too, found without making one of them.
+/// How many values a text can hold inside its outermost one, keys counted too; found without making one of them.
 fn values(text: &str) -> usize {
     let (mut count, mut quoted, mut escaped) = (0, false, false);
     for byte in text.bytes() {
@@ -104,7 +104,7 @@ impl Call {
             let alone = Value::from_iter([((*name).clone(), (*value).clone())]);
             T::deserialize(&alone).is_err_and(|fault| missing(&fault.to_string()).is_none())
         });
-        invalid(bad.map_or("parameters", |(name, _)| name), fault)
+        invalid(bad.map_or("parameters", |(name, _)| name.as_str()), fault)
     }
 }
 

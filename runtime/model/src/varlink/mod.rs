@@ -79,7 +79,7 @@ impl BadMessage {
     /// The error to answer with.
     pub fn reply(&self) -> Vec<u8> {
         let parameter = match self {
-            Self::Missing { member, .. } | Self::WrongType { member, .. } => member,
+            Self::Missing { member, .. } | Self::WrongType { member, .. } => *member,
             Self::Upgrade => "upgrade",
             _ => "message",
         };
@@ -88,7 +88,7 @@ impl BadMessage {
 }
 
 /// A value as a message, with its NUL; JSON text itself never holds one.
-fn message(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn message(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).unwrap_or_else(|fault| unsayable(&fault));
     bytes.push(0);
     bytes

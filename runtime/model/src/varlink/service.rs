@@ -79,7 +79,7 @@ pub fn introspect(call: &Call, product: &str, version: &str, interfaces: &[Inter
     let method = call.method.strip_prefix(SERVICE)?.strip_prefix('.')?;
     let answer = match method {
         "GetInfo" => call.take().map(|Nothing {}| information(product, version, interfaces)),
-        "GetInterfaceDescription" => call.take().and_then(|wanted| describe(&wanted, interfaces)),
+        "GetInterfaceDescription" => call.take().and_then(|wanted: Wanted| describe(&wanted, interfaces)),
         _ => Err(Standard::MethodNotFound { method: shortened(&call.method) }),
     };
     Some(answer.unwrap_or_else(|fault| fault.reply()))

@@ -1,0 +1,641 @@
+//! One run of one job, performed: looks its names up, gets its code, makes its worker, and does what the run's state
+//! machine wants done. It waits for nothing: whoever has the loop waits on its sources and says which woke it.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use wjob_model::denial::Denial;
+use wjob_model::grant::Host;
+use wjob_model::job::Job;
+use wjob_model::message::{
+    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, OwnFolder, Role, Run, Start, StartFailure, Stdio, ToWorker,
+    WORKER_BYTES,
+};
+use wjob_model::program::ProgramKind;
+use wjob_model::run::{Action, End, Event};
+use wjob_model::status::Status;
+use wjob_model::wall::{Machine, WallPlan, WallRefusal, WorkerKind, plan};
+use wjob_sandbox::readback;
+
+use crate::cache::Cache;
+use crate::compile::{CompileError, Compiling, Sought, seek};
+use crate::helper::{Errand, Silence};
+use crate::program::{Found, ProgramError, find};
+use crate::resolve::{self, ask, understood};
+use crate::spawn::{Identity, Image, Standing, Usage, Worker, spawn};
+use crate::trust::{TrustedKind, open_trusted};
+
+/// What is asked of a run.
+#[derive(Debug)]
+pub struct Order {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Its whole environment, put together by the caller.
+    pub environment: Vec<(String, String)>,
+    /// What a native program is given besides, where that does not say otherwise.
+    pub native_environment: Vec<(String, String)>,
+    /// Where stdin, stdout and stderr go when the job names no path; `None` is /dev/null.
+    pub stdio: [Option<OwnedFd>; 3],
+    /// Who it runs as; `None` keeps the supervisor's user.
+    pub identity: Option<Identity>,
+    /// Whether that user was made up for a job that names none; no native program runs so.
+    pub nameless: bool,
+    /// Whose program files may be, besides root's; `None` = anybody's.
+    pub owner: Option<u32>,
+    /// Whether walls that this machine lacks are done without.
+    pub best_effort: bool,
+    /// Whether denials are looked for and reported.
+    pub explain: bool,
+    /// Whether terminals get the job's bytes unfiltered.
+    pub raw: bool,
+}
+
+/// Who is told what happens while a job runs.
+pub trait Reporter {
+    /// The program is being compiled, which takes a while.
+    fn compiling(&mut self, path: &Path);
+    /// Something was denied.
+    fn denied(&mut self, denial: &Denial);
+    /// The walls stand; this is the evidence, and these do not stand.
+    fn walls(&mut self, evidence: &[Evidence], plan: &WallPlan);
+    /// Something the operator should know.
+    fn warn(&mut self, text: &str);
+    /// What the run used.
+    fn used(&mut self, usage: Usage);
+}
+
+/// What every run of a supervisor uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// The `wjob` file.
+    pub image: &'a Image,
+    /// What the kernel can do, for the run's user.
+    pub machine: &'a Machine,
+    /// Compiled programs.
+    pub cache: Option<&'a Cache>,
+}
+
+/// Addresses are not asked for again sooner than this, whatever a worker says.
+const FRESH: Duration = Duration::from_secs(50);
+/// The signal nobody can refuse (signal(7)).
+const SIGKILL: u8 = 9;
+
+/// Signals that end a guest: SIGINT and SIGTERM.
+const ENDING: [u8; 2] = [2, 15];
+
+/// Why a job did not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// There is no program.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// It cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A wall is required and not to be had.
+    #[error(transparent)]
+    Refused(#[from] WallRefusal),
+    /// The worker could not begin.
+    #[error("{0}")]
+    Failed(StartFailure),
+    /// The system refused something the supervisor needs.
+    #[error("{0}")]
+    System(String),
+}
+
+impl RunError {
+    /// The exit status that says so.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Program(_) | Self::Compile(CompileError::Program(_) | CompileError::Limit { .. }) => {
+                Status::Misconfigured
+            }
+            Self::Compile(CompileError::TooLarge { .. }) => Status::Misconfigured,
+            Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
+            Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative) => Status::Misconfigured,
+            Self::Refused(_) => Status::NotPermitted,
+            Self::Failed(failure) => match failure.fault {
+                Fault::Job => Status::Misconfigured,
+                Fault::Wall | Fault::Namespaces => Status::NotPermitted,
+                Fault::Stale | Fault::Own => Status::Internal,
+            },
+        }
+    }
+
+    /// What to do about it, in one line.
+    pub fn advice(&self) -> &str {
+        match self {
+            Self::Failed(failure) | Self::Compile(CompileError::Program(failure)) => &failure.advice,
+            Self::Refused(WallRefusal::NoneForWasm) => "remove the key Isolation, or name a native program",
+            Self::Refused(WallRefusal::RootForNative) => "give the grant another GuestPath",
+            Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
+            Self::Refused(WallRefusal::Required { .. }) => {
+                "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
+            }
+            Self::Program(_) => "correct Program or ProgramArguments",
+            Self::Compile(_) => "`wjob compile` shows how far it comes; a smaller program helps",
+            Self::System(_) => "the message names the call that failed",
+        }
+    }
+
+    /// The same as the run's state machine knows failures.
+    pub fn as_failure(&self) -> StartFailure {
+        let fault = match (self, self.status()) {
+            (Self::Failed(failure), _) => return failure.clone(),
+            (Self::Compile(CompileError::Program(failure)), _) => return failure.clone(),
+            (_, Status::Misconfigured) => Fault::Job,
+            (_, Status::NotPermitted) => Fault::Wall,
+            _ => Fault::Own,
+        };
+        StartFailure::new(fault, "the job was not started", self, self.advice())
+    }
+}
+
+/// What can wake an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A helper that prepares the run has answered or ended.
+    Helper,
+    /// The worker speaks.
+    Channel,
+    /// The worker's process has ended.
+    Process,
+    /// Addresses asked for while the job runs.
+    Addresses,
+}
+
+/// How far it is.
+#[derive(Debug)]
+enum Phase {
+    /// Names are being looked up.
+    Resolving(Errand, Instant),
+    /// The code is being compiled.
+    Compiling(Box<Compiling>),
+    /// There is a worker.
+    Working(Worker),
+    /// Nothing is under way.
+    Over,
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Attempt {
+    order: Order,
+    machine: Machine,
+    found: Found,
+    plan: WallPlan,
+    wanted: Vec<String>,
+    names: Names,
+    own: Vec<OwnFolder>,
+    phase: Phase,
+    addresses: Option<Errand>,
+    asked: Option<Instant>,
+    killed: bool,
+    talking: bool,
+    denials: usize,
+    renewed: bool,
+    error: Option<RunError>,
+}
+
+impl Attempt {
+    /// Finds the program, plans the walls and begins to prepare.
+    ///
+    /// # Errors
+    /// When there is no program, or a required wall is missing.
+    pub fn begin(order: Order, tools: Tools<'_>, own: Vec<OwnFolder>) -> Result<Self, RunError> {
+        let found = find(&order.job.program.file)?;
+        if let Some(owner) = order.owner {
+            trusted(&found.path, owner)?;
+        }
+        if order.nameless && !found.kind.is_wasm() {
+            return Err(RunError::Failed(StartFailure::job(
+                "UserName is missing",
+                "a native job of the system domain runs as the account it names",
+                "add UserName; for root write root",
+            )));
+        }
+        let machine = Machine {
+            uid: order.identity.as_ref().map_or(tools.machine.uid, |identity| identity.uid),
+            ..tools.machine.clone()
+        };
+        let plan = walls(&order, &found, &machine)?;
+        let wanted = wanted_names(&order.job);
+        Ok(Self {
+            order,
+            machine,
+            found,
+            plan,
+            wanted,
+            names: Names::new(),
+            own,
+            phase: Phase::Over,
+            addresses: None,
+            asked: None,
+            killed: false,
+            talking: true,
+            denials: 0,
+            renewed: false,
+            error: None,
+        })
+    }
+
+    /// The first step; what it leads to.
+    pub fn prepare(&mut self, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        if self.wanted.is_empty() {
+            return self.seek_code(tools, false, reporter);
+        }
+        match ask(tools.image, &self.machine, &self.wanted, self.order.identity.as_ref()) {
+            Ok(errand) => {
+                self.phase = Phase::Resolving(errand, Instant::now() + resolve::WITHIN);
+                None
+            }
+            Err(why) => {
+                reporter.warn(&format!("names cannot be looked up: {why}"));
+                self.seek_code(tools, false, reporter)
+            }
+        }
+    }
+
+    /// The job.
+    pub fn job(&self) -> &Arc<Job> {
+        &self.order.job
+    }
+
+    /// The worker's process, once there is one.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.phase {
+            Phase::Working(worker) => Some(worker.pid),
+            _ => None,
+        }
+    }
+
+    /// The program's process as an operator would look for it: the job's own, not its init.
+    pub fn inner_pid(&self) -> Option<u32> {
+        self.pid().map(|pid| self.inner(pid))
+    }
+
+    /// Why the run could not begin, for those who tell failures apart.
+    pub fn take_error(&mut self) -> Option<RunError> {
+        self.error.take()
+    }
+
+    /// What can wake it now.
+    pub fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+        let mut sources = match &self.phase {
+            Phase::Resolving(errand, _) => vec![(Source::Helper, errand.as_fd())],
+            Phase::Compiling(compiling) => vec![(Source::Helper, compiling.as_fd())],
+            Phase::Working(worker) if self.talking => {
+                vec![(Source::Channel, worker.channel.as_fd()), (Source::Process, worker.pidfd.as_fd())]
+            }
+            Phase::Working(worker) => vec![(Source::Process, worker.pidfd.as_fd())],
+            Phase::Over => Vec::new(),
+        };
+        sources.extend(self.addresses.iter().map(|errand| (Source::Addresses, errand.as_fd())));
+        sources
+    }
+
+    /// When a helper has taken too long.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Resolving(_, deadline) => Some(*deadline),
+            Phase::Compiling(compiling) => Some(compiling.deadline),
+            Phase::Working(_) | Phase::Over => None,
+        }
+    }
+
+    /// A source woke it, or `None` its deadline did.
+    pub fn woken(&mut self, source: Option<Source>, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        match source {
+            None if self.deadline().is_none_or(|deadline| deadline > Instant::now()) => None,
+            None => self.helped(Err(Silence::Late), tools, reporter),
+            Some(Source::Helper) => self.helped(Ok(()), tools, reporter),
+            Some(Source::Channel) => self.said(tools, reporter),
+            Some(Source::Process) => self.gone(reporter),
+            Some(Source::Addresses) => {
+                self.looked_up(reporter);
+                None
+            }
+        }
+    }
+
+    /// A helper is done, or too late.
+    fn helped(&mut self, waited: Result<(), Silence>, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Resolving(errand, _) => {
+                match understood(&self.wanted, waited.and_then(|()| errand.answer())) {
+                    Ok(names) => self.names = names,
+                    Err(why) => reporter.warn(&format!("names cannot be looked up: {why}")),
+                }
+                self.seek_code(tools, false, reporter)
+            }
+            Phase::Compiling(compiling) => match compiling.finish(tools.cache, waited) {
+                Ok(code) => self.work(tools, Some(code)),
+                Err(error) => self.fail(error.into()),
+            },
+            phase => {
+                self.phase = phase;
+                None
+            }
+        }
+    }
+
+    fn seek_code(&mut self, tools: Tools<'_>, anew: bool, reporter: &mut dyn Reporter) -> Option<Event> {
+        if !self.found.kind.is_wasm() {
+            return self.work(tools, None);
+        }
+        let identity = self.order.identity.as_ref();
+        match seek(tools.image, &self.machine, tools.cache, &mut self.found, anew, identity) {
+            Ok(Sought::There(code)) => self.work(tools, Some(code)),
+            Ok(Sought::Making(compiling)) => {
+                reporter.compiling(&self.found.path);
+                self.phase = Phase::Compiling(compiling);
+                None
+            }
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Makes the worker and hands it everything.
+    fn work(&mut self, tools: Tools<'_>, code: Option<File>) -> Option<Event> {
+        let job = &self.order.job;
+        let standing = Standing {
+            nice: job.nice,
+            background: job.launch.background,
+            low_io: job.launch.low_io,
+            identity: self.order.identity.as_ref(),
+            name: None,
+        };
+        let worker = match spawn(tools.image, &standing) {
+            Ok(worker) => worker,
+            Err(why) => return self.fail(RunError::System(why)),
+        };
+        let sent = self.hand_over(&worker, tools, code.as_ref());
+        self.killed = false;
+        self.talking = true;
+        self.phase = Phase::Working(worker);
+        match sent {
+            Ok(()) => Some(Event::Prepared { native: self.plan.kind == WorkerKind::Native }),
+            Err(why) => self.fail(RunError::System(why)),
+        }
+    }
+
+    fn hand_over(&self, worker: &Worker, tools: Tools<'_>, code: Option<&File>) -> Result<(), String> {
+        let job = &self.order.job;
+        let paths = [&job.standard_in, &job.standard_out, &job.standard_error];
+        let stdio: [Stdio; 3] = std::array::from_fn(|at| match (paths[at], &self.order.stdio[at]) {
+            (Some(path), _) => Stdio::Path(path.clone()),
+            (None, Some(_)) => Stdio::Inherited,
+            (None, None) => Stdio::Null,
+        });
+        let inherited = self.order.stdio.iter().zip(&stdio).filter(|(_, stdio)| **stdio == Stdio::Inherited);
+        let inherited = inherited.filter_map(|(descriptor, _)| descriptor.as_ref()).map(AsFd::as_fd);
+        let descriptors: Vec<BorrowedFd<'_>> = code.map(AsFd::as_fd).into_iter().chain(inherited).collect();
+        let mut environment = self.order.environment.clone();
+        if !self.found.kind.is_wasm() {
+            let more = self.order.native_environment.iter();
+            let more = more.filter(|(name, _)| self.order.environment.iter().all(|(other, _)| other != name));
+            environment.extend(more.cloned());
+        }
+        let run = Run {
+            code: match self.found.kind {
+                ProgramKind::Component => Code::Component,
+                ProgramKind::Module => Code::Module,
+                ProgramKind::Elf | ProgramKind::Script => Code::Native(self.found.path.display().to_string()),
+            },
+            arguments: job.program.arguments.clone(),
+            globbing: job.program.globbing,
+            environment,
+            working_directory: job.working_directory.clone(),
+            umask: job.umask,
+            stdio,
+            paths: job.grants.paths.clone(),
+            own: self.own.clone(),
+            walls: self.plan.clone(),
+            limits: job.limits.clone(),
+            connect: job.grants.connect.clone(),
+            bind: job.grants.bind.clone(),
+            names: self.names.clone(),
+            config: job.config.clone(),
+            explain: self.order.explain,
+            raw: self.order.raw,
+            wait_for_debugger: job.wait_for_debugger,
+        };
+        let start = Start { build: tools.image.build.clone(), role: Role::Run(Box::new(run)) };
+        worker.channel.send(&start, &descriptors).map_err(|error| error.to_string())
+    }
+
+    /// There will be no worker, or no more.
+    fn fail(&mut self, error: RunError) -> Option<Event> {
+        self.phase = Phase::Over;
+        let failure = error.as_failure();
+        self.error = Some(error);
+        Some(Event::Unprepared(failure))
+    }
+
+    /// The next message; a worker that breaks the rules is not listened to any more.
+    fn said(&mut self, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        let Phase::Working(worker) = &self.phase else {
+            return None;
+        };
+        match worker.channel.receive::<FromWorker>(WORKER_BYTES) {
+            Ok(Some(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => None,
+            Ok(Some(FromWorker::Failed(failure))) if self.renewable(&failure) => self.renew(&failure, tools, reporter),
+            Ok(Some(said)) => {
+                self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
+                Some(Event::Said(said))
+            }
+            Ok(None) => {
+                self.talking = false;
+                None
+            }
+            Err(_) => {
+                self.talking = false;
+                worker.kill();
+                None
+            }
+        }
+    }
+
+    /// Code of another build is compiled again, and a kernel that gives no namespaces after all is planned for.
+    fn renewable(&self, failure: &StartFailure) -> bool {
+        !self.renewed && matches!(failure.fault, Fault::Stale | Fault::Namespaces)
+    }
+
+    /// Once more from the plan on; the state machine still waits for the worker's walls.
+    fn renew(&mut self, failure: &StartFailure, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        self.renewed = true;
+        self.phase = Phase::Over;
+        if failure.fault == Fault::Namespaces {
+            // Looking could not tell, trying did: what needs no view of its own runs without one, and says so.
+            self.machine.namespaces = Err(failure.why.clone());
+            match walls(&self.order, &self.found, &self.machine) {
+                Ok(plan) => self.plan = plan,
+                Err(refusal) => return self.fail(refusal.into()),
+            }
+        }
+        self.seek_code(tools, failure.fault == Fault::Stale, reporter)
+    }
+
+    fn gone(&mut self, reporter: &mut dyn Reporter) -> Option<Event> {
+        let Phase::Working(worker) = &mut self.phase else {
+            return None;
+        };
+        let (exit, usage) = worker.reap();
+        reporter.used(usage);
+        self.phase = Phase::Over;
+        self.addresses = None;
+        Some(Event::Gone(exit))
+    }
+
+    /// Does what the state machine wants done; what follows from it at once. `Finish` is the caller's to act on.
+    pub fn perform(&mut self, action: Action, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        match action {
+            Action::ReadWalls(told) => Some(Event::WallsRead(self.read_walls(told, reporter))),
+            Action::Send(message) => {
+                self.send(&message);
+                None
+            }
+            Action::Kill => self.kill(),
+            Action::Report(denial) => {
+                reporter.denied(&denial);
+                None
+            }
+            Action::LookUp => {
+                self.look_up(tools);
+                None
+            }
+            Action::Finish(_) => None,
+        }
+    }
+
+    /// A worker that is gone says so by its pidfd; one that does not read cannot be spoken to any more.
+    fn send(&self, message: &ToWorker) {
+        if let Phase::Working(worker) = &self.phase
+            && worker.channel.offer(message).is_err()
+        {
+            worker.kill();
+        }
+    }
+
+    /// Gives the program a signal that an operator wants it to have.
+    ///
+    /// # Errors
+    /// When it is WebAssembly, which knows no signals but those that end it.
+    pub fn signal(&self, signal: u8) -> Result<(), String> {
+        let native = self.plan.kind == WorkerKind::Native;
+        match &self.phase {
+            Phase::Working(worker) if signal == SIGKILL && !native => worker.kill(),
+            _ if native || ENDING.contains(&signal) => self.send(&ToWorker::Stop { signal }),
+            _ => return Err("a WebAssembly program hears only the signals INT, TERM and KILL".into()),
+        }
+        Ok(())
+    }
+
+    /// Whether processes of the run could outlive its worker: they have no process table of their own.
+    pub fn may_leave_processes(&self) -> bool {
+        self.plan.kind == WorkerKind::Native && !self.plan.processes
+    }
+
+    fn look_up(&mut self, tools: Tools<'_>) {
+        let lately = self.asked.is_some_and(|asked| asked.elapsed() < FRESH);
+        if self.addresses.is_none() && !lately && !self.wanted.is_empty() {
+            self.asked = Some(Instant::now());
+            self.addresses = ask(tools.image, &self.machine, &self.wanted, self.order.identity.as_ref()).ok();
+        }
+    }
+
+    /// Fresh addresses have come, or will not; the old ones stay in force then.
+    fn looked_up(&mut self, reporter: &mut dyn Reporter) {
+        let Some(errand) = self.addresses.take() else {
+            return;
+        };
+        match understood(&self.wanted, errand.answer()) {
+            Ok(names) => {
+                self.names.clone_from(&names);
+                if let Phase::Working(worker) = &self.phase {
+                    // One that does not take them keeps the old ones.
+                    let _ = worker.channel.offer(&ToWorker::Names(names));
+                }
+            }
+            Err(why) => reporter.warn(&format!("names cannot be looked up again: {why}")),
+        }
+    }
+
+    /// A program without a process table of its own is ended by its worker, which knows its process group; the
+    /// worker's own death would leave the rest of the group.
+    fn kill(&mut self) -> Option<Event> {
+        let unwalled = self.plan.kind == WorkerKind::Native && !self.plan.processes;
+        let again = std::mem::replace(&mut self.killed, true);
+        match &self.phase {
+            Phase::Working(worker) => {
+                if !unwalled || again || worker.channel.offer(&ToWorker::Stop { signal: SIGKILL }).is_err() {
+                    worker.kill();
+                }
+                None
+            }
+            Phase::Over => None,
+            // Dropping a helper ends it.
+            Phase::Resolving(..) | Phase::Compiling(_) => self.fail(RunError::System("it was stopped".into())),
+        }
+    }
+
+    /// What the worker says of its walls, and what /proc does.
+    fn read_walls(&self, told: Vec<Evidence>, reporter: &mut dyn Reporter) -> Vec<Evidence> {
+        let mut evidence = told;
+        if let Some(pid) = self.pid() {
+            evidence.extend(readback::read(self.inner(pid), self.machine.uid, &self.plan));
+        }
+        reporter.walls(&evidence, &self.plan);
+        evidence
+    }
+
+    /// The process the walls are around: for a native job the init of its process table, the worker's only child.
+    fn inner(&self, pid: u32) -> u32 {
+        if !self.plan.processes {
+            return pid;
+        }
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+            .ok()
+            .and_then(|children| children.split_whitespace().next()?.parse().ok())
+            .unwrap_or(pid)
+    }
+}
+
+/// How an end is told to those who know failures apart: what the preparation ran into, or the worker's own words.
+pub fn outcome(attempt: &mut Attempt, end: End) -> Result<wjob_model::outcome::Verdict, RunError> {
+    match end {
+        End::Ran(verdict) => Ok(verdict),
+        End::Failed(failure) => Err(attempt.take_error().unwrap_or(RunError::Failed(failure))),
+    }
+}
+
+/// The program file is held to the same rules as the job file: who can change it decides what runs.
+fn trusted(path: &Path, owner: u32) -> Result<(), RunError> {
+    let Err(distrust) = open_trusted(path, owner, TrustedKind::Program) else {
+        return Ok(());
+    };
+    let advice = "correct its owner and mode, or those of the folder named";
+    Err(RunError::Failed(StartFailure::job(format!("program {}", path.display()), distrust, advice)))
+}
+
+fn walls(order: &Order, found: &Found, machine: &Machine) -> Result<WallPlan, WallRefusal> {
+    plan(&order.job, &found.path.to_string_lossy(), found.kind.is_wasm(), machine, order.best_effort)
+}
+
+/// The names in Connect.
+fn wanted_names(job: &Job) -> Vec<String> {
+    let hosts = job.grants.connect.iter().map(|endpoint| &endpoint.host);
+    let mut names: Vec<String> = hosts
+        .filter_map(|host| match host {
+            Host::Name(name) => Some(name.clone()),
+            Host::Address(_) => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

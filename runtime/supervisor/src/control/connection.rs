@@ -1,0 +1,466 @@
+//! One client of the control socket: bytes in, calls out; answers in, bytes out. It never blocks and holds only so
+//! much of what a client sends or leaves unread; it answers no call itself and knows no clock: `now` is any count of
+//! milliseconds that only grows.
+//!
+//! Calls are answered in their order, so one is handed out at a time. Until it is answered and the answer is read,
+//! nothing more is taken from the client, whose own writes then wait.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{SendFlags, send};
+use wjob_model::control::Failure;
+use wjob_model::varlink::{BadMessage, Call, Frames, parse};
+
+/// The longest call, in bytes.
+pub const MOST_MESSAGE: usize = 1 << 20;
+/// The most that is read at a time, so that no client keeps the loop to itself.
+const MOST_READ: usize = 64 << 10;
+/// The most of a stream that may be unread, in bytes.
+pub const MOST_UNREAD: usize = 1 << 20;
+/// How long the rest of a call, or the reading of an answer, may take, in seconds.
+const PATIENCE: u64 = 5;
+
+/// Who connected, as the kernel says (SO_PEERCRED). The process may be gone by now, and its number another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// Its user.
+    pub uid: u32,
+    /// Its process.
+    pub pid: i32,
+}
+
+/// What came of a client.
+#[derive(Debug, PartialEq)]
+pub enum Incoming {
+    /// A call. Unless it is `oneway` it waits for [`Connection::send`].
+    Call(Call),
+    /// No call, but what is bad about it is to be sent ([`BadMessage::reply`]).
+    Bad(BadMessage),
+    /// It left.
+    Closed,
+}
+
+/// A client.
+#[derive(Debug)]
+pub struct Connection {
+    /// Who it is.
+    pub peer: PeerIdentity,
+    stream: UnixStream,
+    frames: Frames,
+    unread: VecDeque<u8>,
+    /// A call was handed out and its last answer has not come.
+    answering: bool,
+    /// The client sends nothing more.
+    ended: bool,
+    /// It goes when what is unread is read.
+    closing: bool,
+    dead: bool,
+    /// Since when half a call is here and its rest is waited for.
+    half_since: Option<u64>,
+    /// Since when the last answer to a call is unread.
+    unread_since: Option<u64>,
+}
+
+impl Connection {
+    /// Takes a client in.
+    ///
+    /// # Errors
+    /// When the system does not say who it is.
+    pub fn accept(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let credentials = socket_peercred(&stream)?;
+        let peer = PeerIdentity { uid: credentials.uid.as_raw(), pid: credentials.pid.as_raw_pid() };
+        Ok(Self {
+            peer,
+            stream,
+            frames: Frames::new(MOST_MESSAGE),
+            unread: VecDeque::new(),
+            answering: false,
+            ended: false,
+            closing: false,
+            dead: false,
+            half_since: None,
+            unread_since: None,
+        })
+    }
+
+    /// Sends a client that there is no room for away, saying why.
+    pub fn refuse(mut self, why: &str) {
+        self.unread.extend(Failure::Failed { why: why.into() }.reply());
+        self.flush(0);
+    }
+
+    /// Reads what has come, at most 64 KiB. Then [`Self::incoming`] is asked until it has nothing.
+    pub fn read(&mut self, now: u64) {
+        if !self.wants_read() {
+            return;
+        }
+        let mut buffer = [0; MOST_READ];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.ended = true,
+            Ok(count) => self.take_in(&buffer[..count], now),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(_) => self.dead = true,
+        }
+    }
+
+    fn take_in(&mut self, bytes: &[u8], now: u64) {
+        self.frames.push(bytes);
+        if bytes.contains(&0) {
+            // What is half now began in these bytes; one drop at a time prolongs nothing.
+            self.half_since = None;
+        }
+        if self.frames.is_partial() {
+            self.half_since.get_or_insert(now);
+        }
+    }
+
+    /// The next thing the client wants; `None` while it has an answer to wait for or to read. To be asked after
+    /// [`Self::read`], and again whenever an answer is sent and read: the next call may be here already.
+    pub fn incoming(&mut self) -> Option<Incoming> {
+        if self.busy() || self.dead {
+            return None;
+        }
+        match self.frames.next() {
+            Some(Ok(message)) => Some(self.call(&message)),
+            Some(Err(bad)) => {
+                self.closing = true;
+                Some(self.bad(bad))
+            }
+            None if self.ended => {
+                self.dead = true;
+                Some(Incoming::Closed)
+            }
+            None => None,
+        }
+    }
+
+    fn call(&mut self, message: &[u8]) -> Incoming {
+        match parse(message) {
+            Ok(call) => {
+                self.answering = !call.oneway;
+                Incoming::Call(call)
+            }
+            Err(bad) => self.bad(bad),
+        }
+    }
+
+    fn bad(&mut self, bad: BadMessage) -> Incoming {
+        self.answering = true;
+        Incoming::Bad(bad)
+    }
+
+    /// Sends the answer to the call handed out, or the last one of many. What nobody waits for is not sent: the
+    /// answer to a `oneway` call must not pass for the next call's.
+    pub fn send(&mut self, answer: Vec<u8>, now: u64) {
+        if !self.answering {
+            return;
+        }
+        self.answering = false;
+        self.unread_since = Some(now);
+        self.queue(answer, now);
+    }
+
+    /// Sends one of many answers to the call handed out, with more to come. A client that lets too many of them lie
+    /// is dropped: what happens waits for nobody.
+    pub fn send_more(&mut self, answer: Vec<u8>, now: u64) {
+        if !self.answering {
+            return;
+        }
+        if self.unread.len() + answer.len() > MOST_UNREAD {
+            self.dead = true;
+        } else {
+            self.queue(answer, now);
+        }
+    }
+
+    fn queue(&mut self, answer: Vec<u8>, now: u64) {
+        self.unread.extend(answer);
+        self.flush(now);
+    }
+
+    /// Writes what the socket takes.
+    pub fn flush(&mut self, now: u64) {
+        if !self.wants_write() {
+            return;
+        }
+        while !self.unread.is_empty() {
+            match send(&self.stream, self.unread.as_slices().0, SendFlags::NOSIGNAL) {
+                Ok(count) => drop(self.unread.drain(..count)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => {
+                    self.dead = true;
+                    return;
+                }
+            }
+        }
+        self.all_read(now);
+    }
+
+    fn all_read(&mut self, now: u64) {
+        // A long answer's room is not kept for as long as its reader stays.
+        self.unread = VecDeque::new();
+        self.unread_since = None;
+        if self.half_since.is_some() && !self.answering {
+            // Nothing was read from the client meanwhile, so the rest of its call could not come.
+            self.half_since = Some(now);
+        }
+    }
+
+    fn busy(&self) -> bool {
+        self.answering || self.closing || !self.unread.is_empty()
+    }
+
+    /// The loop told of EPOLLHUP or EPOLLERR: nobody is there. What was sent before is still read and called.
+    pub fn hang_up(&mut self) {
+        self.dead |= !self.wants_read();
+    }
+
+    /// Whether the loop is to tell when something comes; see [`Self::hang_up`] for what it tells of unasked.
+    pub fn wants_read(&self) -> bool {
+        !(self.busy() || self.ended || self.dead)
+    }
+
+    /// Whether the loop is to tell when the socket takes more.
+    pub fn wants_write(&self) -> bool {
+        !(self.unread.is_empty() || self.dead)
+    }
+
+    /// When [`Self::expire`] has something to do.
+    pub fn deadline(&self) -> Option<u64> {
+        let half = self.half_since.filter(|_| self.wants_read());
+        self.unread_since.or(half).map(|since| since + PATIENCE * 1000)
+    }
+
+    /// Ends a client that took too long; one that has sent half a call is told so.
+    pub fn expire(&mut self, now: u64) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if self.unread_since.is_some() {
+            self.dead = true;
+            return;
+        }
+        self.closing = true;
+        self.answering = true;
+        self.send(BadMessage::Unfinished { seconds: PATIENCE }.reply(), now);
+    }
+
+    /// Whether it is over and only to be dropped.
+    pub fn is_dead(&self) -> bool {
+        self.dead || (self.closing && !self.answering && self.unread.is_empty())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use wjob_model::varlink::{Nothing, call, reply};
+
+    use super::*;
+
+    fn pair() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Connection::accept(ours).unwrap(), theirs)
+    }
+
+    /// Everything the client can read now.
+    fn received(client: &mut UnixStream) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = [0; MOST_READ];
+        while let Ok(count) = client.read(&mut buffer)
+            && count > 0
+        {
+            all.extend_from_slice(&buffer[..count]);
+        }
+        all
+    }
+
+    /// Writes as a client and takes out what the connection makes of it, answering each call at once.
+    fn said(connection: &mut Connection, client: &mut UnixStream, bytes: &[u8]) -> Vec<String> {
+        client.write_all(bytes).unwrap();
+        connection.read(0);
+        let mut said = Vec::new();
+        while let Some(incoming) = connection.incoming() {
+            said.push(match incoming {
+                Incoming::Call(call) => call.method,
+                Incoming::Bad(bad) => bad.to_string(),
+                Incoming::Closed => "closed".into(),
+            });
+            connection.send(reply(&Nothing {}, false), 0);
+        }
+        said
+    }
+
+    #[test]
+    fn a_peer_is_who_the_kernel_says() {
+        let (connection, _client) = pair();
+        let own = PeerIdentity { uid: rustix::process::getuid().as_raw(), pid: rustix::process::getpid().as_raw_pid() };
+        assert_eq!(connection.peer, own);
+    }
+
+    #[test]
+    fn calls_come_whole_and_bad_ones_do_not_end_the_connection() {
+        let (mut connection, mut client) = pair();
+        let whole = call("a.B", &Nothing {}, false);
+        for (bytes, expected) in [
+            (&whole[..5], vec![]),
+            (&whole[5..], vec!["a.B"]),
+            (b"{}\0", vec!["\"method\" is missing; expected a string, as in \"io.wjob.List\""]),
+            (&[&whole[..], &whole[..], &whole[..3]].concat(), vec!["a.B", "a.B"]),
+            (&whole[3..], vec!["a.B"]),
+        ] {
+            assert_eq!(said(&mut connection, &mut client, bytes), expected);
+        }
+        assert_eq!(received(&mut client).iter().filter(|byte| **byte == 0).count(), 5);
+        assert!(!connection.is_dead() && connection.wants_read());
+    }
+
+    #[test]
+    fn the_next_call_waits_for_the_answer_to_this_one() {
+        let (mut connection, mut client) = pair();
+        client.write_all(&[call("a.A", &Nothing {}, true), call("a.B", &Nothing {}, false)].concat()).unwrap();
+        connection.read(0);
+        assert!(matches!(connection.incoming(), Some(Incoming::Call(call)) if call.method == "a.A" && call.more));
+        connection.send_more(reply(&Nothing {}, true), 0);
+        assert!(connection.incoming().is_none() && !connection.wants_read());
+        connection.send(reply(&Nothing {}, false), 0);
+        assert!(matches!(connection.incoming(), Some(Incoming::Call(call)) if call.method == "a.B"));
+        assert_eq!(received(&mut client), [reply(&Nothing {}, true), reply(&Nothing {}, false)].concat());
+    }
+
+    #[test]
+    fn a_oneway_call_is_not_answered() {
+        let (mut connection, mut client) = pair();
+        let heard = said(&mut connection, &mut client, b"{\"method\":\"a.B\",\"oneway\":true}\0");
+        assert_eq!((heard, received(&mut client)), (vec!["a.B".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn a_call_that_is_too_long_is_told_so_and_ends_the_connection() {
+        let (mut connection, mut client) = pair();
+        let piece = [b'x'; MOST_READ];
+        for _ in 0..MOST_MESSAGE / MOST_READ {
+            assert_eq!(said(&mut connection, &mut client, &piece), Vec::<String>::new());
+        }
+        let end = said(&mut connection, &mut client, &piece);
+        assert_eq!(end, ["it is longer than 1048576 bytes; send less at a time"]);
+        assert!(connection.is_dead());
+        assert!(received(&mut client).ends_with(b"\0"));
+    }
+
+    #[test]
+    fn a_client_that_left_is_closed_after_its_last_call() {
+        let (mut connection, mut client) = pair();
+        client.write_all(&call("a.B", &Nothing {}, false)).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(said(&mut connection, &mut client, b"").len(), 1);
+        assert_eq!(said(&mut connection, &mut client, b""), ["closed"]);
+        assert!(connection.is_dead() && !connection.wants_read());
+    }
+
+    #[test]
+    fn a_client_that_hung_up_is_heard_out_and_not_waited_for() {
+        let (mut connection, mut client) = pair();
+        client.write_all(b"{\"method\":\"a.A\",\"oneway\":true}\0{\"method\":\"a.B\"}\0").unwrap();
+        drop(client);
+        connection.hang_up();
+        assert!(!connection.is_dead());
+        connection.read(0);
+        for method in ["a.A", "a.B"] {
+            assert!(matches!(connection.incoming(), Some(Incoming::Call(call)) if call.method == method));
+        }
+        connection.hang_up();
+        assert!(connection.is_dead() && connection.incoming().is_none());
+    }
+
+    #[test]
+    fn half_a_call_has_five_seconds_however_slowly_it_drips() {
+        let (mut connection, mut client) = pair();
+        for (now, bytes, deadline) in [
+            (1_000, &b"{\"met"[..], Some(6_000)),
+            (5_000, b"hod", Some(6_000)),
+            (5_500, b"\":\"a.B\",\"oneway\":true}\0", None),
+            (6_000, b"{}\0{", None),
+        ] {
+            client.write_all(bytes).unwrap();
+            connection.read(now);
+            assert!(deadline.is_none() || connection.incoming().is_none());
+            while connection.incoming().is_some() {}
+            assert_eq!(connection.deadline(), deadline, "at {now}");
+        }
+        // The bad call was answered at 7 s; only from then on could the rest of the next one come.
+        connection.send(reply(&Nothing {}, false), 7_000);
+        assert_eq!(connection.deadline(), Some(12_000));
+        connection.expire(11_999);
+        assert!(!connection.is_dead());
+        connection.expire(12_000);
+        assert!(connection.is_dead());
+        assert!(String::from_utf8(received(&mut client)).unwrap().contains("within 5 seconds"));
+    }
+
+    #[test]
+    fn an_unread_answer_has_five_seconds() {
+        let (mut connection, mut client) = pair();
+        let long = reply(&"x".repeat(4 * MOST_MESSAGE), false);
+        client.write_all(&call("a.B", &Nothing {}, false)).unwrap();
+        connection.read(0);
+        assert!(connection.incoming().is_some());
+        connection.send(long.clone(), 1_000);
+        assert!(connection.wants_write() && !connection.wants_read());
+        assert_eq!(connection.deadline(), Some(6_000));
+        let mut all = Vec::new();
+        while connection.wants_write() {
+            all.extend(received(&mut client));
+            connection.flush(2_000);
+        }
+        all.extend(received(&mut client));
+        assert_eq!((all == long, connection.deadline(), connection.wants_read()), (true, None, true));
+
+        client.write_all(&call("a.B", &Nothing {}, false)).unwrap();
+        connection.read(3_000);
+        assert!(connection.incoming().is_some());
+        connection.send(long, 3_000);
+        connection.expire(8_000);
+        assert!(connection.is_dead());
+    }
+
+    #[test]
+    fn a_stream_nobody_reads_is_dropped_at_a_megabyte_and_has_no_deadline() {
+        let (mut connection, mut client) = pair();
+        client.write_all(&call("a.B", &Nothing {}, true)).unwrap();
+        connection.read(0);
+        assert!(connection.incoming().is_some());
+        let event = reply(&"x".repeat(MOST_READ), true);
+        let mut sent = 0;
+        while !connection.is_dead() {
+            assert_eq!(connection.deadline(), None);
+            assert!(connection.unread.len() <= MOST_UNREAD);
+            connection.send_more(event.clone(), 0);
+            sent += 1;
+        }
+        assert!(sent > MOST_UNREAD / event.len(), "{sent} were sent");
+    }
+
+    #[test]
+    fn a_refused_client_is_told_why() {
+        let (connection, mut client) = pair();
+        connection.refuse("no room");
+        let text = String::from_utf8(received(&mut client)).unwrap();
+        assert!(text.contains("io.wjob.Failed") && text.contains("no room"), "{text}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Jobs as the control socket tells of them: a row of a list, and everything about one.
+
+use wjob_model::control::{JobDetail, JobRow, Pair, WallRow};
+use wjob_model::fleet::{Member, Now, Words, demands};
+use wjob_model::job::{Isolation, Job};
+use wjob_model::message::Evidence;
+
+/// A row of a list.
+pub fn row(member: &Member, pid: Option<u32>, now: Now) -> JobRow {
+    let words = Words::of(&member.job, &member.life, now);
+    JobRow {
+        label: member.job.label.clone(),
+        state: words.state.into(),
+        why: words.why,
+        pid: pid.map(i64::from),
+        status: member.life.last().map(|last| last.status),
+        next: words.next.map(|next| next.to_string()),
+        runs: member.life.starts().into(),
+        unwalled: member.job.isolation == Isolation::None,
+    }
+}
+
+/// Everything about a job.
+pub fn detail(row: JobRow, member: &Member, domain: &str, path: &str, walls: &[Evidence]) -> JobDetail {
+    let job = &member.job;
+    JobDetail {
+        row,
+        path: path.to_owned(),
+        domain: domain.to_owned(),
+        program: job.program.file.text().to_owned(),
+        arguments: job.program.arguments.clone(),
+        environment: pairs(&job.environment),
+        properties: properties(job),
+        demand: demands(&job.launch),
+        grants: grants(job),
+        limits: limits(job),
+        reason: member.life.reason().in_words(),
+        last_end: member.life.last().map(|last| last.words.clone()),
+        failures: member.life.failures().into(),
+        walls: walls.iter().map(wall).collect(),
+    }
+}
+
+fn pairs(pairs: &[(String, String)]) -> Vec<Pair> {
+    pairs.iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect()
+}
+
+/// A wall as it was read back.
+pub fn wall(evidence: &Evidence) -> WallRow {
+    WallRow { wall: evidence.wall.row().name.to_owned(), found: evidence.found.clone(), stands: evidence.stands }
+}
+
+/// What the file says of the process, key by key, where it says something.
+fn properties(job: &Job) -> Vec<Pair> {
+    let launch = &job.launch;
+    let seconds = |seconds: u32| format!("{seconds} s");
+    let rows = [
+        ("UserName", job.user.clone()),
+        ("GroupName", job.group.clone()),
+        ("RootDirectory", job.root_directory.clone()),
+        ("WorkingDirectory", job.working_directory.clone()),
+        ("StandardInPath", job.standard_in.clone()),
+        ("StandardOutPath", job.standard_out.clone()),
+        ("StandardErrorPath", job.standard_error.clone()),
+        ("Umask", job.umask.map(|umask| format!("{umask:03o}"))),
+        ("Nice", job.nice.map(|nice| nice.to_string())),
+        ("ThrottleInterval", Some(seconds(launch.throttle))),
+        ("ExitTimeOut", Some(seconds(job.exit_timeout))),
+        ("LaunchOnlyOnce", launch.only_once.then(|| "true".into())),
+        ("AbandonProcessGroup", job.abandon_process_group.then(|| "true".into())),
+        ("Isolation", (job.isolation != Isolation::Process).then(|| format!("{:?}", job.isolation))),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some(Pair { name: name.into(), value: value? })).collect()
+}
+
+fn grants(job: &Job) -> Vec<String> {
+    let grants = &job.grants;
+    let paths = grants.paths.iter().map(|path| {
+        let seen = if path.guest == path.host { String::new() } else { format!(" as {}", path.guest) };
+        format!("{} {}{seen}", path.access.word(), path.host)
+    });
+    let connect = grants.connect.iter().map(|endpoint| format!("connect {endpoint}"));
+    let bind = grants.bind.iter().map(|endpoint| format!("bind {endpoint}"));
+    let environment = grants.environment.iter().map(|name| format!("environment {name}"));
+    let control = grants.control.map(|control| format!("control {control:?}"));
+    paths.chain(connect).chain(bind).chain(environment).chain(control).collect()
+}
+
+fn limits(job: &Job) -> Vec<String> {
+    let mut limits = job.limits.clone();
+    let rows = wjob_model::limit::LIMITS.iter();
+    rows.filter_map(|row| limits.slot(row.limit).map(|value| format!("{} {value}", row.limit))).collect()
+}

@@ -1,0 +1,322 @@
+//! The logger's other end: starts it, hands it the pipes of jobs and the record of each run, and starts it again when
+//! it dies; the pipes wait meanwhile. It reads no byte of what a job writes. While there is no logger at all, what
+//! jobs write is dropped, so that none of them waits for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use wjob_model::daemon::Configuration;
+use wjob_model::fleet::RunId;
+pub use wjob_model::record::Stream;
+use wjob_model::record::{self, Attach, Began, Bounds, Ended, FromLogger, Open, ToLogger};
+use wjob_model::run::{End, Moment};
+
+use super::log::{Level, Line};
+use super::record::Record;
+use super::setup::{Settings, SetupError, bind};
+use super::{Daemon, Wakes, clock, describe};
+use crate::spawn::{Image, Standing, Worker, spawn};
+
+/// Name by which the `wjob` file knows that it is to be the logger.
+const LOGGER_NAME: &std::ffi::CStr = c"wjob-logger";
+/// Most messages that wait for a logger that is down or slow; the oldest go first.
+const MOST_WAITING: usize = 10_000;
+/// First and longest wait before a logger that died is started again, milliseconds.
+const SOON: Moment = 100;
+const LONGEST: Moment = 60_000;
+/// How soon a full channel is tried again, milliseconds.
+const AGAIN: Moment = 50;
+/// Largest message a logger sends, bytes.
+const MOST_BYTES: usize = 16 << 10;
+/// Most that is dropped of one pipe at a time.
+const DROPPED: usize = 64 << 10;
+
+/// A pipe of a job.
+#[derive(Debug)]
+struct Pipe {
+    label: String,
+    read: OwnedFd,
+    /// The run is over and writes no more.
+    over: bool,
+    /// The logger that runs now has it.
+    handed: bool,
+}
+
+/// The logger, if there is one.
+#[derive(Debug)]
+enum Process {
+    Up { worker: Worker, ready: bool },
+    Down { again_at: Moment, why: String },
+}
+
+/// The logger and what waits for it.
+#[derive(Debug)]
+pub struct Logger {
+    process: Process,
+    failures: u32,
+    pipes: BTreeMap<(RunId, Stream), Pipe>,
+    waiting: VecDeque<ToLogger>,
+    /// Runs that have begun and are not over.
+    runs: BTreeMap<RunId, Began>,
+    full: bool,
+    state: OwnedFd,
+    queries: OwnedFd,
+    bounds: Bounds,
+    build: String,
+    owner: u32,
+}
+
+impl Logger {
+    /// Opens what it will be handed; it is started by [`Daemon::logger_due`].
+    ///
+    /// # Errors
+    /// When the state directory or its socket cannot be opened.
+    pub fn new(settings: &Settings, configuration: &Configuration) -> Result<Self, SetupError> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let state = rustix::fs::open(&settings.state, flags, Mode::empty())
+            .map_err(|error| SetupError::System { what: "the state directory", error: error.into() })?;
+        let queries = bind(&settings.log_socket(), settings.uid).map_err(SetupError::Place)?;
+        queries.set_nonblocking(true).map_err(|error| SetupError::System { what: "the log's socket", error })?;
+        Ok(Self {
+            process: Process::Down { again_at: 0, why: "it has not been started".into() },
+            failures: 0,
+            pipes: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            runs: BTreeMap::new(),
+            full: false,
+            state,
+            queries: queries.into(),
+            bounds: bounds(configuration),
+            build: settings.build.clone(),
+            owner: settings.uid,
+        })
+    }
+
+    /// A pipe for what a run writes.
+    pub fn attach(&mut self, run: RunId, label: &str, stream: Stream, read: OwnedFd) {
+        self.pipes.insert((run, stream), Pipe { label: label.to_owned(), read, over: false, handed: false });
+        self.flush();
+    }
+
+    /// A run begins; its worker may be there already.
+    pub fn began(&mut self, run: RunId, label: &str, causes: &[String], pid: Option<u32>) {
+        let wall_ms = clock::now().wall.as_millisecond();
+        let pid = pid.unwrap_or_default();
+        let began = Began { run, label: label.to_owned(), causes: causes.to_vec(), pid, wall_ms };
+        self.runs.insert(run, began.clone());
+        self.tell(ToLogger::Began(began));
+    }
+
+    /// A run is over.
+    pub fn ended(&mut self, run: RunId, label: &str, words: &str, end: &End, record: &Record) {
+        let status = match end {
+            End::Ran(verdict) => i32::try_from(verdict.list_status()).ok(),
+            End::Failed(_) => None,
+        };
+        self.runs.remove(&run);
+        self.tell(ToLogger::Ended(Ended {
+            run,
+            label: label.to_owned(),
+            end: words.to_owned(),
+            status,
+            cpu_micros: record.usage.cpu_micros,
+            peak_memory: record.usage.peak_memory,
+            walls: record.walls.iter().map(describe::wall).collect(),
+            denials: record.denials.clone(),
+            wall_ms: clock::now().wall.as_millisecond(),
+        }));
+        for stream in [Stream::Out, Stream::Error] {
+            if let Some(pipe) = self.pipes.get_mut(&(run, stream)) {
+                pipe.over = true;
+            }
+        }
+        self.forget_pipes();
+    }
+
+    /// Lines of the supervisor's own log.
+    pub fn lines(&mut self, lines: Vec<Line>) {
+        for Line { label, level, text } in lines {
+            self.tell(ToLogger::Line(record::Line { label, level: level.into(), text }));
+        }
+    }
+
+    /// Other bounds from here on.
+    pub fn set_bounds(&mut self, configuration: &Configuration) {
+        self.bounds = bounds(configuration);
+        self.tell(ToLogger::Bounds(self.bounds));
+    }
+
+    /// Whether it runs, in words.
+    pub fn in_words(&self) -> String {
+        match &self.process {
+            Process::Up { ready: true, worker } => format!("running, process {}", worker.pid),
+            Process::Up { worker, .. } => format!("starting, process {}", worker.pid),
+            Process::Down { why, .. } => format!("down: {why}"),
+        }
+    }
+
+    /// When it has something to do.
+    pub fn deadline(&self) -> Option<Moment> {
+        match &self.process {
+            Process::Down { again_at, .. } => Some(*again_at),
+            Process::Up { .. } => self.full.then(|| clock::now().boot + AGAIN),
+        }
+    }
+
+    /// Nothing more comes: what is in the pipes is written, then it ends by itself.
+    pub fn finish(&mut self) {
+        self.flush();
+        let down = Process::Down { again_at: Moment::MAX, why: "the supervisor ends".into() };
+        if let Process::Up { worker, .. } = std::mem::replace(&mut self.process, down) {
+            worker.wait_after_close();
+        }
+    }
+
+    fn tell(&mut self, message: ToLogger) {
+        if self.waiting.len() >= MOST_WAITING {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(message);
+        self.flush();
+    }
+
+    /// Sends what waits, as far as the logger takes it: pipes first, so that a run's end never comes before them.
+    fn flush(&mut self) {
+        let Process::Up { worker, ready: true } = &self.process else {
+            return;
+        };
+        self.full = false;
+        for ((run, stream), pipe) in self.pipes.iter_mut().filter(|(_, pipe)| !pipe.handed) {
+            let message = ToLogger::Attach(Attach { label: pipe.label.clone(), run: *run, stream: *stream });
+            pipe.handed = worker.channel.offer_with(&message, &[pipe.read.as_fd()]).is_ok();
+            self.full |= !pipe.handed;
+        }
+        while !self.full
+            && let Some(message) = self.waiting.pop_front()
+        {
+            if worker.channel.offer_with(&message, &[]).is_err() {
+                self.waiting.push_front(message);
+                self.full = true;
+            }
+        }
+        self.forget_pipes();
+    }
+
+    /// A pipe whose run is over is the logger's alone, once it has it.
+    fn forget_pipes(&mut self) {
+        self.pipes.retain(|_, pipe| !(pipe.over && pipe.handed));
+    }
+
+    fn start(&mut self, image: &Image) -> Result<(), String> {
+        let standing = Standing { name: Some(LOGGER_NAME), ..Standing::default() };
+        let worker = spawn(image, &standing)?;
+        let open = ToLogger::Open(Open { build: self.build.clone(), owner: self.owner, limits: self.bounds });
+        let descriptors: [BorrowedFd<'_>; 2] = [self.state.as_fd(), self.queries.as_fd()];
+        worker.channel.send(&open, &descriptors).map_err(|error| error.to_string())?;
+        self.process = Process::Up { worker, ready: false };
+        // Said again, a run is the same run: a logger that was restarted goes on with it.
+        for began in self.runs.values() {
+            self.waiting.push_front(ToLogger::Began(began.clone()));
+        }
+        Ok(())
+    }
+
+    /// It is gone, or never came: once more later.
+    fn down(&mut self, why: String) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = (SOON << self.failures.min(16)).min(LONGEST);
+        self.process = Process::Down { again_at: clock::now().boot + wait, why };
+        self.pipes.values_mut().for_each(|pipe| pipe.handed = false);
+        self.full = false;
+    }
+
+    /// Whoever writes to a pipe that nobody reads would wait for ever.
+    fn drop_output(&mut self) {
+        for pipe in self.pipes.values_mut() {
+            let _ = rustix::io::ioctl_fionbio(&pipe.read, true);
+            if let Ok(read) = pipe.read.try_clone() {
+                let mut buffer = [0; DROPPED];
+                let _ = File::from(read).read(&mut buffer);
+            }
+        }
+    }
+}
+
+impl Daemon {
+    /// Its moment may have come: to be started, or to be sent what waits.
+    pub(super) fn logger_due(&mut self) {
+        let now = clock::now().boot;
+        match &self.logger.process {
+            Process::Up { .. } => self.logger.flush(),
+            Process::Down { again_at, .. } if *again_at <= now => {
+                if self.logger.failures > 0 {
+                    self.logger.drop_output();
+                }
+                if let Err(why) = self.logger.start(&self.image) {
+                    self.logger.down(why);
+                }
+                self.register_logger();
+            }
+            Process::Down { .. } => {}
+        }
+    }
+
+    fn register_logger(&mut self) {
+        if let Process::Up { worker, .. } = &self.logger.process {
+            let registered = self.poller.add(worker.channel.as_fd(), Wakes::Logger);
+            let registered = registered.and_then(|()| self.poller.add(worker.pidfd.as_fd(), Wakes::LoggerGone));
+            if let Err(error) = registered {
+                self.say(Level::Error, None, &format!("the logger cannot be waited for: {error}"));
+            }
+        }
+    }
+
+    /// It is ready, or says why it is not.
+    pub(super) fn logger_said(&mut self) {
+        let Process::Up { worker, ready } = &mut self.logger.process else {
+            return;
+        };
+        match worker.channel.receive::<FromLogger>(MOST_BYTES) {
+            Ok(Some(FromLogger::Ready)) => {
+                *ready = true;
+                self.logger.failures = 0;
+                self.logger.flush();
+            }
+            Ok(Some(FromLogger::Failed { why })) => {
+                self.say(Level::Error, None, &format!("the logger: {why}"));
+            }
+            Ok(None) | Err(_) => {
+                let channel = &worker.channel;
+                self.poller.remove(channel);
+            }
+        }
+    }
+
+    pub(super) fn logger_gone(&mut self) {
+        let Process::Up { worker, .. } = &mut self.logger.process else {
+            return;
+        };
+        let (exit, _) = worker.reap();
+        self.logger.down(format!("it ended: {exit:?}"));
+        self.happened(Level::Error, None, "lost", &format!("the logger ended ({exit:?}) and is started again"));
+    }
+
+    /// Hands lines of the own log on.
+    pub(super) fn hand_on_log(&mut self) {
+        if self.log.is_waiting() {
+            let lines = self.log.take();
+            self.logger.lines(lines);
+        }
+    }
+}
+
+fn bounds(configuration: &Configuration) -> Bounds {
+    Bounds {
+        per_job_bytes: configuration.log_job_bytes,
+        total_bytes: configuration.log_total_bytes,
+        runs_per_job: configuration.history_runs,
+    }
+}

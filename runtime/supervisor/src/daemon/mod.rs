@@ -1,0 +1,198 @@
+//! `wjobd`: the loop with all jobs of one user or of the system in it. Events come from the kernel, the model decides,
+//! actions go out, and what they cause comes back as events. It waits in one place only and does nothing that waits.
+
+mod accounts;
+mod ancestry;
+mod clock;
+mod describe;
+mod files;
+mod load;
+mod lock;
+mod log;
+mod logger;
+mod notify;
+mod orphans;
+mod overrides;
+mod perform;
+mod poller;
+mod record;
+mod serve;
+mod setup;
+mod sources;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use wjob_model::daemon::Configuration;
+use wjob_model::fleet::{Action, Fleet, Label, RunId};
+use wjob_model::wall::Machine;
+
+use crate::attempt::{Attempt, Source};
+use crate::cache::Cache;
+use crate::control::clients::Clients;
+use crate::spawn::Image;
+use crate::watch::Watcher;
+
+use accounts::OwnUsers;
+use clock::Timer;
+use files::Reader;
+use lock::Lock;
+use log::{Level, Log};
+use logger::Logger;
+use notify::Manager;
+use orphans::Orphans;
+use overrides::Overrides;
+use poller::Poller;
+use record::Record;
+
+pub use setup::{Settings, SetupError};
+
+/// What wakes the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wakes {
+    Signals,
+    BootTimer,
+    WallTimer,
+    Watcher,
+    Listener,
+    Client(u64),
+    Run(RunId, Source),
+    Logger,
+    LoggerGone,
+}
+
+/// A run that has a worker, or is about to.
+#[derive(Debug)]
+struct Running {
+    attempt: Attempt,
+    record: Record,
+    /// The worker that was written down for the next supervisor.
+    written: Option<u32>,
+}
+
+/// Where a job comes from, and what is left of its last run.
+#[derive(Clone, Debug, Default)]
+struct Origin {
+    path: PathBuf,
+    walls: Vec<wjob_model::message::Evidence>,
+}
+
+/// A supervisor.
+pub struct Daemon {
+    settings: Settings,
+    configuration: Configuration,
+    image: Image,
+    machine: Machine,
+    cache: Option<Cache>,
+    reader: Reader,
+    fleet: Fleet,
+    runs: BTreeMap<RunId, Running>,
+    origins: BTreeMap<Label, Origin>,
+    /// Jobs by the token their paths are watched under.
+    watched: HashMap<u64, Label>,
+    watcher: Watcher,
+    /// Paths were added, and what there is to see of them at once was not looked at.
+    look_at_paths: bool,
+    poller: Poller<Wakes>,
+    boot_timer: Timer,
+    wall_timer: Timer,
+    signals: wjob_sandbox::signals::Signals,
+    listener: OwnedFd,
+    listening: bool,
+    clients: Clients,
+    /// Clients that wait for a job to be gone, and those that watch events.
+    leaving: Vec<(u64, Label)>,
+    subscribers: Vec<u64>,
+    overrides: Overrides,
+    users: OwnUsers,
+    orphans: Orphans,
+    log: Log,
+    logger: Logger,
+    manager: Manager,
+    since: Timestamp,
+    exiting: bool,
+    /// The last: as long as it is held, nobody else serves this state.
+    _lock: Lock,
+}
+
+impl Daemon {
+    /// Serves until it is told to end. The exit status.
+    pub fn serve(mut self) -> u8 {
+        self.load_everything();
+        self.manager.say("READY=1\nSTATUS=serving");
+        while !self.exiting {
+            self.prepare_to_wait();
+            for (name, gone) in self.poller.wait() {
+                self.woken(name, gone);
+                if self.exiting {
+                    break;
+                }
+            }
+        }
+        self.end();
+        0
+    }
+
+    /// Performs actions, and what they lead to, in order.
+    fn act(&mut self, actions: Vec<Action>) {
+        let mut queue = VecDeque::from(actions);
+        while let Some(action) = queue.pop_front() {
+            queue.extend(self.perform(action));
+        }
+    }
+
+    /// Says something in the log.
+    fn say(&mut self, level: Level, label: Option<&str>, text: &str) {
+        let debug = label.and_then(|label| self.fleet.member(label)).is_some_and(|member| member.job.launch.debug);
+        self.log.say(level, label, debug, text);
+    }
+
+    /// Tells those who watch events, and the log.
+    fn happened(&mut self, level: Level, label: Option<&str>, what: &str, detail: &str) {
+        let text = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
+        self.say(level, label, &text);
+        self.publish(label, what, detail);
+    }
+
+    /// What must be true before it waits: timers set, lines handed on, clients listened to as far as they may speak.
+    fn prepare_to_wait(&mut self) {
+        while std::mem::take(&mut self.look_at_paths) {
+            self.paths_seen();
+        }
+        let now = clock::now();
+        let (boot, wall) = self.fleet.deadline();
+        let helpers = self.runs.values().filter_map(|running| running.attempt.deadline());
+        let helpers = helpers.map(|deadline| now.boot + millis_until(deadline));
+        let shortage = self.watcher.shortage().map(|_| now.boot + LOOK_AGAIN);
+        let others = [self.clients.deadline(), self.logger.deadline(), shortage];
+        let boot = boot.into_iter().chain(helpers).chain(others.into_iter().flatten()).min();
+        self.boot_timer.set(boot.map(|moment| i64::try_from(moment).unwrap_or(i64::MAX)));
+        self.wall_timer.set(wall.map(Timestamp::as_millisecond));
+        self.hand_on_log();
+        self.register_clients();
+    }
+
+    /// Takes down what would outlive this process.
+    fn end(&mut self) {
+        self.manager.say("STOPPING=1");
+        for (_, running) in std::mem::take(&mut self.runs) {
+            self.say(Level::Warn, Some(&running.attempt.job().label.clone()), "ended by the end of the supervisor");
+            self.forget_orphan(&running);
+        }
+        self.say(Level::Info, None, "ended");
+        self.hand_on_log();
+        self.logger.finish();
+        self.settings.remove_socket();
+    }
+}
+
+/// How soon paths are looked at again for which watches had run out, milliseconds.
+const LOOK_AGAIN: u64 = 5_000;
+
+/// Milliseconds until a moment, a little more so that it has come then.
+fn millis_until(moment: std::time::Instant) -> u64 {
+    let left = moment.saturating_duration_since(std::time::Instant::now());
+    u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+}

@@ -1,0 +1,274 @@
+//! The model's actions, performed. Each is a short deed; what follows from it comes back as the fleet's next actions.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use wjob_model::fleet::{Action, JobAction, Label, RunId};
+use wjob_model::job::{Job, ProgramFile};
+use wjob_model::launch::KeepAlive;
+use wjob_model::message::StartFailure;
+use wjob_model::run::{self, End};
+
+use super::accounts::{Accounts, Person};
+use super::log::Level;
+use super::logger::Stream;
+use super::record::Record;
+use super::sources::AWAITED;
+use super::{Daemon, Running, clock};
+use crate::attempt::{Attempt, Order, Tools};
+use crate::cache::Cache;
+use crate::environment::environment;
+use crate::watch::Want;
+
+impl Daemon {
+    /// Performs one action; what the model decides next.
+    pub(super) fn perform(&mut self, action: Action) -> Vec<Action> {
+        let Action::Job { label, action } = action else {
+            self.exiting = true;
+            return Vec::new();
+        };
+        match action {
+            JobAction::Arm => self.arm(&label),
+            JobAction::Disarm => self.unwatch(&label, 0),
+            JobAction::Await => self.await_missing(&label),
+            JobAction::Forget => self.unwatch(&label, AWAITED),
+            JobAction::Start { run, causes } => return self.start(&label, run, causes.in_words()),
+            JobAction::Worker { run, action } => return self.worker(run, action),
+            JobAction::Ended { run, end } => self.ended(&label, run, &end),
+            JobAction::Gone => self.gone(&label),
+        }
+        Vec::new()
+    }
+
+    fn token(&self, label: &str) -> u64 {
+        self.fleet.member(label).map(|member| u64::from(member.id)).unwrap_or_default()
+    }
+
+    fn arm(&mut self, label: &Label) {
+        let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
+            return;
+        };
+        let token = self.token(label);
+        let launch = &job.launch;
+        let changes = launch.watch_paths.iter().map(|path| (path.clone(), Want::Change));
+        let queues = launch.queue_directories.iter().map(|path| (path.clone(), Want::Queue));
+        let states = match &launch.keep_alive {
+            KeepAlive::While(conditions) => conditions.path_state.as_slice(),
+            _ => &[],
+        };
+        let states = states.iter().map(|(path, _)| (path.clone(), Want::Existence));
+        let wanted: Vec<(String, Want)> = changes.chain(queues).chain(states).collect();
+        self.watch(label, token, wanted);
+    }
+
+    /// What the job names and is not there.
+    fn await_missing(&mut self, label: &Label) {
+        let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
+            return;
+        };
+        let token = self.token(label) | AWAITED;
+        let missing = named_paths(&job).into_iter().filter(|path| !Path::new(path).exists());
+        let mut wanted: Vec<(String, Want)> = missing.map(|path| (path, Want::Appearance)).collect();
+        if job.user.is_some() || job.group.is_some() {
+            wanted.extend(["/etc/passwd", "/etc/group"].map(|path| (path.to_owned(), Want::Change)));
+        }
+        self.watch(label, token, wanted);
+    }
+
+    fn watch(&mut self, label: &Label, token: u64, wanted: Vec<(String, Want)>) {
+        if wanted.is_empty() {
+            return;
+        }
+        self.watched.insert(token, label.clone());
+        for (path, want) in wanted {
+            if let Err(error) = self.watcher.add(token, Path::new(&path), want) {
+                self.say(Level::Error, Some(label), &format!("{path} cannot be watched: {error}"));
+            }
+        }
+        self.look_at_paths = true;
+    }
+
+    fn unwatch(&mut self, label: &Label, kind: u64) {
+        let token = self.token(label) | kind;
+        if self.watched.remove(&token).is_some() {
+            self.watcher.remove(token);
+        }
+    }
+
+    fn start(&mut self, label: &Label, run: RunId, causes: Vec<String>) -> Vec<Action> {
+        let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
+            return Vec::new();
+        };
+        self.happened(Level::Info, Some(label), "started", &causes.join(", "));
+        let event = match self.attempt(&job, run) {
+            Ok(event) => event,
+            Err(failure) => Some(run::Event::Unprepared(failure)),
+        };
+        let pid = self.runs.get(&run).and_then(|running| running.attempt.pid());
+        self.logger.began(run, label, &causes, pid);
+        self.after_attempt(run);
+        event.map(|event| self.fleet.run(run, event, clock::now())).unwrap_or_default()
+    }
+
+    /// Begins to prepare a run.
+    fn attempt(&mut self, job: &Arc<Job>, run: RunId) -> Result<Option<run::Event>, StartFailure> {
+        let person = self.person(job)?;
+        let stdio = self.stdio(job, run).map_err(|error| StartFailure::own("a pipe for its output", error))?;
+        let order = Order {
+            job: job.clone(),
+            environment: environment(job, |name| std::env::var(name).ok()),
+            native_environment: native_environment(person.as_ref()),
+            stdio,
+            nameless: person.as_ref().is_some_and(|person| person.account.is_none()),
+            identity: person.map(|person| person.identity),
+            owner: Some(self.reader.owner),
+            best_effort: false,
+            explain: job.launch.debug,
+            raw: false,
+        };
+        let tools = Tools { image: &self.image, machine: &self.machine, cache: self.cache.as_ref() };
+        let own = self.own_folders();
+        let mut attempt = Attempt::begin(order, tools, own).map_err(|error| error.as_failure())?;
+        let mut record = Record::default();
+        let event = attempt.prepare(tools, &mut record);
+        self.runs.insert(run, Running { attempt, record, written: None });
+        Ok(event)
+    }
+
+    fn own_folders(&self) -> Vec<wjob_model::message::OwnFolder> {
+        self.cache.as_ref().map(Cache::folders).unwrap_or_default()
+    }
+
+    /// Who a job of the system runs as; a user's own jobs are that user.
+    fn person(&mut self, job: &Job) -> Result<Option<Person>, StartFailure> {
+        if self.reader.owner != 0 {
+            return match &job.user {
+                Some(user) if !self.is_owner(user) => Err(StartFailure::job(
+                    format!("UserName is {user}"),
+                    "a user's own supervisor changes nobody",
+                    "load the job into the system domain, or remove UserName",
+                )),
+                _ => Ok(None),
+            };
+        }
+        if let Some(person) = Accounts::read().person(job)? {
+            return Ok((person.identity.uid != 0).then_some(person));
+        }
+        let identity = self.users.of(&job.label).map_err(|why| StartFailure::own("a user id for the job", why))?;
+        Ok(Some(Person { identity, account: None }))
+    }
+
+    fn is_owner(&self, user: &str) -> bool {
+        Accounts::read().account(user).is_some_and(|account| account.uid == self.reader.owner)
+    }
+
+    /// Where its output goes when it names no path: to the logger.
+    fn stdio(&mut self, job: &Job, run: RunId) -> std::io::Result<[Option<OwnedFd>; 3]> {
+        let mut captured = |path: &Option<String>, stream: Stream| -> std::io::Result<Option<OwnedFd>> {
+            if path.is_some() {
+                return Ok(None);
+            }
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            self.logger.attach(run, &job.label, stream, read);
+            Ok(Some(write))
+        };
+        Ok([None, captured(&job.standard_out, Stream::Out)?, captured(&job.standard_error, Stream::Error)?])
+    }
+
+    fn worker(&mut self, run: RunId, action: run::Action) -> Vec<Action> {
+        let tools = Tools { image: &self.image, machine: &self.machine, cache: self.cache.as_ref() };
+        let Some(running) = self.runs.get_mut(&run) else {
+            return Vec::new();
+        };
+        if matches!(action, run::Action::Send(wjob_model::message::ToWorker::Go)) {
+            write_down(&self.orphans, running);
+        }
+        let event = running.attempt.perform(action, tools, &mut running.record);
+        self.after_attempt(run);
+        event.map(|event| self.fleet.run(run, event, clock::now())).unwrap_or_default()
+    }
+
+    fn ended(&mut self, label: &Label, run: RunId, end: &End) {
+        let running = self.runs.remove(&run);
+        let (level, what, words) = in_words(end);
+        self.happened(level, Some(label), what, &words);
+        let Some(running) = running else {
+            self.logger.ended(run, label, &words, end, &Record::default());
+            return;
+        };
+        self.forget_orphan(&running);
+        self.logger.ended(run, label, &words, end, &running.record);
+        if let Some(origin) = self.origins.get_mut(label) {
+            origin.walls = running.record.walls;
+        }
+    }
+
+    /// The session of a run is over.
+    pub(super) fn forget_orphan(&self, running: &Running) {
+        if let Some(pid) = running.written {
+            self.orphans.ended(pid);
+        }
+    }
+
+    fn gone(&mut self, label: &Label) {
+        // A successor has taken its place already, and everything that is known of the label is its own.
+        if self.fleet.member(label).is_none() {
+            self.origins.remove(label);
+        }
+        self.happened(Level::Info, Some(label), "unloaded", "");
+        self.answer_bootout(label);
+    }
+}
+
+/// What lives in a process table of its own ends with its init; the rest is written down before it begins.
+fn write_down(orphans: &super::Orphans, running: &mut Running) {
+    if let Some(pid) = running.attempt.pid().filter(|_| running.attempt.may_leave_processes())
+        && orphans.begins(pid).is_ok()
+    {
+        running.written = Some(pid);
+    }
+}
+
+/// Paths whose absence keeps a job from starting.
+fn named_paths(job: &Job) -> Vec<String> {
+    let program = match &job.program.file {
+        ProgramFile::Path(path) => Some(path.clone()),
+        ProgramFile::Name(_) => None,
+    };
+    let parent = |path: &String| PathBuf::from(path).parent().map(|folder| folder.display().to_string());
+    let outputs = [&job.standard_out, &job.standard_error].into_iter().flatten().filter_map(parent);
+    let grants = job.grants.paths.iter().map(|grant| grant.host.clone());
+    let folders = [&job.standard_in, &job.working_directory, &job.root_directory].into_iter().flatten().cloned();
+    program.into_iter().chain(folders).chain(grants).chain(outputs).collect()
+}
+
+/// What launchd sets for a job whose user it switched to, and a user's own job has anyway.
+fn native_environment(person: Option<&Person>) -> Vec<(String, String)> {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    match person.and_then(|person| person.account.as_ref()) {
+        Some(account) => vec![
+            pair("HOME", &account.home),
+            pair("USER", &account.name),
+            pair("LOGNAME", &account.name),
+            pair("SHELL", &account.shell),
+        ],
+        None if person.is_some() => Vec::new(),
+        None => ["HOME", "USER", "LOGNAME", "SHELL"]
+            .iter()
+            .filter_map(|name| Some((name.to_string(), std::env::var(name).ok()?)))
+            .collect(),
+    }
+}
+
+fn in_words(end: &End) -> (Level, &'static str, String) {
+    match end {
+        End::Failed(failure) => (Level::Error, "failed", format!("{failure}; {}", failure.advice)),
+        End::Ran(verdict) => {
+            let words = verdict.in_words().unwrap_or_else(|| format!("exit {}", verdict.status()));
+            let level = if verdict.status() == 0 || verdict.stop.is_some() { Level::Info } else { Level::Warn };
+            (level, "ended", words)
+        }
+    }
+}

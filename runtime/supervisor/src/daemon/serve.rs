@@ -1,0 +1,356 @@
+//! The control socket: clients come and go, each call is held against who may make it, and answered. What a call does
+//! is done by `load` and by the fleet.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rustix::net::SocketFlags;
+use serde::Serialize;
+use wjob_model::control::who::{self, Peer, Verdict};
+use wjob_model::control::{
+    Blame, Bootout, Bootstrap, DESCRIPTION, Failure, Happened, INTERFACE, Jobs, Kickstart, Kickstarted, Kill, Method,
+    OfJob, Override, Overrides, Reload, Supervisor,
+};
+use wjob_model::fleet::{Event, Label, Other, State};
+use wjob_model::varlink::{self, Call, Interface, Nothing, Standard, introspect};
+
+use super::log::Level;
+use super::{Daemon, Wakes, ancestry, clock, describe};
+use crate::control::connection::{Connection, Incoming};
+
+/// What is told to whoever asks what this is.
+const INTERFACES: [Interface; 1] = [Interface { name: INTERFACE, description: DESCRIPTION }];
+
+/// Why a call has no answer yet, or a bad one.
+enum Answer {
+    /// The whole answer.
+    Now(Vec<u8>),
+    /// It comes later, or never ends.
+    Later,
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        Self::Now(failure.reply())
+    }
+}
+
+impl From<Standard> for Answer {
+    fn from(standard: Standard) -> Self {
+        Self::Now(standard.reply())
+    }
+}
+
+fn answer<T: Serialize>(result: Result<T, Failure>) -> Answer {
+    match result {
+        Ok(value) => Answer::Now(varlink::reply(&value, false)),
+        Err(failure) => failure.into(),
+    }
+}
+
+impl Daemon {
+    /// Takes new clients in, as long as there are descriptors for them.
+    pub(super) fn accept(&mut self) {
+        loop {
+            match rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(socket) => self.admit(UnixStream::from(socket)),
+                Err(rustix::io::Errno::AGAIN) => return,
+                Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => return self.pause_accepting(),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Without descriptors a listener that is ready would wake the loop for ever.
+    fn pause_accepting(&mut self) {
+        self.poller.remove(&self.listener);
+        self.listening = false;
+        self.say(Level::Warn, None, "no descriptors are left for another client; one that leaves makes room");
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        let admitted = Connection::accept(stream).map_err(|error| error.to_string());
+        let admitted = admitted.and_then(|connection| self.clients.admit(connection).map_err(str::to_owned));
+        if let Err(why) = admitted {
+            self.say(Level::Warn, None, &format!("a client was sent away: {why}"));
+        }
+    }
+
+    /// Waits for clients as far as they may speak now.
+    pub(super) fn register_clients(&mut self) {
+        for (number, connection) in self.clients.all() {
+            let (read, write) = (connection.wants_read(), connection.wants_write());
+            // One that cannot be waited for is swept away when it takes too long.
+            let _ = self.poller.add_for(connection.as_fd(), Wakes::Client(number), read, write);
+        }
+        if !self.listening {
+            self.listening = self.poller.add(self.listener.as_fd(), Wakes::Listener).is_ok();
+        }
+    }
+
+    /// A client spoke, took something, or is gone.
+    pub(super) fn client(&mut self, number: u64, gone: bool) {
+        let now = clock::now().boot;
+        if let Some(connection) = self.clients.get(number) {
+            connection.flush(now);
+            connection.read(now);
+            if gone {
+                connection.hang_up();
+            }
+        }
+        self.calls(number);
+    }
+
+    /// Answers all calls that are here.
+    fn calls(&mut self, number: u64) {
+        let now = clock::now().boot;
+        while let Some(connection) = self.clients.get(number) {
+            let peer = connection.peer;
+            match connection.incoming() {
+                Some(Incoming::Call(call)) => {
+                    let peer = self.peer(peer.uid, peer.pid);
+                    if let Answer::Now(bytes) = self.call(number, peer, &call) {
+                        self.send(number, bytes);
+                    }
+                }
+                Some(Incoming::Bad(bad)) => connection.send(bad.reply(), now),
+                Some(Incoming::Closed) | None => break,
+            }
+        }
+        if self.clients.get(number).is_some_and(|connection| connection.is_dead()) {
+            self.client_left(number);
+        }
+    }
+
+    fn send(&mut self, number: u64, bytes: Vec<u8>) {
+        if let Some(connection) = self.clients.get(number) {
+            connection.send(bytes, clock::now().boot);
+        }
+    }
+
+    pub(super) fn client_left(&mut self, number: u64) {
+        if let Some(connection) = self.clients.get(number) {
+            self.poller.remove(connection.as_fd());
+        }
+        self.clients.remove(number);
+        self.subscribers.retain(|subscriber| *subscriber != number);
+        self.leaving.retain(|(client, _)| *client != number);
+    }
+
+    /// Who a caller is, as far as its rights go: a job's process has that job's grant, whatever its user.
+    fn peer(&self, uid: u32, pid: i32) -> Peer {
+        let runs = || self.runs.values().filter_map(|running| Some((running.attempt.pid()?, running)));
+        let worker = ancestry::worker_of(pid, |pid| runs().any(|(worker, _)| worker == pid));
+        let running = worker.and_then(|worker| runs().find(|(pid, _)| *pid == worker));
+        let control = running.map(|(_, running)| running.attempt.job().grants.control);
+        Peer::of(uid, self.reader.owner, control)
+    }
+
+    fn call(&mut self, number: u64, peer: Peer, call: &Call) -> Answer {
+        if let Some(bytes) = introspect(call, "wjobd", &self.settings.build, &INTERFACES) {
+            return Answer::Now(bytes);
+        }
+        let method = match Method::named(&call.method) {
+            Ok(method) => method,
+            Err(standard) => return standard.into(),
+        };
+        if method.streams() && !call.more {
+            return Standard::ExpectedMore {}.into();
+        }
+        let verdict = who::may(peer, method);
+        if let Verdict::No(why) = verdict {
+            return Failure::NotPermitted { why: why.into() }.into();
+        }
+        let uid = self.clients.get(number).map_or(u32::MAX, |connection| connection.peer.uid);
+        self.perform_call(number, uid, method, call, verdict).unwrap_or_else(Answer::from)
+    }
+
+    fn perform_call(
+        &mut self,
+        number: u64,
+        uid: u32,
+        method: Method,
+        call: &Call,
+        verdict: Verdict,
+    ) -> Result<Answer, Standard> {
+        let redacted = verdict == Verdict::Redacted;
+        Ok(match method {
+            Method::List => {
+                call.take::<Nothing>()?;
+                answer(Ok(self.list(redacted)))
+            }
+            Method::Print => answer(self.print(&call.take::<OfJob>()?.label, redacted)),
+            Method::Bootstrap => answer(self.bootstrap(Path::new(&call.take::<Bootstrap>()?.path))),
+            Method::Bootout => self.bootout(number, &call.take::<Bootout>()?),
+            Method::Enable => answer(self.decide(&call.take::<OfJob>()?.label, false, verdict)),
+            Method::Disable => answer(self.decide(&call.take::<OfJob>()?.label, true, verdict)),
+            Method::Overrides => {
+                call.take::<Nothing>()?;
+                answer(Ok(self.all_overrides()))
+            }
+            Method::Kickstart => answer(self.kickstart(&call.take::<Kickstart>()?, uid)),
+            Method::Kill => answer(self.kill(&call.take::<Kill>()?)),
+            Method::Blame => answer(self.blame(&call.take::<OfJob>()?.label)),
+            Method::Reload => answer(match call.take::<Reload>()?.label {
+                Some(label) => self.reload_job(&label),
+                None => self.reload_everything(),
+            }),
+            Method::Supervisor => {
+                call.take::<Nothing>()?;
+                answer(Ok(self.own_state()))
+            }
+            Method::Events => {
+                call.take::<Nothing>()?;
+                self.subscribers.push(number);
+                Answer::Later
+            }
+        })
+    }
+
+    fn pid_of(&self, label: &str) -> Option<u32> {
+        let current = self.fleet.member(label)?.life.current()?.id;
+        self.runs.get(&current)?.attempt.inner_pid()
+    }
+
+    fn list(&self, redacted: bool) -> Jobs {
+        let now = clock::now();
+        let rows = self.fleet.members().map(|(label, member)| describe::row(member, self.pid_of(label), now));
+        let jobs = rows.map(|row| if redacted { who::redact_row(row) } else { row }).collect();
+        Jobs { jobs }
+    }
+
+    fn print(&self, label: &str, redacted: bool) -> Result<wjob_model::control::JobDetail, Failure> {
+        let missing = || Failure::NoSuchJob { label: label.to_owned() };
+        let member = self.fleet.member(label).ok_or_else(missing)?;
+        let origin = self.origins.get(label).ok_or_else(missing)?;
+        let current = member.life.current().and_then(|run| self.runs.get(&run.id));
+        let walls = current.map(|running| &running.record.walls).filter(|walls| !walls.is_empty());
+        let row = describe::row(member, self.pid_of(label), clock::now());
+        let path = origin.path.display().to_string();
+        let detail = describe::detail(row, member, &self.settings.domain(), &path, walls.unwrap_or(&origin.walls));
+        Ok(if redacted { who::redact(detail) } else { detail })
+    }
+
+    fn bootout(&mut self, number: u64, bootout: &Bootout) -> Answer {
+        let Some((label, _)) = self.fleet.members().find(|(label, _)| ***label == *bootout.label) else {
+            return Failure::NoSuchJob { label: bootout.label.clone() }.into();
+        };
+        let label = label.clone();
+        self.leaving.push((number, label.clone()));
+        if !matches!(self.fleet.member(&label).map(|member| member.life.state()), Some(State::Leaving { .. })) {
+            let actions = self.fleet.tell(&label, Event::Unload, clock::now());
+            self.act(actions);
+        }
+        if !bootout.wait && self.fleet.member(&label).is_some() {
+            self.leaving.retain(|(client, _)| *client != number);
+            return Answer::Now(varlink::reply(&Nothing {}, false));
+        }
+        Answer::Later
+    }
+
+    /// Those who wait for a job to be gone are told.
+    pub(super) fn answer_bootout(&mut self, label: &Label) {
+        let (told, waiting) = std::mem::take(&mut self.leaving).into_iter().partition(|(_, gone)| gone == label);
+        self.leaving = waiting;
+        let told: Vec<(u64, Label)> = told;
+        for (number, _) in told {
+            self.send(number, varlink::reply(&Nothing {}, false));
+        }
+    }
+
+    fn decide(&mut self, label: &str, disabled: bool, verdict: Verdict) -> Result<Nothing, Failure> {
+        if verdict == Verdict::IfLoaded && self.fleet.member(label).is_none() {
+            return Err(Failure::NoSuchJob { label: label.to_owned() });
+        }
+        self.overrides.set(label, disabled).map_err(|error| Failure::Failed { why: error.to_string() })?;
+        let (event, what) = if disabled { (Event::Disable, "disabled") } else { (Event::Enable, "enabled") };
+        self.happened(Level::Info, Some(label), what, "");
+        let actions = self.fleet.tell(label, event, clock::now());
+        self.act(actions);
+        Ok(Nothing {})
+    }
+
+    fn all_overrides(&self) -> Overrides {
+        let rows = self.overrides.all();
+        Overrides { overrides: rows.map(|(label, disabled)| Override { label: label.to_owned(), disabled }).collect() }
+    }
+
+    fn kickstart(&mut self, kickstart: &Kickstart, uid: u32) -> Result<Kickstarted, Failure> {
+        let label = kickstart.label.as_str();
+        let member = self.fleet.member(label).ok_or_else(|| Failure::NoSuchJob { label: label.to_owned() })?;
+        match member.life.state() {
+            _ if self.fleet.is_stopping() => return Err(Failure::ShuttingDown {}),
+            State::Disabled => return Err(Failure::JobDisabled { label: label.to_owned() }),
+            State::Finished => {
+                let why =
+                    format!("{label} ran once, and LaunchOnlyOnce allows no more; `wjob reload {label}` begins anew");
+                return Err(Failure::Failed { why });
+            }
+            State::Leaving { .. } | State::Gone => return Err(Failure::NoSuchJob { label: label.to_owned() }),
+            State::Idle | State::Waiting { .. } | State::Active { .. } => {}
+        }
+        let running = member.life.seen() == Other::Active;
+        let event = Event::Kickstart { kill: kickstart.kill, uid };
+        let actions = self.fleet.tell(label, event, clock::now());
+        self.act(actions);
+        Ok(Kickstarted { pid: self.pid_of(label).map(i64::from), running })
+    }
+
+    fn kill(&mut self, kill: &Kill) -> Result<Nothing, Failure> {
+        let label = kill.label.as_str();
+        let member = self.fleet.member(label).ok_or_else(|| Failure::NoSuchJob { label: label.to_owned() })?;
+        let signal = u8::try_from(kill.signal).ok().filter(|signal| (1..=64).contains(signal));
+        let signal =
+            signal.ok_or_else(|| Failure::Failed { why: format!("{} is no signal; expected 1 to 64", kill.signal) })?;
+        let run = member.life.current().map(|run| run.id);
+        let attempt = run.and_then(|run| self.runs.get(&run)).map(|running| &running.attempt);
+        let attempt = attempt.filter(|attempt| attempt.pid().is_some());
+        let attempt = attempt.ok_or_else(|| Failure::NotRunning { label: label.to_owned() })?;
+        attempt.signal(signal).map_err(|why| Failure::Failed { why })?;
+        Ok(Nothing {})
+    }
+
+    fn blame(&self, label: &str) -> Result<Blame, Failure> {
+        let member = self.fleet.member(label).ok_or_else(|| Failure::NoSuchJob { label: label.to_owned() })?;
+        Ok(Blame { causes: member.life.reason().in_words() })
+    }
+
+    fn own_state(&self) -> Supervisor {
+        let running = self.fleet.members().filter(|(_, member)| member.life.seen() == Other::Active).count();
+        Supervisor {
+            build: self.settings.build.clone(),
+            domain: self.settings.domain(),
+            pid: std::process::id().into(),
+            since: self.since.to_string(),
+            jobs: i64::try_from(self.fleet.members().len()).unwrap_or(i64::MAX),
+            running: i64::try_from(running).unwrap_or(i64::MAX),
+            stopping: self.fleet.is_stopping(),
+            log_level: self.log.level().word().into(),
+            state: self.settings.state.display().to_string(),
+            configuration: self.settings.configuration.display().to_string(),
+            folders: self.settings.folders(&self.configuration).iter().map(|path| path.display().to_string()).collect(),
+            logger: self.logger.in_words(),
+        }
+    }
+
+    /// Tells those who watch events; one that does not read is let go.
+    pub(super) fn publish(&mut self, label: Option<&str>, what: &str, detail: &str) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let now = clock::now();
+        let happened = Happened {
+            time: now.wall.to_string(),
+            label: label.map(str::to_owned),
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let bytes = varlink::reply(&happened, true);
+        for number in self.subscribers.clone() {
+            if let Some(connection) = self.clients.get(number) {
+                connection.send_more(bytes.clone(), now.boot);
+            }
+        }
+    }
+}

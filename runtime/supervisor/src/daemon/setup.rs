@@ -1,0 +1,271 @@
+//! A supervisor's beginnings: who and where it is, its folders and its control socket, each checked before anything
+//! is loaded. What cannot be had is said with what to do about it.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use thiserror::Error;
+use wjob_model::daemon::{Configuration, Partial};
+use wjob_model::fleet::Fleet;
+
+use super::accounts::OwnUsers;
+use super::clock::Timer;
+use super::files::Reader;
+use super::lock::Lock;
+use super::log::Log;
+use super::logger::Logger;
+use super::notify::{Manager, handed_in};
+use super::orphans::Orphans;
+use super::overrides::Overrides;
+use super::poller::Poller;
+use super::{Daemon, Wakes};
+use crate::cache::Cache;
+use crate::places::{Places, private_folder};
+use crate::spawn::Image;
+use crate::watch::Watcher;
+
+/// Signals the supervisor acts on.
+const SIGNALS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1];
+
+/// The logger's socket, beside the control socket.
+const LOG_SOCKET: &str = "log.sock";
+
+/// Where a supervisor is, settled for as long as it lives.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Version and build.
+    pub build: String,
+    /// The user it serves; 0 = the system.
+    pub uid: u32,
+    /// That user's home.
+    pub home: String,
+    /// State and cache.
+    pub state: PathBuf,
+    /// Compiled programs.
+    pub cache: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The configuration file.
+    pub configuration: PathBuf,
+    /// Whether that file was named, and so has to be there.
+    pub configuration_named: bool,
+    /// Where job files are, unless the configuration says so.
+    pub folders: Vec<PathBuf>,
+    /// The command line's part of the configuration.
+    pub flags: Partial,
+    /// The `wjob` file.
+    pub worker: PathBuf,
+}
+
+/// Why there is no supervisor.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// Something on the way.
+    #[error("{0}")]
+    Place(String),
+    /// Another serves the same state.
+    #[error("{0}")]
+    Held(String),
+    /// The system refused.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What it said.
+        error: std::io::Error,
+    },
+}
+
+impl Settings {
+    /// `system` or `user/UID`.
+    pub fn domain(&self) -> String {
+        if self.uid == 0 { "system".into() } else { format!("user/{}", self.uid) }
+    }
+
+    /// The socket on which the logger answers.
+    pub(super) fn log_socket(&self) -> PathBuf {
+        self.socket.with_file_name(LOG_SOCKET)
+    }
+
+    /// Folders of job files.
+    pub(super) fn folders(&self, configuration: &Configuration) -> Vec<PathBuf> {
+        configuration.jobs.clone().unwrap_or_else(|| self.folders.clone())
+    }
+
+    /// The configuration file's name and text; `None` = it is not there and need not be.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was named and is not there.
+    pub fn configuration_text(&self) -> Result<(String, Option<String>), String> {
+        let name = self.configuration.display().to_string();
+        match fs::read_to_string(&self.configuration) {
+            Ok(text) => Ok((name, Some(text))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.configuration_named => Ok((name, None)),
+            Err(error) => Err(format!("{name}: {error}")),
+        }
+    }
+
+    /// Takes the control socket away if it is still the one that was made.
+    pub(super) fn remove_socket(&self) {
+        // A socket that is answered by nobody is replaced at the next start, so failing here costs nothing.
+        let _ = fs::remove_file(&self.socket);
+        let _ = fs::remove_file(self.log_socket());
+    }
+}
+
+impl Daemon {
+    /// Makes a supervisor of these settings, which serves nothing yet.
+    ///
+    /// # Errors
+    /// What is missing, or in the way.
+    pub fn new(settings: Settings, configuration: Configuration) -> Result<Self, SetupError> {
+        let system = |what: &'static str| move |error: std::io::Error| SetupError::System { what, error };
+        private_folder(&settings.state, settings.uid).map_err(SetupError::Place)?;
+        let lock = Lock::take(&settings.state).map_err(SetupError::Held)?;
+        let overrides = Overrides::open(&settings.state).map_err(|error| SetupError::Place(error.to_string()))?;
+        let range = configuration.uid_range;
+        let users = OwnUsers::open(&settings.state, range.first(), range.last()).map_err(SetupError::Place)?;
+        let orphans = Orphans::open(&settings.state).map_err(system("the folder of running jobs"))?;
+        wjob_sandbox::signals::default_for_children();
+        let signals = wjob_sandbox::signals::Signals::block(&SIGNALS).map_err(system("signals"))?;
+        let image = Image::open(&settings.worker, &settings.build).map_err(|why| {
+            SetupError::Place(format!("no worker: {why}; `wjob` belongs beside wjobd, or name it by --worker"))
+        })?;
+        let places = Places { cache: settings.cache.clone(), state: settings.state.clone() };
+        let mut log = Log::new(configuration.log_level);
+        let cache = Cache::open(&places, settings.uid, &settings.build)
+            .inspect_err(|why| {
+                log.say(super::Level::Warn, None, false, &format!("compiled programs are not kept: {why}"))
+            })
+            .ok();
+        let listener = listener(&settings)?;
+        let mut poller = Poller::new().map_err(system("epoll"))?;
+        let watcher = Watcher::new().map_err(system("inotify"))?;
+        let boot_timer = Timer::boot().map_err(system("a timer"))?;
+        let wall_timer = Timer::wall().map_err(system("a timer"))?;
+        for (source, name) in [
+            (signals.as_fd(), Wakes::Signals),
+            (boot_timer.as_fd(), Wakes::BootTimer),
+            (wall_timer.as_fd(), Wakes::WallTimer),
+            (watcher.as_fd(), Wakes::Watcher),
+            (listener.as_fd(), Wakes::Listener),
+        ] {
+            poller.add(source, name).map_err(system("epoll"))?;
+        }
+        let logger = Logger::new(&settings, &configuration)?;
+        let reader = Reader { owner: settings.uid, home: settings.home.clone() };
+        Ok(Self {
+            machine: wjob_sandbox::machine::look(),
+            manager: Manager::of(std::env::var("NOTIFY_SOCKET").ok().as_deref()),
+            fleet: Fleet::new(TimeZone::system()),
+            since: Timestamp::now(),
+            settings,
+            configuration,
+            image,
+            cache,
+            reader,
+            runs: Default::default(),
+            origins: Default::default(),
+            watched: Default::default(),
+            watcher,
+            look_at_paths: false,
+            poller,
+            boot_timer,
+            wall_timer,
+            signals,
+            listener,
+            listening: true,
+            clients: Default::default(),
+            leaving: Vec::new(),
+            subscribers: Vec::new(),
+            overrides,
+            users,
+            orphans,
+            log,
+            logger,
+            exiting: false,
+            _lock: lock,
+        })
+    }
+}
+
+/// The control socket: the one that was handed in, or one of our own.
+fn listener(settings: &Settings) -> Result<OwnedFd, SetupError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let given = handed_in(variable("LISTEN_PID").as_deref(), variable("LISTEN_FDS").as_deref());
+    let listener = match given.map_err(SetupError::Place)? {
+        Some(socket) => UnixListener::from(socket),
+        None => bind(&settings.socket, settings.uid).map_err(SetupError::Place)?,
+    };
+    listener.set_nonblocking(true).map_err(|error| SetupError::System { what: "the control socket", error })?;
+    Ok(listener.into())
+}
+
+/// Binds a Unix socket beside its place and renames it into it, so that it is never there without its mode. The folder
+/// is the owner's; everybody may connect to the system's, and is asked who he is.
+pub(super) fn bind(path: &Path, uid: u32) -> Result<UnixListener, String> {
+    let name = path.display();
+    let failed = |error: std::io::Error| format!("the socket {name}: {error}");
+    let folder = path.parent().ok_or_else(|| format!("the socket {name}: expected an absolute path"))?;
+    let mode = if uid == 0 { 0o755 } else { 0o700 };
+    fs::DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
+    let status = fs::symlink_metadata(folder).map_err(failed)?;
+    if !status.is_dir()
+        || ![0, uid].contains(&status.uid())
+        || status.mode() & 0o022 != 0 && status.mode() & 0o1000 == 0
+    {
+        return Err(format!(
+            "the socket {name}: its folder is not this user's alone to change; choose another --socket"
+        ));
+    }
+    if let Ok(status) = fs::symlink_metadata(path) {
+        stale(path, &status)?;
+    }
+    let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().display(), std::process::id()));
+    let _ = fs::remove_file(&beside);
+    let listener = UnixListener::bind(&beside).map_err(failed)?;
+    let mode = if uid == 0 { 0o666 } else { 0o600 };
+    fs::set_permissions(&beside, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    fs::rename(&beside, path).map_err(failed)?;
+    Ok(listener)
+}
+
+/// What is at the socket's place may be replaced if it is a socket that nobody answers.
+fn stale(path: &Path, status: &fs::Metadata) -> Result<(), String> {
+    let name = path.display();
+    if !status.file_type().is_socket() {
+        return Err(format!("the socket {name}: something else is there; remove it, or choose another --socket"));
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(format!("the socket {name}: another process answers there; end it, or choose another --socket")),
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_nobody_answers_is_replaced_and_everything_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let path = folder.path().join("run/wjob.sock");
+        let first = bind(&path, uid).unwrap();
+        assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
+        drop(first);
+        let second = bind(&path, uid).unwrap();
+        let mode = fs::symlink_metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(mode, if uid == 0 { 0o666 } else { 0o600 });
+        drop(second);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(bind(&path, uid).unwrap_err().contains("something else"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,171 @@
+//! What woke the loop, made into events.
+
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use wjob_model::fleet::{Cause, Event, RunId};
+use wjob_model::run;
+
+use super::log::Level;
+use super::{Daemon, Wakes, clock};
+use crate::attempt::{Source, Tools};
+use crate::watch::{Seen, What};
+
+impl Daemon {
+    /// Something can be read, or its other end is gone.
+    pub(super) fn woken(&mut self, name: Wakes, gone: bool) {
+        match name {
+            Wakes::Signals => self.signalled(),
+            Wakes::BootTimer => {
+                self.boot_timer.woke();
+                self.due();
+            }
+            Wakes::WallTimer => self.wall_clock(),
+            Wakes::Watcher => self.paths_seen(),
+            Wakes::Listener => self.accept(),
+            Wakes::Client(number) => self.client(number, gone),
+            Wakes::Run(run, source) => self.run_woken(run, Some(source)),
+            Wakes::Logger => self.logger_said(),
+            Wakes::LoggerGone => self.logger_gone(),
+        }
+    }
+
+    fn signalled(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                libc::SIGHUP => self.reload_configuration(),
+                libc::SIGUSR1 => self.dump(),
+                _ => self.shut_down(),
+            }
+        }
+    }
+
+    /// An orderly shutdown; asked a second time, everything is killed.
+    pub(super) fn shut_down(&mut self) {
+        let now = clock::now();
+        let again = self.fleet.is_stopping();
+        self.manager.say("STOPPING=1");
+        self.happened(Level::Info, None, "stopping", if again { "asked again: now" } else { "all jobs are stopped" });
+        let within = u64::try_from(self.configuration.shutdown_timeout.as_millis()).unwrap_or(u64::MAX);
+        let actions = self.fleet.shut_down(now.boot.saturating_add(within), now);
+        self.act(actions);
+    }
+
+    fn wall_clock(&mut self) {
+        if self.wall_timer.woke() {
+            self.say(Level::Info, None, "the wall clock was set");
+            let actions = self.fleet.clock_set(clock::now());
+            self.act(actions);
+        }
+        self.due();
+    }
+
+    /// Everything whose moment has come.
+    fn due(&mut self) {
+        let now = clock::now();
+        let late: Vec<RunId> = self
+            .runs
+            .iter()
+            .filter(|(_, running)| running.attempt.deadline().is_some_and(|deadline| deadline <= Instant::now()))
+            .map(|(run, _)| *run)
+            .collect();
+        for run in late {
+            self.run_woken(run, None);
+        }
+        for number in self.clients.sweep(now.boot) {
+            self.client_left(number);
+        }
+        self.logger_due();
+        if let Some(why) = self.watcher.shortage() {
+            self.say(Level::Warn, None, &format!("a path is not watched in full: {why}"));
+            self.paths_seen();
+        }
+        let actions = self.fleet.due(now);
+        self.act(actions);
+    }
+
+    /// Paths changed, came or went: the jobs that asked for them are told.
+    pub(super) fn paths_seen(&mut self) {
+        for Seen { token, path, what } in self.watcher.read() {
+            let Some(label) = self.watched.get(&token).cloned() else {
+                continue;
+            };
+            let path = path.to_string_lossy().into_owned();
+            let event = match what {
+                _ if token & AWAITED != 0 => Event::Appeared,
+                What::Changed => Event::Demand(Cause::Path(path)),
+                What::Exists(exists) => Event::PathState(path, exists),
+                What::Queue { entries } => Event::Queue(path, entries),
+            };
+            let actions = self.fleet.tell(&label, event, clock::now());
+            self.act(actions);
+        }
+    }
+
+    /// A run's helper or worker has something to say, or has ended, or took too long.
+    fn run_woken(&mut self, run: RunId, source: Option<Source>) {
+        if source == Some(Source::Process) {
+            // What a job did to its folders before it ended counts before its end does.
+            self.paths_seen();
+        }
+        let tools = Tools { image: &self.image, machine: &self.machine, cache: self.cache.as_ref() };
+        let Some(running) = self.runs.get_mut(&run) else {
+            return;
+        };
+        let event = running.attempt.woken(source, tools, &mut running.record);
+        self.after_attempt(run);
+        if let Some(event) = event {
+            self.run_event(run, event);
+        }
+    }
+
+    /// The model learns of it and decides.
+    fn run_event(&mut self, run: RunId, event: run::Event) {
+        let actions = self.fleet.run(run, event, clock::now());
+        self.act(actions);
+    }
+
+    /// Says what the run wants said, and waits for what can wake it now.
+    pub(super) fn after_attempt(&mut self, run: RunId) {
+        let Some(running) = self.runs.get_mut(&run) else {
+            return;
+        };
+        let said = running.record.take_said();
+        let label = running.attempt.job().label.clone();
+        for (source, descriptor) in running.attempt.sources() {
+            // One that cannot be waited for would hang its job; there is nothing to be done but to say so.
+            if let Err(error) = self.poller.add(descriptor.as_fd(), Wakes::Run(run, source)) {
+                self.log.say(Level::Error, Some(&label), false, &format!("its worker cannot be waited for: {error}"));
+            }
+        }
+        for (level, text) in said {
+            self.say(level, Some(&label), &text);
+        }
+    }
+
+    /// Every job and run as it stands, for whoever wonders what the supervisor is doing.
+    fn dump(&mut self) {
+        let now = clock::now();
+        let mut lines = vec![format!(
+            "state: {} jobs, {} runs, {} clients, next moment {:?}",
+            self.fleet.members().len(),
+            self.runs.len(),
+            self.clients.all().count(),
+            self.fleet.deadline().0.map(|moment| format!("in {} ms", moment.saturating_sub(now.boot))),
+        )];
+        for (label, member) in self.fleet.members() {
+            let row = super::describe::row(member, None, now);
+            lines.push(format!("state: {label}: {} ({}), {} runs", row.state, row.why, row.runs));
+        }
+        for (run, running) in &self.runs {
+            let pid = running.attempt.pid();
+            lines.push(format!("state: run {run:x} of {}: worker {pid:?}", running.attempt.job().label));
+        }
+        for line in lines {
+            self.log.say(Level::Info, None, true, &line);
+        }
+    }
+}
+
+/// Marks the tokens of what is missing.
+pub(super) const AWAITED: u64 = 1 << 63;

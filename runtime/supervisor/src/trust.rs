@@ -1,0 +1,442 @@
+//! Opens a job file or a program if nobody but its owner and root can have put it there or can change it (launchd's
+//! check of owner and mode, and the daemon guide's of every folder up to the root). It reads nothing of the file.
+//!
+//! Each name on the way is opened as a mere place, never following a link, and what was opened is checked; the file
+//! is then opened for reading through the very descriptor that was checked. So nothing can be exchanged between
+//! check and use. A write grant in an access list shows as a group's in the mode, and is refused with it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, open, openat, readlinkat};
+use rustix::io::Errno;
+use thiserror::Error;
+
+/// As many symbolic links as the kernel follows (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+/// Group's and others' write permission.
+const OTHERS_WRITE: u32 = 0o022;
+/// In such a folder one's entries are safe from others.
+const STICKY: u32 = 0o1000;
+
+/// What a file is to be used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustedKind {
+    /// A job file: its name must end in `.plist`, in any letter case.
+    JobFile,
+    /// A job's program.
+    Program,
+}
+
+/// Why a file is not trusted. The message says which component is to blame, what is wrong with it, what was
+/// expected and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}: {wrong}; expected {expected}; {advice}", .component.display())]
+pub struct Distrust {
+    /// The file, folder or link to blame.
+    pub component: PathBuf,
+    /// The kind of fault.
+    pub fault: Fault,
+    /// What is wrong with it.
+    pub wrong: String,
+    /// What was expected.
+    pub expected: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// Kinds of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The path is not absolute.
+    Relative,
+    /// A job file is not called `*.plist`.
+    Name,
+    /// Somebody else owns it.
+    Owner,
+    /// Others may write to it.
+    Writable,
+    /// It is not a regular file.
+    Kind,
+    /// Too many symbolic links.
+    Links,
+    /// The system refused to open it.
+    System,
+}
+
+/// Opens a file for reading, if it and every folder and link on the way to it belong to root or to `owner` and
+/// nobody else may write to them. A sticky folder may be open to all, as `/tmp` is. For owner 0 only root counts.
+///
+/// The file's size is not looked at: whoever reads it bounds it.
+///
+/// # Errors
+/// Names the component to blame.
+pub fn open_trusted(path: &Path, owner: u32, kind: TrustedKind) -> Result<File, Distrust> {
+    check_name(path, kind)?;
+    let mut way = Way { owner, here: PathBuf::from("/"), ahead: Vec::new(), links: 0 };
+    way.expect(path);
+    let file = way.follow(path)?;
+    reopen(&file).map_err(|error| refused(path, error))
+}
+
+fn check_name(path: &Path, kind: TrustedKind) -> Result<(), Distrust> {
+    if !path.is_absolute() {
+        let (wrong, expected) = ("a relative path", "an absolute one");
+        return Err(distrust(path, Fault::Relative, wrong, expected, "write it from / on"));
+    }
+    let is_plist = path.extension().is_some_and(|end| end.as_bytes().eq_ignore_ascii_case(b"plist"));
+    if kind == TrustedKind::JobFile && !is_plist {
+        let (wrong, expected) = ("not the name of a job file", "a name that ends in .plist");
+        return Err(distrust(path, Fault::Name, wrong, expected, "rename it"));
+    }
+    Ok(())
+}
+
+/// The way to a file.
+struct Way {
+    owner: u32,
+    /// The folder reached, for messages.
+    here: PathBuf,
+    /// Names still to come, the next one last.
+    ahead: Vec<OsString>,
+    links: usize,
+}
+
+impl Way {
+    fn expect(&mut self, path: &Path) {
+        self.ahead.extend(path.components().rev().filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+        }));
+    }
+
+    /// The file at the end of the way, opened as a place only.
+    fn follow(&mut self, path: &Path) -> Result<File, Distrust> {
+        let mut folder = self.root()?;
+        while let Some(name) = self.ahead.pop() {
+            let place = self.place(&name);
+            let (file, status) = place_of(&folder, &name).map_err(|error| refused(&place, error))?;
+            if status.file_type().is_symlink() {
+                self.check_owner(&place, &status)?;
+                if self.turn(&file, &place, path)? {
+                    folder = self.root()?;
+                }
+            } else if self.ahead.is_empty() {
+                return self.check_file(&place, &status).map(|()| file);
+            } else {
+                self.check_folder(&place, &status)?;
+                (folder, self.here) = (file, place);
+            }
+        }
+        // Only `/`, or a link to it, has no name left.
+        Err(not_a_file(path, "a directory"))
+    }
+
+    fn root(&mut self) -> Result<File, Distrust> {
+        self.here = PathBuf::from("/");
+        let (root, status) = place_of(CWD, OsStr::new("/")).map_err(|error| refused(&self.here, error))?;
+        self.check_folder(&self.here, &status)?;
+        Ok(root)
+    }
+
+    /// Where a name leads from here.
+    fn place(&self, name: &OsStr) -> PathBuf {
+        if name == ".." {
+            return self.here.parent().unwrap_or(&self.here).to_owned();
+        }
+        self.here.join(name)
+    }
+
+    /// Takes the way a link points; whether it starts at `/` again.
+    fn turn(&mut self, link: &File, place: &Path, path: &Path) -> Result<bool, Distrust> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            let wrong = "more than 40 symbolic links on the way to it";
+            return Err(distrust(path, Fault::Links, wrong, "at most 40", "name the file itself"));
+        }
+        let target = readlinkat(link, "", Vec::<u8>::new()).map_err(|error| refused(place, error))?;
+        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+        self.expect(&target);
+        Ok(target.is_absolute())
+    }
+
+    fn check_folder(&self, place: &Path, status: &Metadata) -> Result<(), Distrust> {
+        if !status.is_dir() {
+            let (wrong, expected) = (format!("found {}", in_words(status)), "a directory");
+            return Err(distrust(place, Fault::Kind, wrong, expected, "correct the path"));
+        }
+        self.check_owner(place, status)?;
+        let sticky = status.mode() & STICKY != 0;
+        check_mode(place, status, sticky, "a folder that only its owner may write to, or a sticky one")
+    }
+
+    fn check_file(&self, place: &Path, status: &Metadata) -> Result<(), Distrust> {
+        if !status.is_file() {
+            return Err(not_a_file(place, in_words(status)));
+        }
+        self.check_owner(place, status)?;
+        check_mode(place, status, false, "a file that only its owner may write to")
+    }
+
+    fn check_owner(&self, place: &Path, status: &Metadata) -> Result<(), Distrust> {
+        if [0, self.owner].contains(&status.uid()) {
+            return Ok(());
+        }
+        let (option, thing) = if status.file_type().is_symlink() { ("-h ", "the link ") } else { ("", "it ") };
+        let wrong = format!("{thing}belongs to user {}", status.uid());
+        let expected = if self.owner == 0 { "root".into() } else { format!("user {} or root", self.owner) };
+        let advice = format!("if it is meant to be trusted: chown {option}{} {}", self.owner, place.display());
+        Err(distrust(place, Fault::Owner, wrong, expected, advice))
+    }
+}
+
+fn check_mode(place: &Path, status: &Metadata, sticky: bool, expected: &str) -> Result<(), Distrust> {
+    let others = match status.mode() & OTHERS_WRITE {
+        0 => return Ok(()),
+        _ if sticky => return Ok(()),
+        0o020 => "its group",
+        _ => "everybody",
+    };
+    let wrong = format!("mode {:o} lets {others} write", status.mode() & 0o7777);
+    Err(distrust(place, Fault::Writable, wrong, expected, format!("chmod go-w {}", place.display())))
+}
+
+/// Opens a name as a mere place in the tree: neither followed, nor read, nor waited for.
+fn place_of(folder: impl AsFd, name: &OsStr) -> std::io::Result<(File, Metadata)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(openat(folder, name, flags, Mode::empty())?);
+    let status = file.metadata()?;
+    Ok((file, status))
+}
+
+/// The same inode, for reading.
+fn reopen(file: &File) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    open(format!("/proc/self/fd/{}", file.as_raw_fd()), flags, Mode::empty()).map(File::from)
+}
+
+fn refused(place: &Path, error: impl Into<std::io::Error>) -> Distrust {
+    let error = error.into();
+    let expected = "a file that can be opened, in folders that can be entered";
+    distrust(place, Fault::System, error.to_string(), expected, "correct the path, or the permissions on the way")
+}
+
+fn not_a_file(place: &Path, found: &str) -> Distrust {
+    distrust(place, Fault::Kind, format!("found {found}"), "a regular file", "name a regular file")
+}
+
+fn distrust(
+    component: &Path,
+    fault: Fault,
+    wrong: impl Into<String>,
+    expected: impl Into<String>,
+    advice: impl Into<String>,
+) -> Distrust {
+    let (wrong, expected, advice) = (wrong.into(), expected.into(), advice.into());
+    Distrust { component: component.to_owned(), fault, wrong, expected, advice }
+}
+
+fn in_words(status: &Metadata) -> &'static str {
+    let kind = status.file_type();
+    if kind.is_file() {
+        "a file"
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::io::Read;
+    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+
+    use rustix::fs::{FileType, mknodat};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn user() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A folder with `sub/job.plist`, both as they should be.
+    fn folder() -> (TempDir, PathBuf) {
+        let top = tempfile::tempdir().unwrap();
+        let file = top.path().join("sub/job.plist");
+        fs::create_dir(top.path().join("sub")).unwrap();
+        mode(&top.path().join("sub"), 0o755);
+        fs::write(&file, "content").unwrap();
+        mode(&file, 0o644);
+        (top, file)
+    }
+
+    fn relink(file: &Path, target: &str) {
+        fs::rename(file, file.with_file_name("other")).unwrap();
+        symlink(target, file).unwrap();
+    }
+
+    #[test]
+    fn what_others_could_change_is_refused_and_named() {
+        type Spoil = fn(&Path, &Path);
+        let cases: &[(&str, Spoil, Option<(Fault, &str)>)] = &[
+            ("as it should be", |_, _| {}, None),
+            ("private", |_, file| mode(file, 0o600), None),
+            ("read-only", |_, file| mode(file, 0o400), None),
+            ("group may write", |_, file| mode(file, 0o664), Some((Fault::Writable, "sub/job.plist"))),
+            ("all may write", |_, file| mode(file, 0o646), Some((Fault::Writable, "sub/job.plist"))),
+            ("folder, group", |top, _| mode(&top.join("sub"), 0o775), Some((Fault::Writable, "sub"))),
+            ("folder, all", |top, _| mode(&top.join("sub"), 0o777), Some((Fault::Writable, "sub"))),
+            ("sticky folder", |top, _| mode(&top.join("sub"), 0o1777), None),
+            ("sticky file", |_, file| mode(file, 0o1666), Some((Fault::Writable, "sub/job.plist"))),
+            ("folder above", |top, _| mode(top, 0o770), Some((Fault::Writable, ""))),
+            ("link", |_, file| relink(file, "other"), None),
+            ("link by ..", |_, file| relink(file, "../sub/./other"), None),
+            ("dangling link", |_, file| relink(file, "nowhere"), Some((Fault::System, "sub/nowhere"))),
+            ("link to itself", |_, file| relink(file, "job.plist"), Some((Fault::Links, "sub/job.plist"))),
+            ("link to a folder", |_, file| relink(file, "."), Some((Fault::Kind, "sub/job.plist"))),
+            ("link to the root", |_, file| relink(file, "/"), Some((Fault::Kind, "sub/job.plist"))),
+            ("missing", |_, file| fs::remove_file(file).unwrap(), Some((Fault::System, "sub/job.plist"))),
+            ("device", |_, file| relink(file, "/dev/null"), Some((Fault::Kind, "/dev/null"))),
+        ];
+        for (name, spoil, expected) in cases {
+            let (top, file) = folder();
+            spoil(top.path(), &file);
+            let fault = open_trusted(&file, user(), TrustedKind::JobFile).err();
+            let found = fault.map(|fault| (fault.fault, fault.component));
+            let expected = expected.map(|(fault, component)| (fault, top.path().join(component)));
+            // A joined "" ends in a slash, which paths do not compare.
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_target_in_an_open_folder_is_refused() {
+        let (top, file) = folder();
+        let open = top.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::write(open.join("target"), "").unwrap();
+        mode(&open.join("target"), 0o644);
+        mode(&open, 0o777);
+        relink(&file, "../open/target");
+        let fault = open_trusted(&file, user(), TrustedKind::JobFile).unwrap_err();
+        assert_eq!((fault.fault, fault.component.as_path()), (Fault::Writable, open.as_path()));
+        assert!(fault.to_string().contains("chmod go-w"), "{fault}");
+        mode(&open, 0o755);
+        assert!(open_trusted(&file, user(), TrustedKind::JobFile).is_ok());
+    }
+
+    #[test]
+    fn what_is_opened_is_the_file() {
+        let (_top, file) = folder();
+        let mut content = String::new();
+        open_trusted(&file, user(), TrustedKind::JobFile).unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
+    }
+
+    #[test]
+    fn a_fifo_is_refused_without_waiting() {
+        let (_top, file) = folder();
+        let fifo = file.with_file_name("fifo.plist");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let fault = open_trusted(&fifo, user(), TrustedKind::JobFile).unwrap_err();
+        assert!(fault.to_string().contains("found a FIFO; expected a regular file"), "{fault}");
+    }
+
+    #[test]
+    fn names_count_for_job_files_only() {
+        use TrustedKind::{JobFile, Program};
+        let (_top, file) = folder();
+        for (name, kind, expected) in [
+            ("job.plist", JobFile, true),
+            ("JOB.PLIST", JobFile, true),
+            ("job.Plist", JobFile, true),
+            ("job.txt", JobFile, false),
+            ("plist", JobFile, false),
+            (".plist", JobFile, false),
+            ("job.txt", Program, true),
+            ("plist", Program, true),
+        ] {
+            let path = file.with_file_name(name);
+            fs::write(&path, "").unwrap();
+            mode(&path, 0o644);
+            let fault = open_trusted(&path, user(), kind).err().map(|fault| fault.fault);
+            assert_eq!(fault, (!expected).then_some(Fault::Name), "{name} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_is_refused() {
+        for path in ["job.plist", "./job.plist", "../job.plist", ""] {
+            let fault = open_trusted(Path::new(path), user(), TrustedKind::JobFile).unwrap_err();
+            assert_eq!(fault.fault, Fault::Relative, "{path}");
+            assert!(fault.to_string().contains("write it from / on"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_file_named_as_a_folder_is_refused() {
+        let (_top, file) = folder();
+        let fault = open_trusted(&file.join("job.plist"), user(), TrustedKind::JobFile).unwrap_err();
+        assert_eq!((fault.fault, fault.component), (Fault::Kind, file));
+        assert_eq!(fault.wrong, "found a file");
+    }
+
+    #[test]
+    fn only_root_and_the_owner_are_trusted() {
+        let (_top, file) = folder();
+        let stranger = user() + 1;
+        let by_stranger = open_trusted(&file, stranger, TrustedKind::Program);
+        if user() == 0 {
+            assert!(by_stranger.is_ok(), "root's files are everybody's to trust");
+        } else {
+            let fault = by_stranger.unwrap_err();
+            assert_eq!(fault.fault, Fault::Owner);
+            assert!(file.starts_with(&fault.component) && fault.component != file, "the first folder: {fault}");
+            let fault = open_trusted(&file, 0, TrustedKind::Program).unwrap_err();
+            assert_eq!((fault.fault, fault.expected.as_str()), (Fault::Owner, "root"));
+        }
+    }
+
+    #[test]
+    fn another_users_file_folder_or_link_is_refused() {
+        const OTHER: u32 = 54_321;
+        type Give = fn(&Path, u32) -> std::io::Result<()>;
+        let cases: &[(&str, Give)] = &[
+            ("sub/job.plist", |path, uid| chown(path, Some(uid), None)),
+            ("sub", |path, uid| chown(path, Some(uid), None)),
+            ("sub/link.plist", |path, uid| lchown(path, Some(uid), None)),
+        ];
+        for (name, give) in cases {
+            let (top, file) = folder();
+            let link = file.with_file_name("link.plist");
+            symlink("job.plist", &link).unwrap();
+            let given = give(&top.path().join(name), OTHER);
+            if user() == 0 {
+                given.unwrap();
+                let fault = open_trusted(&link, 0, TrustedKind::JobFile).unwrap_err();
+                assert_eq!((fault.fault, fault.component), (Fault::Owner, top.path().join(name)));
+                assert!(fault.advice.contains("chown") && fault.advice.ends_with(*name), "{name}: {}", fault.advice);
+                assert!(open_trusted(&link, OTHER, TrustedKind::JobFile).is_ok(), "{name}: the owner's own");
+            } else {
+                assert!(given.is_err(), "{name}: only root gives files away");
+                assert!(open_trusted(&link, user(), TrustedKind::JobFile).is_ok(), "{name}");
+            }
+        }
+    }
+}
