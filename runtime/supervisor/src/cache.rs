@@ -138,10 +138,11 @@ impl Cache {
     fn open_own(&self, path: &Path) -> Option<File> {
         let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).ok()?;
         let status = file.metadata().ok()?;
-        (status.is_file() && status.uid() == self.user && status.mode() & 0o077 == 0).then_some(file)
+        (status.is_file() && status.uid() == self.user && status.mode() & 0o022 == 0).then_some(file)
     }
 
-    /// Writes a file beside its place and renames it into it.
+    /// Writes a file beside its place and renames it into it. The folder lets nobody in; the file itself may be read,
+    /// because a worker that is another user opens the descriptor it was handed once more.
     fn put(&self, path: &Path, content: &mut dyn Read) -> io::Result<()> {
         let beside = path.with_extension(format!("new-{}", std::process::id()));
         // One that was left by a process of the same number that was killed.
@@ -149,7 +150,7 @@ impl Cache {
         let result = File::options()
             .write(true)
             .create_new(true)
-            .mode(0o600)
+            .mode(0o644)
             .open(&beside)
             .and_then(|mut file| io::copy(content, &mut file))
             .and_then(|_| fs::rename(&beside, path));
@@ -302,7 +303,7 @@ mod tests {
             ("cut", Box::new(|| fs::write(&object, "cod").unwrap())),
             ("without tag", Box::new(|| fs::remove_file(object.with_extension("tag")).unwrap())),
             ("another's tag", Box::new(|| fs::write(object.with_extension("tag"), [7; 32]).unwrap())),
-            ("open to others", Box::new(|| fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).unwrap())),
+            ("open to others", Box::new(|| fs::set_permissions(&object, fs::Permissions::from_mode(0o664)).unwrap())),
             (
                 "a link",
                 Box::new(|| {
