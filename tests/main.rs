@@ -3,6 +3,7 @@
 
 mod check;
 mod compiled;
+mod daemon;
 mod examples;
 mod grants;
 mod harness;

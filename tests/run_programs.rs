@@ -302,32 +302,3 @@ fn a_worker_started_by_hand_says_what_it_is() {
         Running::start(command).end().exits(64).says_only("").complains("part of wjob").complains("wjob run");
     }
 }
-
-#[test]
-fn wjobd_runs_job_files_and_passes_their_status_on() {
-    let sandbox = Sandbox::new();
-    let good = sandbox.job_file(&Job::shell("echo first"));
-    let failing = sandbox.job_file(&Job::guest("probe-exit", &["9"]));
-    let broken = sandbox.job_file(&Job::bare());
-    for (files, status, output) in [
-        (&[&good][..], 0, "first\n"),
-        (&[&failing], 9, ""),
-        (&[&failing, &good], 9, "first\n"),
-        (&[&good, &good], 0, "first\nfirst\n"),
-        (&[&broken], 65, ""),
-    ] {
-        let words: Vec<&str> = files.iter().map(|file| file.as_str()).collect();
-        let ran = Running::start(sandbox.command("wjobd", &words)).end();
-        ran.exits(status).says_only(output).complains("wjobd: ");
-    }
-}
-
-#[test]
-fn wjobd_says_how_it_is_used() {
-    let sandbox = Sandbox::new();
-    let wjobd = |words: &[&str]| Running::start(sandbox.command("wjobd", words)).end();
-    wjobd(&["--help"]).exits(0).says("Usage: wjobd");
-    wjobd(&["--version"]).exits(0).says("wjobd ");
-    wjobd(&["--no-such-option"]).exits(64).complains("--no-such-option").complains("Usage: wjobd");
-    wjobd(&[]).exits(64).complains("Usage: wjobd");
-}

@@ -6,6 +6,7 @@
 
 mod job;
 mod running;
+pub mod supervisor;
 
 use std::borrow::Cow;
 use std::env;
@@ -28,6 +29,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 pub use job::{Job, texts};
+pub use supervisor::Supervisor;
 pub use running::{Ran, Running, Stream, pidfd, wait_for_end};
 
 /// The environment variable that names a copied tree, in which an ordinary user runs the tests.

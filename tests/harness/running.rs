@@ -44,6 +44,17 @@ impl Stream {
         found(&self.wait(|gathered| gathered.ended || found(&gathered.bytes)))
     }
 
+    /// Waits until the text has come so many times; false if the end came before it.
+    fn wait_for_times(&self, text: &str, times: usize) -> bool {
+        let found = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches(text).count() >= times;
+        found(&self.wait(|gathered| gathered.ended || found(&gathered.bytes)))
+    }
+
+    /// What there is by now.
+    fn so_far(&self) -> Vec<u8> {
+        self.wait(|_| true)
+    }
+
     /// All of it.
     pub fn whole(&self) -> Vec<u8> {
         self.wait(|gathered| gathered.ended)
@@ -115,7 +126,20 @@ impl Running {
     #[track_caller]
     pub fn wait_for_complaint(&self, text: &str) {
         let said = self.stderr.as_ref().is_some_and(|stream| stream.wait_for(text));
-        assert!(said, "{}: {text:?} did not come on standard error", self.words);
+        assert!(said, "{}: {text:?} did not come on standard error; there is\n{}", self.words, self.complaints());
+    }
+
+    /// Waits until it has written this to standard error so many times.
+    #[track_caller]
+    pub fn wait_for_complaint_times(&self, text: &str, times: usize) {
+        let said = self.stderr.as_ref().is_some_and(|stream| stream.wait_for_times(text, times));
+        assert!(said, "{}: {text:?} did not come {times} times; there is\n{}", self.words, self.complaints());
+    }
+
+    /// What it has written to standard error by now.
+    pub fn complaints(&self) -> String {
+        let bytes = self.stderr.as_ref().map(Stream::so_far).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Waits for its end.

@@ -60,7 +60,7 @@ fn job_file_key(roff: &mut Roff, key: &Key) {
     roff.text([bold(key.path), roman(format!(" ({}; {})", key.kind.words(), key.since))]);
     let acts = match key.available {
         Available::Run | Available::Nobody => "",
-        Available::Supervisor => " It waits for the supervisor.",
+        Available::Supervisor => " Only wjobd acts on it.",
         Available::NotYet => " Nothing acts on it yet.",
     };
     roff.text([roman(format!("{}{acts}", key.summary))]);

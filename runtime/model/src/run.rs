@@ -97,6 +97,8 @@ pub enum Event {
         /// Whether the program is a native one.
         native: bool,
     },
+    /// There will be another worker, and it takes a while: what this one was given did not fit.
+    Renewing,
     /// There will be no worker.
     Unprepared(StartFailure),
     /// The worker said something.
@@ -161,6 +163,7 @@ impl State {
     pub fn step(self, event: Event, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match event {
             Event::Prepared { .. } => self.prepared(now),
+            Event::Renewing => self.renewing(),
             Event::Unprepared(failure) => self.unprepared(failure),
             Event::Said(said) => self.said(said, now),
             Event::WallsRead(evidence) => self.walls_read(&evidence, now, terms),
@@ -172,14 +175,21 @@ impl State {
 
     fn prepared(self, now: Moment) -> (Self, Vec<Action>) {
         match self {
-            Self::Preparing => (Self::Starting { until: now + START_DEADLINE }, Vec::new()),
+            Self::Preparing | Self::Starting { .. } => (Self::Starting { until: now + START_DEADLINE }, Vec::new()),
+            state => (state, Vec::new()),
+        }
+    }
+
+    fn renewing(self) -> (Self, Vec<Action>) {
+        match self {
+            Self::Starting { .. } => (Self::Preparing, Vec::new()),
             state => (state, Vec::new()),
         }
     }
 
     fn unprepared(self, failure: StartFailure) -> (Self, Vec<Action>) {
         let end = match self {
-            Self::Preparing => End::Failed(failure),
+            Self::Preparing | Self::Starting { .. } => End::Failed(failure),
             // What was asked for was an end, and this is one.
             Self::Killed { reason, .. } => End::Ran(Verdict { outcome: Outcome::Stopped, stop: reason }),
             state => return (state, Vec::new()),
@@ -444,6 +454,18 @@ mod tests {
         assert_eq!(actions, [Action::Kill]);
         let (_, actions) = state.step(Event::Unprepared(failure), 6, &WASM);
         assert_eq!(verdict(&actions), Some(143));
+    }
+
+    #[test]
+    fn a_worker_that_is_made_anew_has_its_own_time() {
+        let failure = || StartFailure::job("the code", "stale", "compile it");
+        let starting = State::Starting { until: START_DEADLINE };
+        let (state, _) = starting.clone().step(Event::Renewing, 29_000, &WASM);
+        assert_eq!(state, State::Preparing);
+        let (state, _) = state.step(Event::Prepared { native: false }, 60_000, &WASM);
+        assert_eq!(state.deadline(), Some(60_000 + START_DEADLINE));
+        let (_, actions) = starting.step(Event::Unprepared(failure()), 9, &WASM);
+        assert_eq!(actions, [Action::Finish(End::Failed(failure()))]);
     }
 
     #[test]

@@ -477,7 +477,7 @@ impl Attempt {
                 Err(refusal) => return self.fail(refusal.into()),
             }
         }
-        self.seek_code(tools, failure.fault == Fault::Stale, reporter)
+        self.seek_code(tools, failure.fault == Fault::Stale, reporter).or(Some(Event::Renewing))
     }
 
     fn gone(&mut self, reporter: &mut dyn Reporter) -> Option<Event> {
