@@ -14,8 +14,12 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, umask,
 };
 use thiserror::Error;
+use wjob_model::grant::{Access, PathGrant};
 use wjob_model::record::{FromLogger, Open, RECORD_BYTES, ToLogger};
 use wjob_model::status::Status;
+use wjob_model::wall::logger_plan;
+use wjob_sandbox::grants::Opened;
+use wjob_sandbox::machine;
 use wjob_sandbox::channel::{Channel, ChannelError};
 use wjob_sandbox::signals::Signals;
 
@@ -133,6 +137,14 @@ fn serve(channel: &Channel, begun: Begun, build: &'static str) -> Result<u8, Sta
     let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
     let keeper = Keeper::open(path, open.limits, Arc::clone(&desk), Moment::now());
     let collector = Collector::new(channel, signals, supervisor, keeper).doing("waiting for the supervisor")?;
+    confine(&directory).doing("its walls")?;
     query::start(listener, desk).doing("a thread for queries")?;
     Ok(collector.run())
+}
+
+/// The walls, while there is one thread and everything is open: the state directory and nothing else.
+fn confine(directory: &OwnedFd) -> std::io::Result<()> {
+    let grant = PathGrant { host: "/".into(), guest: "/".into(), access: Access::ReadWrite };
+    let opened = [Opened { grant, descriptor: directory.try_clone()?, directory: true }];
+    wjob_sandbox::confine(&logger_plan(&machine::look()), &opened).map_err(std::io::Error::other)
 }

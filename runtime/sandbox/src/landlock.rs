@@ -99,7 +99,7 @@ fn paths(mut rules: RulesetCreated, plan: &WallPlan, opened: &[Opened], abi: ABI
 fn surroundings(rules: RulesetCreated, plan: &WallPlan, opened: &[Opened], abi: ABI) -> Rules {
     match plan.kind {
         WorkerKind::Wasm => folders_of_files(rules, plan, opened),
-        WorkerKind::Compile => Ok(rules),
+        WorkerKind::Compile | WorkerKind::Logger => Ok(rules),
         WorkerKind::Resolve => resolver_files(rules),
         WorkerKind::Native => native(rules, plan, abi),
     }

@@ -196,6 +196,38 @@ const RESOLVE: &[Entry] = &[
     entry!(sysinfo, Any, "the allocator"),
 ];
 
+/// Keeping what jobs write: a database in one folder, which is landlock's, and clients that come by themselves.
+const LOGGER: &[Entry] = &[
+    entry!(openat, Any, "the database, opened again after a fault"),
+    entry!(access, Any, "whether the database's files are there"),
+    entry!(newfstatat, Any, "the database's files"),
+    entry!(statx, Any, "the database's files"),
+    entry!(readlink, Any, "the database's real path"),
+    entry!(getcwd, Any, "the database's real path"),
+    entry!(pread64, Any, "the database"),
+    entry!(pwrite64, Any, "the database"),
+    entry!(ftruncate, Any, "the database, its log of changes"),
+    entry!(fallocate, Any, "the database's index"),
+    entry!(fsync, Any, "what was committed"),
+    entry!(fdatasync, Any, "what was committed"),
+    entry!(fcntl, Any, "locks on the database"),
+    entry!(fchmod, Any, "a new file gets the database's mode"),
+    entry!(fchown, Any, "a new file gets the database's owner"),
+    entry!(unlink, Any, "the database's log of changes"),
+    entry!(rename, Any, "a damaged database is set aside"),
+    entry!(geteuid, Any, "whether the owner of a new file is to be set"),
+    entry!(getdents64, Any, "older damaged databases"),
+    entry!(accept4, Any, "those who ask"),
+    entry!(getsockopt, Any, "who asks"),
+    entry!(setsockopt, PlainOptions, "how long a client may take"),
+    entry!(recvfrom, Any, "questions"),
+    entry!(sendto, NoFastOpen, "answers"),
+    entry!(shutdown, Any, "clients that are sent away"),
+    entry!(recvmsg, DescriptorThree, "messages and pipes from the supervisor"),
+    entry!(getppid, Any, "whether the supervisor is still there"),
+    entry!(sysinfo, Any, "the allocator"),
+];
+
 /// Calls a native program is refused, whatever it is: what reaches the kernel's inside, other processes' inside,
 /// mounts, keys, clocks or the terminal's input. All others are there for it, behind the other walls.
 pub const NATIVE_REFUSED: &[Entry] = &[
@@ -277,7 +309,14 @@ mod number {
         clock_gettime = SYS_clock_gettime, clock_getres = SYS_clock_getres,
         clock_nanosleep = SYS_clock_nanosleep, nanosleep = SYS_nanosleep, getrandom = SYS_getrandom,
         sched_yield = SYS_sched_yield, sched_getaffinity = SYS_sched_getaffinity, exit = SYS_exit,
-        exit_group = SYS_exit_group, gettid = SYS_gettid, getpid = SYS_getpid, tgkill = SYS_tgkill,
+        exit_group = SYS_exit_group, gettid = SYS_gettid, getcwd = SYS_getcwd,
+        fchmod = SYS_fchmod,
+        fchown = SYS_fchown,
+        unlink = SYS_unlink,
+        rename = SYS_rename,
+        geteuid = SYS_geteuid,
+        getppid = SYS_getppid,
+        getpid = SYS_getpid, tgkill = SYS_tgkill,
         restart_syscall = SYS_restart_syscall, epoll_create1 = SYS_epoll_create1, epoll_ctl = SYS_epoll_ctl,
         epoll_wait = SYS_epoll_wait, epoll_pwait = SYS_epoll_pwait, eventfd2 = SYS_eventfd2, clone3 = SYS_clone3, rseq = SYS_rseq,
         set_robust_list = SYS_set_robust_list, prctl = SYS_prctl, poll = SYS_poll, ppoll = SYS_ppoll,
@@ -354,6 +393,7 @@ pub fn lists(kind: WorkerKind, network: &NetworkPlan) -> Vec<&'static [Entry]> {
         WorkerKind::Wasm | WorkerKind::Native => lists.push(FILES),
         WorkerKind::Compile => lists.push(COMPILE),
         WorkerKind::Resolve => lists.push(RESOLVE),
+        WorkerKind::Logger => lists.push(LOGGER),
     }
     if network.any() {
         lists.push(SOCKETS);

@@ -50,6 +50,12 @@ pub fn resolve_plan(machine: &Machine) -> WallPlan {
     plan
 }
 
+/// The plan of the logger: its own folder, the sockets it was handed, and nothing else.
+pub fn logger_plan(machine: &Machine) -> WallPlan {
+    let core = ResourceLimit { resource: Resource::Core, soft: Some(NO_CORE), hard: Some(NO_CORE) };
+    helper_plan(WorkerKind::Logger, machine, vec![core])
+}
+
 fn helper_plan(kind: WorkerKind, machine: &Machine, limits: Vec<ResourceLimit>) -> WallPlan {
     WallPlan {
         kind,

@@ -12,7 +12,7 @@ mod helper;
 mod limits;
 mod network;
 
-pub use helper::{compile_plan, compiling, resolve_plan};
+pub use helper::{logger_plan, compile_plan, compiling, resolve_plan};
 pub use limits::kernel_limits;
 pub use network::{NetworkPlan, Ports};
 
@@ -141,6 +141,8 @@ pub enum WorkerKind {
     Compile,
     /// Looks names up.
     Resolve,
+    /// Keeps what jobs write.
+    Logger,
 }
 
 /// The walls of one worker.

@@ -1,0 +1,26 @@
+//! `wjob disable TARGET`: keeps a job from being loaded and started, now and after a restart.
+//! The job need not be loaded; the supervisor keeps the decision by its label.
+
+use std::process::ExitCode;
+
+use wjob_model::control::{Method, OfJob};
+use wjob_model::varlink::Nothing;
+
+use crate::socket;
+use crate::target::{self, Target};
+
+/// What `wjob disable` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = target::HELP)]
+pub(crate) struct Arguments {
+    /// The job
+    #[arg(value_name = "TARGET")]
+    target: String,
+}
+
+/// Has it done.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let (domain, label) = Target::job(&arguments.target)?;
+    socket::control(domain)?.call::<Nothing>(Method::Disable, &OfJob { label })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,133 @@
+//! Where the supervisor of a domain is asked, and its logger beside it: finds the socket, connects, and says what it
+//! means when nobody is there. What is asked is the verbs' business.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use wjob_model::control::{Method, Supervisor};
+use wjob_model::status::Status;
+use wjob_model::varlink::Nothing;
+
+use crate::client::{CallError, Client};
+use crate::refusal::Refusal;
+use crate::target::{Domain, caller};
+
+/// The system's control socket.
+const SYSTEM: &str = "/run/wjob/wjob.sock";
+/// A user's, in that user's runtime folder.
+const OF_USER: &str = "wjob/wjob.sock";
+/// The logger's, beside the control socket.
+const LOG: &str = "log.sock";
+/// Names the control socket of the caller's own domain.
+const VARIABLE: &str = "WJOB_SOCKET";
+
+/// A connection to the supervisor of a domain.
+///
+/// # Errors
+/// When there is none, or the caller may not ask it.
+pub(crate) fn control(domain: Domain) -> anyhow::Result<Client> {
+    let mut client = connect(domain, &control_path(domain)?)?;
+    if is_anothers(domain) {
+        verify(&mut client, domain)?;
+    }
+    Ok(client)
+}
+
+/// A connection to the logger of a domain.
+///
+/// # Errors
+/// As [`control`].
+pub(crate) fn log(domain: Domain) -> anyhow::Result<Client> {
+    connect(domain, &control_path(domain)?.with_file_name(LOG))
+}
+
+/// The control socket of a domain.
+///
+/// # Errors
+/// When it is one that the caller may not ask.
+fn control_path(domain: Domain) -> Result<PathBuf, Refusal> {
+    path(domain, caller(), |name| std::env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+fn path(domain: Domain, caller: u32, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Refusal> {
+    let own = domain == Domain::of(caller);
+    if let Some(named) = variable(VARIABLE).filter(|_| own) {
+        return Ok(named.into());
+    }
+    match domain {
+        Domain::System => Ok(SYSTEM.into()),
+        Domain::User(uid) if own || caller == 0 => {
+            let given = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| own && folder.is_absolute());
+            Ok(given.unwrap_or_else(|| format!("/run/user/{uid}").into()).join(OF_USER))
+        }
+        Domain::User(_) => Err(Refusal::new(
+            Status::NotPermitted,
+            format!("{domain} is not permitted"),
+            format!("it is another user's domain, and you are user {caller}"),
+            "ask as that user or as root",
+        )),
+    }
+}
+
+/// Whether it is the domain of a user who is not the caller.
+fn is_anothers(domain: Domain) -> bool {
+    domain != Domain::System && domain != Domain::own()
+}
+
+fn connect(domain: Domain, path: &Path) -> anyhow::Result<Client> {
+    Client::connect(path).map_err(|error| {
+        let absent = is_anothers(domain) && error.status() == Status::NoSupervisor;
+        if absent { no_domain(domain, &error).into() } else { error.into() }
+    })
+}
+
+/// A user whose supervisor does not run has no domain, as in launchctl.
+fn no_domain(domain: Domain, error: &CallError) -> Refusal {
+    let words = error.words();
+    let advice = "start wjobd as that user, or name another domain";
+    Refusal::new(Status::NoSuchDomain, format!("there is no domain {domain}"), words.why, advice)
+}
+
+/// That user could have put a link to another supervisor's socket there, which root may ask for more than that user's.
+fn verify(client: &mut Client, domain: Domain) -> anyhow::Result<()> {
+    let state: Supervisor = client.call(Method::Supervisor, &Nothing {})?;
+    if state.domain == domain.to_string() {
+        return Ok(());
+    }
+    let why = format!("the supervisor of {} answers in its place", state.domain);
+    let advice = "see where that user's socket leads, or name another domain";
+    Err(Refusal::new(Status::NoSuchDomain, format!("there is no domain {domain}"), why, advice).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_domain_has_its_socket() {
+        let (system, user) = (Domain::System, Domain::User);
+        let nothing: &[(&str, &str)] = &[];
+        let runtime = &[("XDG_RUNTIME_DIR", "/tmp/r")][..];
+        let relative = &[("XDG_RUNTIME_DIR", "r")][..];
+        let named = &[("XDG_RUNTIME_DIR", "/tmp/r"), ("WJOB_SOCKET", "/tmp/s/own.sock")][..];
+        for (domain, caller, variables, expected) in [
+            (system, 0, nothing, Ok("/run/wjob/wjob.sock")),
+            (system, 1000, runtime, Ok("/run/wjob/wjob.sock")),
+            (system, 1000, named, Ok("/run/wjob/wjob.sock")),
+            (system, 0, named, Ok("/tmp/s/own.sock")),
+            (user(1000), 1000, nothing, Ok("/run/user/1000/wjob/wjob.sock")),
+            (user(1000), 1000, relative, Ok("/run/user/1000/wjob/wjob.sock")),
+            (user(1000), 1000, runtime, Ok("/tmp/r/wjob/wjob.sock")),
+            (user(1000), 1000, named, Ok("/tmp/s/own.sock")),
+            (user(1000), 0, named, Ok("/run/user/1000/wjob/wjob.sock")),
+            (user(1001), 1000, named, Err(Status::NotPermitted)),
+        ] {
+            let variable = |name: &str| {
+                let pair = variables.iter().find(|(known, _)| *known == name);
+                pair.map(|(_, value)| OsString::from(value))
+            };
+            let found = path(domain, caller, variable).map_err(|refusal| refusal.status);
+            assert_eq!(found, expected.map(PathBuf::from), "{domain} for {caller} with {variables:?}");
+        }
+    }
+}
