@@ -80,7 +80,6 @@ fn compile(runtime: &Runtime, program: &ProgramFile, again: bool) -> Result<Opti
     if !found.kind.is_wasm() {
         return Ok(None);
     }
-    let cache = runtime.cache.as_ref().ok();
-    let (_, made) = compiled(&runtime.image, &runtime.machine, cache, &mut found, again)?;
+    let (_, made) = compiled(runtime.tools(), &mut found, again)?;
     Ok(Some(made))
 }

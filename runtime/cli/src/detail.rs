@@ -8,7 +8,8 @@ use crate::when::Clock;
 
 /// A job as a person reads it.
 pub(crate) fn in_words(job: &JobDetail, clock: &Clock) -> String {
-    let grants = if job.grants.is_empty() && !is_redacted(job) { &["none".to_owned()][..] } else { &job.grants };
+    let none = ["none".to_owned()];
+    let grants: &[String] = if job.grants.is_empty() && !is_redacted(job) { &none } else { &job.grants };
     let sections = [
         table::section(&job.row.label, &head(job, clock)),
         table::list("arguments", &job.arguments),

@@ -12,7 +12,7 @@ use wjob_model::job::{Job, STANDARD_PATH};
 use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
 use wjob_model::spec::{Context, load};
 use wjob_model::status::Status;
-use wjob_supervisor::{Order, RunError, Tools, environment};
+use wjob_supervisor::{Order, RunError, environment};
 
 use crate::program::Options;
 use crate::report::{self, Terminal};
@@ -112,8 +112,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         raw: arguments.raw,
         job: job.clone(),
     };
-    let tools = Tools { image: &runtime.image, machine: &runtime.machine, cache: runtime.cache.as_ref().ok() };
-    let result = wjob_supervisor::run(tools, order, &mut terminal);
+    let result = wjob_supervisor::run(runtime.tools(), order, &mut terminal);
     match result {
         Ok(verdict) => {
             if let Some(words) = verdict.in_words() {

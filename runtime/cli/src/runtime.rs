@@ -1,8 +1,8 @@
 //! What `run` and `compile` need of this process before the supervisor's loop: the image, the machine, the cache.
 
 use anyhow::anyhow;
-use wjob_model::wall::Machine;
-use wjob_supervisor::{Cache, Image, Places};
+use wjob_model::wall::{CompileBounds, Machine};
+use wjob_supervisor::{Cache, Image, Places, Tools};
 
 /// The caller's side of a supervisor.
 pub(crate) struct Runtime {
@@ -21,6 +21,12 @@ impl Runtime {
         let machine = wjob_sandbox::machine::look();
         let cache = places(machine.uid).and_then(|places| Cache::open(&places, machine.uid, build));
         Ok(Self { image, machine, cache })
+    }
+
+    /// The same as a supervisor's loop takes it.
+    pub fn tools(&self) -> Tools<'_> {
+        let cache = self.cache.as_ref().ok();
+        Tools { image: &self.image, machine: &self.machine, cache, compile: CompileBounds::default() }
     }
 }
 

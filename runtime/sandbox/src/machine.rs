@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use wjob_model::wall::{LANDLOCK_LEAST, Machine, MountPlan, WALLS, Wall, compile_plan};
+use wjob_model::wall::{CompileBounds, LANDLOCK_LEAST, Machine, MountPlan, WALLS, Wall, compile_plan};
 
 use crate::{confine, mount, namespaces};
 
@@ -59,7 +59,7 @@ pub fn try_walls(machine: &Machine) -> Vec<(Wall, Result<(), String>)> {
 }
 
 fn try_wall(wall: Wall, machine: &Machine) -> Result<(), String> {
-    let mut plan = compile_plan(machine);
+    let mut plan = compile_plan(machine, CompileBounds::default());
     plan.user_namespace = machine.uid != 0;
     match wall {
         Wall::User => return Ok(()),

@@ -77,13 +77,13 @@ pub fn judge_limits(text: &str, planned: &[ResourceLimit]) -> Evidence {
 mod tests {
     use super::*;
     use wjob_model::limit::Resource;
-    use wjob_model::wall::{Machine, compile_plan};
+    use wjob_model::wall::{CompileBounds, Machine, compile_plan};
 
     const STATUS: &str = "Name:\tx\nUid:\t7\t7\t7\t7\nNSpid:\t9\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\
         CapEff:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
 
     fn plan() -> WallPlan {
-        compile_plan(&Machine { uid: 7, landlock_abi: 7, seccomp: true, namespaces: Ok(()) })
+        compile_plan(&Machine { uid: 7, landlock_abi: 7, seccomp: true, namespaces: Ok(()) }, CompileBounds::default())
     }
 
     fn fallen(status: &str, user: u32) -> Vec<Wall> {

@@ -18,7 +18,7 @@ use wjob_model::message::{
 use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event};
 use wjob_model::status::Status;
-use wjob_model::wall::{Machine, WallPlan, WallRefusal, WorkerKind, plan};
+use wjob_model::wall::{CompileBounds, Machine, WallPlan, WallRefusal, WorkerKind, plan};
 use wjob_sandbox::readback;
 
 use crate::cache::Cache;
@@ -77,6 +77,8 @@ pub struct Tools<'a> {
     pub machine: &'a Machine,
     /// Compiled programs.
     pub cache: Option<&'a Cache>,
+    /// What a compilation may use.
+    pub compile: CompileBounds,
 }
 
 /// Addresses are not asked for again sooner than this, whatever a worker says.
@@ -273,9 +275,13 @@ impl Attempt {
         }
     }
 
-    /// The program's process as an operator would look for it: the job's own, not its init.
-    pub fn inner_pid(&self) -> Option<u32> {
-        self.pid().map(|pid| self.inner(pid))
+    /// The process an operator would look for: a native job's program once it runs, else the worker.
+    pub fn program_pid(&self) -> Option<u32> {
+        let worker = self.pid()?;
+        if self.plan.kind != WorkerKind::Native {
+            return Some(worker);
+        }
+        Some(first_child(self.inner(worker)).unwrap_or(worker))
     }
 
     /// Why the run could not begin, for those who tell failures apart.
@@ -348,7 +354,7 @@ impl Attempt {
             return self.work(tools, None);
         }
         let identity = self.order.identity.as_ref();
-        match seek(tools.image, &self.machine, tools.cache, &mut self.found, anew, identity) {
+        match seek(tools, &self.machine, &mut self.found, anew, identity) {
             Ok(Sought::There(code)) => self.work(tools, Some(code)),
             Ok(Sought::Making(compiling)) => {
                 reporter.compiling(&self.found.path);
@@ -598,11 +604,14 @@ impl Attempt {
         if !self.plan.processes {
             return pid;
         }
-        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-            .ok()
-            .and_then(|children| children.split_whitespace().next()?.parse().ok())
-            .unwrap_or(pid)
+        first_child(pid).unwrap_or(pid)
     }
+}
+
+/// The first child of a process with one thread (proc_pid_children(5)).
+fn first_child(pid: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 /// How an end is told to those who know failures apart: what the preparation ran into, or the worker's own words.

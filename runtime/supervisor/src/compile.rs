@@ -12,12 +12,13 @@ use wjob_model::limit::Limit;
 use wjob_model::message::{Compile, FromWorker, Role, StartFailure};
 use wjob_model::program::ProgramKind;
 use wjob_model::run::Exit;
-use wjob_model::wall::{Machine, compile_plan, compiling};
+use wjob_model::wall::{CompileBounds, Machine, compile_plan, compiling};
 
+use crate::attempt::Tools;
 use crate::cache::{Cache, Hash};
 use crate::helper::{Errand, Silence, wait};
 use crate::program::Found;
-use crate::spawn::{Identity, Image};
+use crate::spawn::Identity;
 
 /// Why there is no compiled form.
 #[derive(Debug, Error)]
@@ -64,18 +65,12 @@ pub enum Sought {
 ///
 /// # Errors
 /// When it cannot be compiled within the limits of the role.
-pub fn compiled(
-    image: &Image,
-    machine: &Machine,
-    cache: Option<&Cache>,
-    found: &mut Found,
-    anew: bool,
-) -> Result<(File, bool), CompileError> {
-    match seek(image, machine, cache, found, anew, None)? {
+pub fn compiled(tools: Tools<'_>, found: &mut Found, anew: bool) -> Result<(File, bool), CompileError> {
+    match seek(tools, tools.machine, found, anew, None)? {
         Sought::There(file) => Ok((file, false)),
         Sought::Making(compiling) => {
             let waited = wait(compiling.as_fd(), compiling.deadline);
-            compiling.finish(cache, waited).map(|file| (file, true))
+            compiling.finish(tools.cache, waited).map(|file| (file, true))
         }
     }
 }
@@ -86,13 +81,13 @@ pub fn compiled(
 /// # Errors
 /// When the program is too large or the system refuses.
 pub(crate) fn seek(
-    image: &Image,
+    tools: Tools<'_>,
     machine: &Machine,
-    cache: Option<&Cache>,
     found: &mut Found,
     anew: bool,
     identity: Option<&Identity>,
 ) -> Result<Sought, CompileError> {
+    let cache = tools.cache;
     let system = |path: &std::path::Path, error: io::Error| CompileError::System {
         path: path.display().to_string(),
         why: error.to_string(),
@@ -115,12 +110,13 @@ pub(crate) fn seek(
     }
     let result = rustix::fs::memfd_create("wjob-compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
         .map_err(|error| system(&found.path, error.into()))?;
-    let role = Role::Compile(Compile { component: found.kind == ProgramKind::Component, walls: compile_plan(machine) });
+    let role = Role::Compile(Compile { component: found.kind == ProgramKind::Component, walls: compile_plan(machine, tools.compile) });
     let path = found.path.display().to_string();
-    let errand = Errand::start(image, role, &[copy.as_fd(), result.as_fd()], identity)
-        .map_err(|silence| unanswered(path.clone(), silence))?;
-    let deadline = Instant::now() + Duration::from_secs(compiling::RUN_SECONDS);
-    Ok(Sought::Making(Box::new(Compiling { errand, result: result.into(), hash, status, path, deadline })))
+    let errand = Errand::start(tools.image, role, &[copy.as_fd(), result.as_fd()], identity)
+        .map_err(|silence| unanswered(path.clone(), tools.compile, silence))?;
+    let deadline = Instant::now() + Duration::from_secs(tools.compile.seconds);
+    let bounds = tools.compile;
+    Ok(Sought::Making(Box::new(Compiling { errand, result: result.into(), hash, status, path, bounds, deadline })))
 }
 
 /// A compilation under way.
@@ -131,6 +127,7 @@ pub struct Compiling {
     hash: Hash,
     status: Metadata,
     path: String,
+    bounds: CompileBounds,
     /// When it has taken too long.
     pub(crate) deadline: Instant,
 }
@@ -141,13 +138,13 @@ impl Compiling {
     /// # Errors
     /// When it cannot be compiled within the limits of the role.
     pub(crate) fn finish(self, cache: Option<&Cache>, waited: Result<(), Silence>) -> Result<File, CompileError> {
-        let Self { errand, mut result, hash, status, path, .. } = self;
+        let Self { errand, mut result, hash, status, path, bounds, .. } = self;
         let system = |error: io::Error| CompileError::System { path: path.clone(), why: error.to_string() };
         match waited.and_then(|()| errand.answer()) {
             Ok(FromWorker::Compiled) => {}
             Ok(FromWorker::Failed(failure)) => return Err(CompileError::Program(failure)),
             Ok(_) => return Err(CompileError::System { path, why: "the compile role said something else".into() }),
-            Err(silence) => return Err(unanswered(path, silence)),
+            Err(silence) => return Err(unanswered(path, bounds, silence)),
         }
         rustix::fs::fcntl_add_seals(&result, SEALS).map_err(|error| system(error.into()))?;
         result.flush().and_then(|()| result.rewind()).map_err(system)?;
@@ -183,13 +180,13 @@ fn sealed_copy(program: &mut File) -> io::Result<(File, Hash)> {
 const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
 
 /// A compile role that ends without a word has usually met one of its limits.
-fn unanswered(path: String, silence: Silence) -> CompileError {
+fn unanswered(path: String, bounds: CompileBounds, silence: Silence) -> CompileError {
     let limit = |limit, bound| CompileError::Limit { path: path.clone(), limit, bound };
     match silence {
-        Silence::Late => limit(Limit::RunTime, format!("{} s", compiling::RUN_SECONDS)),
-        Silence::Gone(Exit::Signal(24 | 9)) => limit(Limit::CpuTime, format!("{} s", compiling::CPU_SECONDS)),
+        Silence::Late => limit(Limit::RunTime, format!("{} s", bounds.seconds)),
+        Silence::Gone(Exit::Signal(24 | 9)) => limit(Limit::CpuTime, format!("{} s", bounds.cpu_seconds())),
         // The allocator aborts when RLIMIT_DATA is reached.
-        Silence::Gone(Exit::Signal(6)) => limit(Limit::Memory, format!("{} MiB", compiling::MEMORY_BYTES >> 20)),
+        Silence::Gone(Exit::Signal(6)) => limit(Limit::Memory, format!("{} MiB", bounds.memory >> 20)),
         Silence::Gone(Exit::Signal(25)) => limit(Limit::OutputSize, format!("{} MiB", compiling::OUTPUT_BYTES >> 20)),
         other => CompileError::System { path, why: format!("the compile role: {other}") },
     }
@@ -209,7 +206,7 @@ mod tests {
             (Silence::Gone(Exit::Signal(11)), "SIGSEGV"),
             (Silence::Nonsense, "no message of this build"),
         ] {
-            let words = unanswered("x.wasm".into(), silence).to_string();
+            let words = unanswered("x.wasm".into(), CompileBounds::default(), silence).to_string();
             assert!(words.contains(expected) && words.contains("x.wasm"), "{words}");
         }
     }

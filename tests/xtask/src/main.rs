@@ -10,6 +10,7 @@ mod demo;
 mod dist;
 mod machine;
 mod peer;
+mod python;
 mod setup;
 mod statistics;
 mod step;

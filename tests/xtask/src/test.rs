@@ -2,6 +2,7 @@
 //! Root can do what a user cannot, so a run by root is followed by one of the end-to-end tests as an ordinary user.
 
 use crate::cargo;
+use crate::python;
 use crate::setup;
 use crate::step::Steps;
 use crate::unprivileged;
@@ -9,10 +10,11 @@ use crate::unprivileged;
 /// Builds and tests; `arguments` go to `cargo test`.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let again = unprivileged::is_root()?;
-    let mut steps = Steps::new(if again { 5 } else { 4 });
+    let mut steps = Steps::new(if again { 6 } else { 5 });
     steps.step("looking for the WebAssembly target", setup::wasm_target)?;
     steps.step("building the guests", setup::guests)?;
     steps.step("building wjob and wjobd", binaries)?;
+    steps.step("fetching a Varlink client of others", python::varlink)?;
     steps.step("testing", || test(arguments))?;
     if again {
         steps.step("testing again as an ordinary user", || unprivileged::run(&for_the_binary(arguments)))?;

@@ -45,8 +45,6 @@ pub struct Configuration {
     pub compile_memory: u64,
     /// How long one compilation may take.
     pub compile_time: Duration,
-    /// How long a look-up of an account may take.
-    pub accounts_timeout: Duration,
 }
 
 impl Default for Configuration {
@@ -65,7 +63,6 @@ impl Default for Configuration {
             uid_range: UidRange::default(),
             compile_memory: compiling::MEMORY_BYTES,
             compile_time: Duration::from_secs(compiling::RUN_SECONDS),
-            accounts_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -199,12 +199,4 @@ static OPTIONS: &[DaemonOption] = &[
         summary: "how long one compilation may take",
         reloadable: true,
     },
-    DaemonOption {
-        name: "accounts-timeout",
-        flag: "--accounts-timeout",
-        kind: Kind::Seconds { least: 1, most: 60, field: |configuration| &mut configuration.accounts_timeout },
-        default: "5",
-        summary: "how long a look-up of a user or group may take",
-        reloadable: true,
-    },
 ];

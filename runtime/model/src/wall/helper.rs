@@ -18,17 +18,39 @@ pub mod compiling {
     pub const OUTPUT_BYTES: u64 = 2 << 30;
 }
 
+/// What one compilation may use, where an operator says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileBounds {
+    /// Private memory, bytes.
+    pub memory: u64,
+    /// Wall time, seconds.
+    pub seconds: u64,
+}
+
+impl Default for CompileBounds {
+    fn default() -> Self {
+        Self { memory: compiling::MEMORY_BYTES, seconds: compiling::RUN_SECONDS }
+    }
+}
+
+impl CompileBounds {
+    /// Processor time, seconds: in the proportion of the usual bounds.
+    pub fn cpu_seconds(self) -> u64 {
+        (self.seconds * compiling::CPU_SECONDS / compiling::RUN_SECONDS).max(1)
+    }
+}
+
 /// The plan of the compile role: no grants, no network, bounded.
-pub fn compile_plan(machine: &Machine) -> WallPlan {
-    use compiling::{CPU_SECONDS, MEMORY_BYTES, OUTPUT_BYTES};
+pub fn compile_plan(machine: &Machine, bounds: CompileBounds) -> WallPlan {
+    use compiling::OUTPUT_BYTES;
     let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
     helper_plan(
         WorkerKind::Compile,
         machine,
         vec![
             hard(Resource::Core, NO_CORE),
-            hard(Resource::Data, MEMORY_BYTES),
-            hard(Resource::Cpu, CPU_SECONDS),
+            hard(Resource::Data, bounds.memory),
+            hard(Resource::Cpu, bounds.cpu_seconds()),
             hard(Resource::FileSize, OUTPUT_BYTES),
         ],
     )

@@ -1,6 +1,21 @@
 //! `wjobd`: the loop with all jobs of one user or of the system in it. Events come from the kernel, the model decides,
 //! actions go out, and what they cause comes back as events. It waits in one place only and does nothing that waits.
 
+/// What runs use, without borrowing all of the supervisor.
+macro_rules! tools {
+    ($daemon:expr) => {
+        $crate::attempt::Tools {
+            image: &$daemon.image,
+            machine: &$daemon.machine,
+            cache: $daemon.cache.as_ref(),
+            compile: wjob_model::wall::CompileBounds {
+                memory: $daemon.configuration.compile_memory,
+                seconds: $daemon.configuration.compile_time.as_secs(),
+            },
+        }
+    };
+}
+
 mod accounts;
 mod ancestry;
 mod clock;

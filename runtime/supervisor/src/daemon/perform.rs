@@ -17,7 +17,7 @@ use super::logger::Stream;
 use super::record::Record;
 use super::sources::AWAITED;
 use super::{Daemon, Running, clock};
-use crate::attempt::{Attempt, Order, Tools};
+use crate::attempt::{Attempt, Order};
 use crate::cache::Cache;
 use crate::environment::environment;
 use crate::watch::Want;
@@ -128,7 +128,7 @@ impl Daemon {
             explain: job.launch.debug,
             raw: false,
         };
-        let tools = Tools { image: &self.image, machine: &self.machine, cache: self.cache.as_ref() };
+        let tools = tools!(self);
         let own = self.own_folders();
         let mut attempt = Attempt::begin(order, tools, own).map_err(|error| error.as_failure())?;
         let mut record = Record::default();
@@ -178,7 +178,7 @@ impl Daemon {
     }
 
     fn worker(&mut self, run: RunId, action: run::Action) -> Vec<Action> {
-        let tools = Tools { image: &self.image, machine: &self.machine, cache: self.cache.as_ref() };
+        let tools = tools!(self);
         let Some(running) = self.runs.get_mut(&run) else {
             return Vec::new();
         };

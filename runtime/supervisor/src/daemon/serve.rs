@@ -210,7 +210,7 @@ impl Daemon {
 
     fn pid_of(&self, label: &str) -> Option<u32> {
         let current = self.fleet.member(label)?.life.current()?.id;
-        self.runs.get(&current)?.attempt.inner_pid()
+        self.runs.get(&current)?.attempt.program_pid()
     }
 
     fn list(&self, redacted: bool) -> Jobs {

@@ -8,7 +8,7 @@ use wjob_model::run;
 
 use super::log::Level;
 use super::{Daemon, Wakes, clock};
-use crate::attempt::{Source, Tools};
+use crate::attempt::Source;
 use crate::watch::{Seen, What};
 
 impl Daemon {
@@ -108,7 +108,7 @@ impl Daemon {
             // What a job did to its folders before it ended counts before its end does.
             self.paths_seen();
         }
-        let tools = Tools { image: &self.image, machine: &self.machine, cache: self.cache.as_ref() };
+        let tools = tools!(self);
         let Some(running) = self.runs.get_mut(&run) else {
             return;
         };
