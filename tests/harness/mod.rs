@@ -29,8 +29,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 pub use job::{Job, texts};
-pub use supervisor::Supervisor;
 pub use running::{Ran, Running, Stream, pidfd, wait_for_end};
+pub use supervisor::Supervisor;
 
 /// The environment variable that names a copied tree, in which an ordinary user runs the tests.
 const TREE: &str = "WJOB_TEST_ROOT";

@@ -57,13 +57,9 @@ mod tests {
         ] {
             assert_eq!(seconds(count), expected, "{count}");
         }
-        for (count, expected) in [
-            (-5, "-5 ms"),
-            (0, "0 ms"),
-            (9_999, "9999 ms"),
-            (12_345, "12.3 s"),
-            (61_000, "1 min 1 s"),
-        ] {
+        for (count, expected) in
+            [(-5, "-5 ms"), (0, "0 ms"), (9_999, "9999 ms"), (12_345, "12.3 s"), (61_000, "1 min 1 s")]
+        {
             assert_eq!(milliseconds(count), expected, "{count}");
         }
     }

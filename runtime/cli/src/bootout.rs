@@ -1,7 +1,7 @@
 //! `wjob bootout TARGET...` and `wjob bootout DOMAIN PATH...`: stops jobs and takes them out, and waits until they are
 //! gone. A path stands for the job of that file, whose label is read here; the file itself stays.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,7 +50,7 @@ fn whole(domain: Domain) -> Refusal {
 }
 
 /// The job that a word stands for. A file's name ends as job files' do, or has a folder.
-fn job(domain: Option<Domain>, word: &OsString) -> Result<(Domain, String), Refusal> {
+fn job(domain: Option<Domain>, word: &OsStr) -> Result<(Domain, String), Refusal> {
     let text = word.to_string_lossy();
     if domain.is_none() && target::names_domain(&text) {
         return Target::job(&text);
@@ -96,7 +96,7 @@ mod tests {
             (Some(Domain::System), "no/such/file", Err(Status::BadJobFile)),
             (None, "/dev/null", Err(Status::BadJobFile)),
         ] {
-            let found = job(domain, &OsString::from(word)).map_err(|refusal| refusal.status);
+            let found = job(domain, OsStr::new(word)).map_err(|refusal| refusal.status);
             let expected = expected.map(|(domain, label)| (domain, label.to_owned()));
             assert_eq!(found, expected, "{word:?} after {domain:?}");
         }

@@ -12,7 +12,7 @@ use crate::render;
 const SIGNAL_BASE: u8 = 128;
 
 /// The signals of signal(7), from 1, each with what it usually says about a job.
-const SIGNALS: &[(&str, &str)] = &[
+pub(crate) const SIGNALS: &[(&str, &str)] = &[
     ("SIGHUP", "its terminal or session went away"),
     ("SIGINT", "Ctrl-C"),
     ("SIGQUIT", "Ctrl-\\"),
@@ -47,7 +47,7 @@ const SIGNALS: &[(&str, &str)] = &[
 ];
 
 /// Real-time signals a program may use (signal(7); the C library keeps 32 and 33).
-const REAL_TIME: std::ops::RangeInclusive<u8> = 34..=64;
+pub(crate) const REAL_TIME: std::ops::RangeInclusive<u8> = 34..=64;
 
 /// What `wjob error` is told.
 #[derive(Debug, clap::Args)]
@@ -156,7 +156,9 @@ mod tests {
     fn statuses_signals_and_the_jobs_own_are_told_apart() {
         for (code, name) in [
             (0, "the job's own"),
-            (3, "the job's own"),
+            (3, "not running"),
+            (4, "the job's own"),
+            (37, "already loaded"),
             (65, "bad job file"),
             (128, "the job's own"),
             (134, "trap"),

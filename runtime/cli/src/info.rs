@@ -1,12 +1,16 @@
-//! `wjob info`: version, places, and the walls this machine can put up, each tried in a process of its own.
+//! `wjob info`: version, places, the walls this machine can put up, each tried in a process of its own, and the health
+//! of the caller's supervisor, if there is one.
 
 use std::process::ExitCode;
 
 use serde_json::json;
+use wjob_model::control::Supervisor;
 use wjob_model::wall::{LANDLOCK_LEAST, LANDLOCK_TCP, WALLS};
 use wjob_sandbox::machine;
 
-use crate::{render, runtime};
+use crate::target::Domain;
+use crate::when::Clock;
+use crate::{refusal, render, runtime, socket, supervisor};
 
 /// What `wjob info` is told.
 #[derive(Debug, clap::Args)]
@@ -21,6 +25,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
     let machine = machine::look();
     let trials = machine::try_walls(&machine);
     let places = runtime::places(machine.uid);
+    let supervisor = of_supervisor();
     let trial = |wall| trials.iter().find(|(tried, _)| *tried == wall).map(|(_, result)| result);
     if arguments.json {
         let walls: Vec<_> = WALLS
@@ -44,6 +49,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             "cache": places.map(|places| &places.cache),
             "state": places.map(|places| &places.state),
             "walls": walls,
+            "supervisor": supervisor.as_ref().ok(),
         });
         render::print(format!("{info}\n"))?;
         return Ok(ExitCode::SUCCESS);
@@ -67,7 +73,18 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         };
         text += &format!("  {:<18} {result}\n  {:<18}   {}; {}\n", row.name, "", row.purpose, row.evidence);
     }
-    text += "\nheld by the WASI wall alone: addresses (landlock knows ports only) and UDP ports\n";
+    text += "\nheld by the WASI wall alone: addresses (landlock knows ports only) and UDP ports\n\n";
+    text += &match supervisor {
+        Ok(supervisor) => supervisor::in_words(&supervisor, build, &Clock::system()),
+        Err(why) => format!("supervisor of {}\n  {}\n", Domain::own(), render::escape(&why)),
+    };
     render::print(text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The state of the caller's supervisor, or why there is none to tell.
+fn of_supervisor() -> Result<Supervisor, String> {
+    let asked = socket::control(Domain::own()).and_then(|mut client| Ok(supervisor::state(&mut client)?));
+    let state = asked.map_err(|error| refusal::in_a_line(&error))?;
+    state.ok_or_else(|| "it tells its state to the domain's owner and root alone".into())
 }

@@ -3,20 +3,45 @@
 
 #![forbid(unsafe_code)]
 
+mod amount;
+mod blame;
+mod bootout;
+mod bootstrap;
 mod calendar;
 mod check;
+mod client;
 mod compile;
 mod completions;
+mod detail;
+mod disable;
+mod enable;
 mod error;
+mod events;
+mod history;
 mod info;
 mod job_file;
 mod keys;
+mod kickstart;
+mod kill;
+mod list;
+mod log;
+mod log_lines;
 mod man;
+mod outlet;
+mod print;
+mod print_disabled;
 mod program;
+mod refusal;
+mod reload;
 mod render;
 mod report;
 mod run;
 mod runtime;
+mod socket;
+mod supervisor;
+mod table;
+mod target;
+mod when;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,10 +56,7 @@ pub fn main(build: &'static str) -> ExitCode {
         role(&name, build);
     }
     match Line::try_parse() {
-        Ok(line) => perform(line.verb, build).unwrap_or_else(|error| {
-            render::complain(&format!("{error:#}"));
-            ExitCode::from(Status::System.code())
-        }),
+        Ok(line) => perform(line.verb, build).unwrap_or_else(|error| refusal::tell(&error)),
         Err(error) => {
             // clap prints help and versions to stdout and faults to stderr; a closed pipe is nobody's fault.
             let _ = error.print();
@@ -77,7 +99,35 @@ enum Verb {
     Calendar(calendar::Arguments),
     /// Compile programs ahead, so that their first run need not
     Compile(compile::Arguments),
-    /// Say what this machine can enforce, and where wjob keeps its things
+    /// List the jobs of a domain
+    List(list::Arguments),
+    /// Print all there is to know of a job, or of a domain
+    Print(print::Arguments),
+    /// Say what demanded the current or last run of a job
+    Blame(blame::Arguments),
+    /// Show what jobs wrote, and what the supervisor said of them
+    Log(log::Arguments),
+    /// List the runs there were
+    History(history::Arguments),
+    /// Show what happens to jobs, as it happens
+    Events(events::Arguments),
+    /// Load job files, or folders of them
+    Bootstrap(bootstrap::Arguments),
+    /// Stop jobs and take them out
+    Bootout(bootout::Arguments),
+    /// Read a job's file again, or the configuration and all folders
+    Reload(reload::Arguments),
+    /// Let a job be loaded and started, now and after a restart
+    Enable(enable::Arguments),
+    /// Keep a job from being loaded and started, now and after a restart
+    Disable(disable::Arguments),
+    /// List what was enabled and disabled
+    PrintDisabled(print_disabled::Arguments),
+    /// Start a job now, or end it and start it again
+    Kickstart(kickstart::Arguments),
+    /// Send a job a signal
+    Kill(kill::Arguments),
+    /// Say what this machine can enforce, where wjob keeps its things, and how the supervisor is
     Info(info::Arguments),
     /// Explain an exit status
     Error(error::Arguments),
@@ -94,9 +144,34 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Calendar(arguments) => calendar::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments, build),
+        Verb::List(arguments) => list::run(arguments),
+        Verb::Print(arguments) => print::run(arguments, build),
+        Verb::Blame(arguments) => blame::run(arguments),
+        Verb::Log(arguments) => log::run(arguments),
+        Verb::History(arguments) => history::run(arguments),
+        Verb::Events(arguments) => events::run(arguments),
+        Verb::Bootstrap(arguments) => bootstrap::run(arguments),
+        Verb::Bootout(arguments) => bootout::run(arguments),
+        Verb::Reload(arguments) => reload::run(arguments),
+        Verb::Enable(arguments) => enable::run(arguments),
+        Verb::Disable(arguments) => disable::run(arguments),
+        Verb::PrintDisabled(arguments) => print_disabled::run(arguments),
+        Verb::Kickstart(arguments) => kickstart::run(arguments),
+        Verb::Kill(arguments) => kill::run(arguments),
         Verb::Info(arguments) => info::run(arguments, build),
         Verb::Error(arguments) => error::run(arguments),
         Verb::Completions(arguments) => completions::run(arguments),
         Verb::Man(arguments) => man::run(arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_one_that_clap_accepts() {
+        let command = super::command();
+        command.clone().debug_assert();
+        let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert!(verbs.contains(&"print-disabled"), "{verbs:?}");
     }
 }

@@ -90,14 +90,8 @@ mod tests {
     use crate::when::standing;
 
     fn asked(since: Option<&str>, last: Option<u32>) -> Result<(Option<String>, Option<i64>), Status> {
-        let arguments = Arguments {
-            target: None,
-            follow: false,
-            since: since.map(str::to_owned),
-            grep: None,
-            last,
-            json: false,
-        };
+        let arguments =
+            Arguments { target: None, follow: false, since: since.map(str::to_owned), grep: None, last, json: false };
         let query = query(&arguments, None, &standing());
         query.map(|query| (query.since, query.last)).map_err(|refusal| refusal.status)
     }

@@ -68,10 +68,7 @@ fn told(error: &anyhow::Error) -> Option<(Status, Words)> {
 
 /// Does a deed to each of several things. One that is refused keeps no other from being done, unless nobody is there
 /// to be asked any more. What to exit with: the last refusal's status.
-pub(crate) fn each<T>(
-    things: impl IntoIterator<Item = T>,
-    mut deed: impl FnMut(T) -> anyhow::Result<()>,
-) -> ExitCode {
+pub(crate) fn each<T>(things: impl IntoIterator<Item = T>, mut deed: impl FnMut(T) -> anyhow::Result<()>) -> ExitCode {
     let mut exit = ExitCode::SUCCESS;
     for thing in things {
         if let Err(error) = deed(thing) {

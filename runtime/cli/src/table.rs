@@ -10,10 +10,10 @@ const GAP: &str = "  ";
 
 /// Rows whose columns begin below each other. The last column is as long as it likes.
 pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
-    let safe: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| render::escape(cell)).collect()).collect();
+    let safe: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| render::escape(cell)).collect()).collect();
     let columns = safe.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column| safe.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max().unwrap_or(0);
+    let width =
+        |column: usize| safe.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     safe.iter().map(|row| line(row, &widths)).collect()
 }

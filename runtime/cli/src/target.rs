@@ -11,9 +11,9 @@ use crate::refusal::Refusal;
 
 /// The grammar, for the help of every verb that takes one.
 pub(crate) const HELP: &str = "\
-A target is LABEL, a job in your own domain, or system/LABEL or user/UID/LABEL; a domain is system or
-user/UID. Root's own domain is system, everybody else's is user/UID; gui/UID means user/UID too.
-WJOB_SOCKET names the control socket of your own domain's supervisor, if it is not in its usual place.";
+A target is LABEL, a job in your own domain, or system/LABEL or user/UID/LABEL; a domain is system
+or user/UID. Root's own domain is system, everybody else's is user/UID; gui/UID means user/UID too.
+WJOB_SOCKET names the control socket of your own domain's supervisor, if it is not the usual one.";
 
 /// The same in a line, for messages.
 const EXPECTED: &str = "expected LABEL, system/LABEL or user/UID/LABEL, or the domain alone: system or user/UID";

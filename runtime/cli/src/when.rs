@@ -55,7 +55,7 @@ impl Clock {
     /// When it is none of them.
     pub fn moment(&self, text: &str) -> Result<Timestamp, Refusal> {
         // Times of the clock first: 14:30:00 could be meant as a length too.
-        let read = text.parse().ok().or_else(|| self.wall(text)).or_else(|| self.ago(text));
+        let read = text.parse::<Timestamp>().ok().or_else(|| self.wall(text)).or_else(|| self.ago(text));
         // A zone within the text would be passed over in silence.
         read.filter(|_| !text.contains('[')).ok_or_else(|| {
             Refusal::usage(

@@ -18,9 +18,9 @@ use wjob_model::grant::{Access, PathGrant};
 use wjob_model::record::{FromLogger, Open, RECORD_BYTES, ToLogger};
 use wjob_model::status::Status;
 use wjob_model::wall::logger_plan;
+use wjob_sandbox::channel::{Channel, ChannelError};
 use wjob_sandbox::grants::Opened;
 use wjob_sandbox::machine;
-use wjob_sandbox::channel::{Channel, ChannelError};
 use wjob_sandbox::signals::Signals;
 
 use crate::collect::Collector;

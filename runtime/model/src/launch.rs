@@ -73,6 +73,15 @@ impl Default for Launch {
     }
 }
 
+impl Launch {
+    /// Seconds without open work after which a job that counts it is ended; `None` = never. One that is to run always
+    /// would only be started again (launchd.plist(5), EnablePressuredExit).
+    pub fn idle_exit(&self) -> Option<u32> {
+        let ends = self.transactions && self.idle_timeout > 0 && self.keep_alive != KeepAlive::Always;
+        ends.then_some(self.idle_timeout)
+    }
+}
+
 /// `KeepAlive`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeepAlive {
@@ -100,4 +109,24 @@ pub struct Conditions {
     pub other_active: Vec<(String, bool)>,
     /// `AfterInitialDemand`: nothing holds before the first demand.
     pub after_demand: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_job_that_counts_its_work_and_may_rest_is_ended_idle() {
+        let on_demand = KeepAlive::While(Conditions::default());
+        for (transactions, idle_timeout, keep_alive, expected) in [
+            (true, 30, KeepAlive::OnDemand, Some(30)),
+            (true, 1, on_demand, Some(1)),
+            (true, 0, KeepAlive::OnDemand, None),
+            (true, 30, KeepAlive::Always, None),
+            (false, 30, KeepAlive::OnDemand, None),
+        ] {
+            let launch = Launch { transactions, idle_timeout, keep_alive, ..Launch::default() };
+            assert_eq!(launch.idle_exit(), expected, "{launch:?}");
+        }
+    }
 }

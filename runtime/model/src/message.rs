@@ -82,6 +82,15 @@ pub struct Run {
     pub raw: bool,
     /// Whether a native program is stopped before its first instruction.
     pub wait_for_debugger: bool,
+    /// Whether what a native program leaves running lives on after it.
+    pub abandon: bool,
+    /// Whether a native program counts its open work.
+    pub transactions: bool,
+    /// Seconds without open work after which such a program is ended; `None` = never.
+    pub idle_timeout: Option<u32>,
+    /// The host's folder that every host path of this message is resolved in as if it were the root; `None` = the
+    /// host's own root.
+    pub root: Option<String>,
 }
 
 /// A folder of wjob's own: its cache, its state.

@@ -25,6 +25,8 @@ pub struct Terms {
     pub native: bool,
     /// Whether Memory is limited.
     pub memory: bool,
+    /// Whether what a native program leaves running lives on after it (AbandonProcessGroup).
+    pub abandon: bool,
 }
 
 impl Terms {
@@ -36,6 +38,7 @@ impl Terms {
             exit_timeout: (job.exit_timeout > 0).then(|| milliseconds(job.exit_timeout.into())),
             native,
             memory: job.limits.memory.is_some(),
+            abandon: job.abandon_process_group,
         }
     }
 }
@@ -135,6 +138,8 @@ pub enum Action {
     Report(crate::denial::Denial),
     /// Look the granted names up again.
     LookUp,
+    /// Keep the worker for what its program left running; it is the run's no more, and nothing of it is waited for.
+    LeaveBehind,
     /// The run is over.
     Finish(End),
 }
@@ -165,7 +170,7 @@ impl State {
             Event::Prepared { .. } => self.prepared(now),
             Event::Renewing => self.renewing(),
             Event::Unprepared(failure) => self.unprepared(failure),
-            Event::Said(said) => self.said(said, now),
+            Event::Said(said) => self.said(said, now, terms),
             Event::WallsRead(evidence) => self.walls_read(&evidence, now, terms),
             Event::Stop(reason) => self.stop(reason, now, terms),
             Event::Deadline => self.overdue(now),
@@ -197,7 +202,7 @@ impl State {
         (Self::Over, vec![Action::Finish(end)])
     }
 
-    fn said(self, said: FromWorker, now: Moment) -> (Self, Vec<Action>) {
+    fn said(self, said: FromWorker, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match (self, said) {
             (state @ Self::Starting { .. }, FromWorker::Walls(evidence)) => (state, vec![Action::ReadWalls(evidence)]),
             (state, FromWorker::Denied(denial)) => (state, vec![Action::Report(denial)]),
@@ -205,11 +210,9 @@ impl State {
             (Self::Starting { .. } | Self::Running { .. }, FromWorker::Failed(failure)) => {
                 leaving(End::Failed(failure), now)
             }
-            (Self::Running { .. }, FromWorker::Ended(outcome)) => {
-                leaving(End::Ran(Verdict { outcome, stop: None }), now)
-            }
+            (Self::Running { .. }, FromWorker::Ended(outcome)) => ended(Verdict { outcome, stop: None }, now, terms),
             (Self::Stopping { reason, .. }, FromWorker::Ended(outcome)) => {
-                leaving(End::Ran(Verdict { outcome, stop: Some(reason) }), now)
+                ended(Verdict { outcome: held(outcome, reason, terms), stop: Some(reason) }, now, terms)
             }
             // Anything else is out of turn; a worker that talks nonsense changes nothing.
             (state, _) => (state, Vec::new()),
@@ -276,6 +279,23 @@ impl State {
     }
 }
 
+/// The program has ended; its worker goes too, unless it stays for what the program left.
+fn ended(verdict: Verdict, now: Moment, terms: &Terms) -> (State, Vec<Action>) {
+    let end = End::Ran(verdict);
+    if terms.native && terms.abandon {
+        return (State::Over, vec![Action::LeaveBehind, Action::Finish(end)]);
+    }
+    leaving(end, now)
+}
+
+/// A native program that was stopped at once has no WASI wall: its time was held from outside.
+fn held(outcome: Outcome, reason: StopReason, terms: &Terms) -> Outcome {
+    match outcome {
+        Outcome::Stopped if terms.native && reason == StopReason::RunTime => Outcome::Signaled(SIGKILL),
+        outcome => outcome,
+    }
+}
+
 fn leaving(end: End, now: Moment) -> (State, Vec<Action>) {
     (State::Leaving { end, kill_at: now + GRACE }, Vec::new())
 }
@@ -321,8 +341,9 @@ mod tests {
     use super::*;
     use crate::wall::Wall;
 
-    const WASM: Terms = Terms { run_time: Some(5_000), exit_timeout: Some(20_000), native: false, memory: true };
-    const NATIVE: Terms = Terms { run_time: None, exit_timeout: Some(20_000), native: true, memory: true };
+    const WASM: Terms =
+        Terms { run_time: Some(5_000), exit_timeout: Some(20_000), native: false, memory: true, abandon: false };
+    const NATIVE: Terms = Terms { run_time: None, native: true, ..WASM };
 
     fn walk(terms: &Terms, events: Vec<(Moment, Event)>) -> (State, Vec<Action>) {
         let mut state = State::Starting { until: START_DEADLINE };
@@ -424,9 +445,59 @@ mod tests {
 
     #[test]
     fn run_time_outlasts_a_stop_that_never_ends() {
-        let terms = Terms { run_time: Some(5_000), exit_timeout: None, native: true, memory: false };
+        let terms = Terms { run_time: Some(5_000), exit_timeout: None, ..NATIVE };
         let (state, _) = walk(&terms, then(vec![(100, Event::Stop(StopReason::Terminate))]));
         assert_eq!(state.deadline(), Some(5_002 + GRACE));
+    }
+
+    #[test]
+    fn what_a_native_program_leaves_is_kept_where_that_is_wanted() {
+        let verdict = |stop| Verdict { outcome: Outcome::Exited(3), stop };
+        let running = State::Running { until: None };
+        let stop = Some(StopReason::Terminate);
+        let stopping = State::Stopping { reason: StopReason::Terminate, kill_at: Some(9) };
+        for (state, native, abandon, left, end) in [
+            (running.clone(), true, true, true, verdict(None)),
+            (stopping.clone(), true, true, true, verdict(stop)),
+            (running.clone(), true, false, false, verdict(None)),
+            (stopping, true, false, false, verdict(stop)),
+            (running, false, true, false, verdict(None)),
+        ] {
+            let terms = Terms { native, abandon, ..NATIVE };
+            let (next, actions) = state.clone().step(Event::Said(FromWorker::Ended(Outcome::Exited(3))), 5, &terms);
+            let expected = match left {
+                true => (State::Over, vec![Action::LeaveBehind, Action::Finish(End::Ran(end))]),
+                false => (State::Leaving { end: End::Ran(end), kill_at: 5 + GRACE }, Vec::new()),
+            };
+            assert_eq!((next, actions), expected, "{state:?} native {native} abandon {abandon}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_was_killed_or_is_going_leaves_nothing() {
+        let terms = Terms { abandon: true, ..NATIVE };
+        let end = End::Ran(Verdict { outcome: Outcome::Exited(3), stop: None });
+        for state in [State::Killed { reason: None, again_at: 9 }, State::Leaving { end, kill_at: 9 }] {
+            let said = Event::Said(FromWorker::Ended(Outcome::Exited(0)));
+            assert_eq!(state.clone().step(said, 5, &terms), (state.clone(), Vec::new()));
+            let (_, actions) = state.step(Event::Gone(Exit::Signal(SIGKILL)), 6, &terms);
+            assert!(matches!(actions[..], [Action::Finish(_)]), "{actions:?}");
+        }
+    }
+
+    #[test]
+    fn a_native_program_that_was_stopped_at_once_had_its_time_held_from_outside() {
+        for (reason, native, expected) in [
+            (StopReason::RunTime, true, Outcome::Signaled(SIGKILL)),
+            (StopReason::RunTime, false, Outcome::Stopped),
+            (StopReason::Terminate, true, Outcome::Stopped),
+        ] {
+            let stopping = State::Stopping { reason, kill_at: None };
+            let terms = Terms { native, ..WASM };
+            let (state, _) = stopping.step(Event::Said(FromWorker::Ended(Outcome::Stopped)), 5, &terms);
+            let end = End::Ran(Verdict { outcome: expected, stop: Some(reason) });
+            assert_eq!(state, State::Leaving { end, kill_at: 5 + GRACE }, "{reason:?} native {native}");
+        }
     }
 
     #[test]

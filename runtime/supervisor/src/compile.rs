@@ -110,7 +110,10 @@ pub(crate) fn seek(
     }
     let result = rustix::fs::memfd_create("wjob-compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
         .map_err(|error| system(&found.path, error.into()))?;
-    let role = Role::Compile(Compile { component: found.kind == ProgramKind::Component, walls: compile_plan(machine, tools.compile) });
+    let role = Role::Compile(Compile {
+        component: found.kind == ProgramKind::Component,
+        walls: compile_plan(machine, tools.compile),
+    });
     let path = found.path.display().to_string();
     let errand = Errand::start(tools.image, role, &[copy.as_fd(), result.as_fd()], identity)
         .map_err(|silence| unanswered(path.clone(), tools.compile, silence))?;

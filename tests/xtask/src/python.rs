@@ -19,7 +19,15 @@ pub fn varlink() -> anyhow::Result<()> {
     }
     let library = folder.join("lib");
     let installed = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--target"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+            "--target",
+        ])
         .arg(&library)
         .arg(PACKAGE)
         .stdin(Stdio::null())

@@ -60,7 +60,7 @@ fn set<T>(facts: &mut Vec<(String, T)>, name: String, value: T) {
 /// How a run ended, as far as KeepAlive asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Exit status 0.
+    /// Exit status 0, or ended with nothing under way and nothing wrong: launchd records that as success.
     pub success: bool,
     /// One of launchd's crash signals or a trap, and nobody had asked it to stop.
     pub crashed: bool,
@@ -77,7 +77,13 @@ impl Ended {
             Outcome::Signaled(signal) => CRASHES.contains(signal),
             Outcome::Exited(_) | Outcome::LimitHit { .. } | Outcome::Stopped => false,
         };
-        Self { success: verdict.outcome == Outcome::Exited(0), crashed: crashed && verdict.stop.is_none() }
+        let success = verdict.outcome == Outcome::Exited(0) || Self::was_idle(verdict);
+        Self { success, crashed: crashed && verdict.stop.is_none() }
+    }
+
+    /// Whether it was ended because it could be, not because anybody had the job stopped.
+    pub fn was_idle(verdict: &Verdict) -> bool {
+        verdict.outcome == Outcome::Stopped && verdict.stop.is_none()
     }
 }
 
@@ -162,12 +168,14 @@ mod tests {
             (Outcome::Signaled(9), false, false),
             (Outcome::Trapped("unreachable".into()), false, true),
             (limit, false, false),
-            (Outcome::Stopped, false, false),
+            (Outcome::Stopped, true, false),
         ] {
             assert_eq!(Ended::of(&verdict(outcome.clone())), Ended { success, crashed }, "{outcome:?}");
         }
         let asked = Verdict { outcome: Outcome::Signaled(6), stop: Some(StopReason::Terminate) };
         assert!(!Ended::of(&asked).crashed);
+        let stopped = Verdict { outcome: Outcome::Stopped, stop: Some(StopReason::Terminate) };
+        assert!(!Ended::of(&stopped).success);
     }
 
     #[test]

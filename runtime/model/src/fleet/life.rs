@@ -577,6 +577,9 @@ impl Step<'_> {
         if again.is_none() {
             self.life.throttle.ended(self.setting.now.boot, failed);
         }
+        if matches!(&end, End::Ran(verdict) if Ended::was_idle(verdict)) {
+            self.life.throttle.was_idle();
+        }
         if self.life.disabled {
             self.life.state = State::Disabled;
             return self.disarm();

@@ -244,6 +244,25 @@ fn failures_in_a_row_wait_longer_and_longer_and_never_give_up() {
 }
 
 #[test]
+fn an_end_for_want_of_work_is_no_failure_and_holds_nothing_back() {
+    let mut story = Story::of(on_path());
+    story.wanted(path()).lives(1, Outcome::Exited(1)).wait(10);
+    story.wanted(path()).lives(1, Outcome::Stopped).wanted(path());
+    assert_eq!((story.word(), story.starts(), story.life().failures()), ("starting", 3, 0));
+}
+
+#[test]
+fn what_a_job_leaves_behind_does_not_hold_its_end_back() {
+    for (abandon, expected) in [(true, ("idle", 0)), (false, ("stopping", 1))] {
+        let mut story = Story::with(Job { abandon_process_group: abandon, ..job(LABEL, at_load()) });
+        story.up().event(run::Event::Said(FromWorker::Ended(Outcome::Exited(0))));
+        let runs = story.life().current().into_iter().count();
+        assert_eq!((story.word(), runs), expected, "abandon {abandon}");
+        assert_eq!(story.did.contains(&"a worker LeaveBehind".to_owned()), abandon, "{:?}", story.did);
+    }
+}
+
+#[test]
 fn an_operator_is_not_held_back() {
     let mut story = Story::of(on_path());
     story.wanted(path()).lives(1, Outcome::Exited(1)).wanted(path());

@@ -35,6 +35,11 @@ impl Throttle {
         self.failures = self.failures.saturating_add(u32::from(failed));
     }
 
+    /// A run was ended only because it had nothing to do: the next start is as free as the first.
+    pub fn was_idle(&mut self) {
+        *self = Self::default();
+    }
+
     /// The first moment at which it may start; `interval` is ThrottleInterval in seconds.
     pub fn earliest(&self, interval: u32) -> Moment {
         self.last_start.map_or(0, |start| start + self.delay(interval))
@@ -90,7 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_start_is_free() {
+    fn the_first_start_and_the_one_after_an_idle_end_are_free() {
         assert_eq!(Throttle::default().earliest(10), 0);
+        let mut throttle = Throttle { last_start: Some(1_000), failures: 5 };
+        throttle.was_idle();
+        assert_eq!((throttle.earliest(10), throttle.failures), (0, 0));
     }
 }

@@ -12,7 +12,7 @@ mod helper;
 mod limits;
 mod network;
 
-pub use helper::{CompileBounds, logger_plan, compile_plan, compiling, resolve_plan};
+pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
 pub use limits::kernel_limits;
 pub use network::{NetworkPlan, Ports};
 

@@ -291,10 +291,15 @@ impl Daemon {
             State::Idle | State::Waiting { .. } | State::Active { .. } => {}
         }
         let running = member.life.seen() == Other::Active;
+        let before = member.life.current().map(|run| run.id);
         let event = Event::Kickstart { kill: kickstart.kill, uid };
         let actions = self.fleet.tell(label, event, clock::now());
         self.act(actions);
-        Ok(Kickstarted { pid: self.pid_of(label).map(i64::from), running })
+        // One that is being ended first has no new process yet.
+        let ending = kickstart.kill
+            && self.fleet.member(label).and_then(|member| member.life.current()).map(|run| run.id) == before;
+        let pid = self.pid_of(label).filter(|_| !ending || !running).map(i64::from);
+        Ok(Kickstarted { pid, running })
     }
 
     fn kill(&mut self, kill: &Kill) -> Result<Nothing, Failure> {

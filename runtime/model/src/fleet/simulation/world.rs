@@ -299,6 +299,7 @@ impl World {
             | run::Action::Send(_)
             | run::Action::Report(_)
             | run::Action::LookUp
+            | run::Action::LeaveBehind
             | run::Action::Finish(_) => {}
         }
     }
