@@ -1,3 +1,16 @@
 //! `wjobd` with jobs in it, as its users meet it: what starts and ends them, what its socket answers, what it survives.
 
+mod caller;
+mod control;
+mod files;
+mod hostile;
 mod life;
+mod output;
+mod paths;
+mod process;
+mod real;
+mod robust;
+mod setup;
+mod signals;
+mod users;
+mod who;

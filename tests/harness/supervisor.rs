@@ -76,9 +76,19 @@ impl Supervisor {
     /// Starts it once more, after it ended.
     #[track_caller]
     pub fn start_again(&mut self) {
-        let process = Running::start(self.command());
+        self.adopt(Running::start(self.command()));
+    }
+
+    /// Takes a process for its own that was started by [`Supervisor::command`] with changes, and waits until it serves.
+    #[track_caller]
+    pub fn adopt(&mut self, process: Running) {
         process.wait_for_complaint("info serving ");
         self.process = Some(process);
+    }
+
+    /// Starts it once more and waits for nothing.
+    pub fn begin_again(&mut self) {
+        self.process = Some(Running::start(self.command()));
     }
 
     /// Its process.
@@ -162,13 +172,19 @@ impl Supervisor {
     #[track_caller]
     pub fn stop(&mut self) -> Ran {
         self.process().signal(Signal::TERM);
-        self.process.take().expect("a process").end()
+        self.ended()
     }
 
     /// Ends it without a chance to do anything, and waits for its end.
     #[track_caller]
     pub fn kill(&mut self) -> Ran {
         self.process().signal(Signal::KILL);
+        self.ended()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn ended(&mut self) -> Ran {
         self.process.take().expect("a process").end()
     }
 }
@@ -187,6 +203,43 @@ pub fn receive(client: &mut UnixStream) -> Option<Json> {
             Ok(0) | Err(_) => return None,
             Ok(_) if byte[0] == 0 => return Some(serde_json::from_slice(&message).expect("JSON")),
             Ok(_) => message.push(byte[0]),
+        }
+    }
+}
+
+/// Hears at once what jobs say on standard output: a FIFO, to be their StandardOutPath.
+pub struct Ear {
+    /// Its path.
+    pub path: String,
+    fifo: fs::File,
+    heard: String,
+}
+
+impl Ear {
+    /// One in this sandbox, which everybody may enter from then on.
+    pub fn new(sandbox: &Sandbox, name: &str) -> Self {
+        let path = sandbox.make_fifo(name);
+        set_mode(&sandbox.path(""), 0o755);
+        set_mode(Path::new(&path), 0o666);
+        // Open for writing too: so opening waits for nobody, and a job's end is not the end of all.
+        let fifo = fs::File::options().read(true).write(true).open(&path).expect("a FIFO");
+        Self { path, fifo, heard: String::new() }
+    }
+
+    /// Waits until this was said, after what was waited for before.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) {
+        loop {
+            if let Some(place) = self.heard.find(text) {
+                self.heard.drain(..place + text.len());
+                return;
+            }
+            let patience = Timespec { tv_sec: i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
+            let ready = poll(&mut [PollFd::new(&self.fifo, PollFlags::IN)], Some(&patience));
+            assert_eq!(ready, Ok(1), "{text:?} was not heard; there was {:?}", self.heard);
+            let mut piece = [0; 4096];
+            let length = self.fifo.read(&mut piece).expect("what was said");
+            self.heard += &String::from_utf8_lossy(&piece[..length]);
         }
     }
 }

@@ -25,11 +25,11 @@ pub struct Job {
     pub working_directory: Option<String>,
     /// `Umask`, 0 to 0o777.
     pub umask: Option<u32>,
-    /// `StandardInPath`, absolute.
+    /// `StandardInPath`, absolute and on the host.
     pub standard_in: Option<String>,
-    /// `StandardOutPath`, absolute.
+    /// `StandardOutPath`, absolute and on the host.
     pub standard_out: Option<String>,
-    /// `StandardErrorPath`, absolute.
+    /// `StandardErrorPath`, absolute and on the host.
     pub standard_error: Option<String>,
     /// `Nice`, -20 to 20.
     pub nice: Option<i32>,
@@ -37,7 +37,7 @@ pub struct Job {
     pub user: Option<String>,
     /// `GroupName`.
     pub group: Option<String>,
-    /// `RootDirectory`.
+    /// `RootDirectory`, absolute and not `/`: every path of the host that the job names for itself lies in it.
     pub root_directory: Option<String>,
     /// `ExitTimeOut` in seconds; 0 = for ever.
     pub exit_timeout: u32,
@@ -79,9 +79,9 @@ pub struct Program {
 /// How the program file is found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProgramFile {
-    /// An absolute path.
+    /// An absolute path on the host.
     Path(String),
-    /// A bare name, looked up in [`STANDARD_PATH`].
+    /// A bare name, looked up in [`STANDARD_PATH`], of `RootDirectory` if there is one.
     Name(String),
 }
 

@@ -1,14 +1,16 @@
-//! Opens what `Grants.Paths` names, as the job's user, by descriptor: the only place that does.
+//! Opens what `Grants.Paths` and `RootDirectory` name, as the job's user, by descriptor: the only place that does.
 //! Descriptors carry no right to read or write (O_PATH); the walls are built on them.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 use thiserror::Error;
 use wjob_model::grant::PathGrant;
 use wjob_model::message::OwnFolder;
+
+use crate::root::{Root, open_on_host};
 
 /// A granted path, opened.
 #[derive(Debug)]
@@ -31,20 +33,31 @@ pub struct GrantError {
     pub why: String,
 }
 
-/// Opens every granted path; symbolic links are followed, magic links of /proc are not.
+/// Opens every granted path; symbolic links are followed, magic links of /proc are not, and nothing leads out of
+/// another root.
 ///
 /// # Errors
 /// When one is missing, may not be reached by the job's user, or is neither file nor directory: a FIFO or a
 /// device could hang the job or reach beyond the file system.
-pub fn open(grants: &[PathGrant], own: &[OwnFolder]) -> Result<Vec<Opened>, GrantError> {
-    grants.iter().map(|grant| open_one(grant, own)).collect()
+pub fn open(grants: &[PathGrant], own: &[OwnFolder], root: Option<&Root>) -> Result<Vec<Opened>, GrantError> {
+    grants.iter().map(|grant| open_one(grant, own, root)).collect()
 }
 
-fn open_one(grant: &PathGrant, own: &[OwnFolder]) -> Result<Opened, GrantError> {
+/// Opens a folder that is to be the job's root: all of it will be seen, so it is held to the rules of a grant.
+///
+/// # Errors
+/// When it is missing, may not be reached by the job's user, or shows what no job may see.
+pub fn open_root(path: &str, own: &[OwnFolder]) -> Result<Root, GrantError> {
+    let refuse = |why: String| GrantError { path: path.to_owned(), why };
+    let root = Root::open(path).map_err(|error| refuse(error.to_string()))?;
+    forbidden(root.descriptor(), own).map_or(Ok(root), |why| Err(refuse(why)))
+}
+
+fn open_one(grant: &PathGrant, own: &[OwnFolder], root: Option<&Root>) -> Result<Opened, GrantError> {
     let refuse = |why: String| GrantError { path: grant.host.clone(), why };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let descriptor = openat2(CWD, &grant.host, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
-        .map_err(|error| refuse(error.to_string()))?;
+    let descriptor =
+        open_on_host(root, &grant.host, flags, Mode::empty()).map_err(|error| refuse(error.to_string()))?;
     let status = fstat(&descriptor).map_err(|error| refuse(error.to_string()))?;
     let directory = match FileType::from_raw_mode(status.st_mode) {
         FileType::Directory => true,
@@ -52,13 +65,18 @@ fn open_one(grant: &PathGrant, own: &[OwnFolder]) -> Result<Opened, GrantError> 
         FileType::CharacterDevice if HARMLESS_DEVICES.contains(&grant.host.as_str()) => false,
         other => return Err(refuse(format!("expected a file or a directory, found {}", in_words(other)))),
     };
-    if descriptor_in_proc(&descriptor) {
-        return Err(refuse("it leads into /proc or /sys".into()));
+    match forbidden(&descriptor, own) {
+        Some(why) => Err(refuse(why)),
+        None => Ok(Opened { grant: grant.clone(), descriptor, directory }),
     }
-    if let Some(folder) = touches_own(&descriptor, own) {
-        return Err(refuse(format!("it leads to {folder}, which is wjob's own")));
+}
+
+/// Where no job may get, whatever links led there.
+fn forbidden(descriptor: &OwnedFd, own: &[OwnFolder]) -> Option<String> {
+    if descriptor_in_proc(descriptor) {
+        return Some("it leads into /proc or /sys".into());
     }
-    Ok(Opened { grant: grant.clone(), descriptor, directory })
+    touches_own(descriptor, own).map(|folder| format!("it leads to {folder}, which is wjob's own"))
 }
 
 /// Devices that can be granted: they hold nothing and reach nothing.

@@ -144,10 +144,16 @@ fn resolver_files(mut rules: RulesetCreated) -> Rules {
 
 fn native(mut rules: RulesetCreated, plan: &WallPlan, abi: ABI) -> Rules {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    rules = rule(rules, "/", AccessFs::ReadDir.into())?;
-    let program = plan.mount.as_ref().and_then(|mount| mount.program.as_deref());
-    for path in BASE.iter().copied().chain(program) {
-        rules = rule(rules, path, read | AccessFs::Execute)?;
+    let mount = plan.mount.as_ref();
+    if mount.is_some_and(|mount| mount.root.is_some()) {
+        // Another root takes the base's place; where nothing may be executed the mounts say so.
+        rules = rule(rules, "/", read | AccessFs::Execute)?;
+    } else {
+        rules = rule(rules, "/", AccessFs::ReadDir.into())?;
+        let program = mount.and_then(|mount| mount.program.as_deref());
+        for path in BASE.iter().copied().chain(program) {
+            rules = rule(rules, path, read | AccessFs::Execute)?;
+        }
     }
     rules = rule(rules, "/proc", read)?;
     rules = rule(rules, "/dev", read | AccessFs::WriteFile)?;

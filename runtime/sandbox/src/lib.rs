@@ -17,6 +17,7 @@ pub mod mount;
 pub mod namespaces;
 pub mod probe;
 pub mod readback;
+pub mod root;
 pub mod seccomp;
 pub mod signals;
 pub mod syscalls;

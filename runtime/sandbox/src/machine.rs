@@ -70,7 +70,7 @@ fn try_wall(wall: Wall, machine: &Machine) -> Result<(), String> {
             plan.network_namespace = wall == Wall::Network;
             namespaces::enter(&plan).map_err(|error| error.to_string())?;
             if wall == Wall::Mount {
-                mount::put_up(&MountPlan::default(), &[]).map_err(|error| error.to_string())?;
+                mount::put_up(&MountPlan::default(), &[], None).map_err(|error| error.to_string())?;
             }
             return Ok(());
         }

@@ -2,7 +2,8 @@
 //! unless ReadWrite, without devices and set-uid always, without execution unless Execute.
 //!
 //! It closes what landlock leaves open: chmod, times and attributes, stat outside, foreign names and sockets.
-//! What is shown was opened beforehand by `grants`; what a native program needs besides is `BASE`.
+//! What is shown was opened beforehand by `grants`; what a native program needs besides is `BASE`, or another root
+//! that holds it.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,6 +17,7 @@ use wjob_model::grant::Access;
 use wjob_model::wall::{MountPlan, Wall};
 
 use crate::grants::Opened;
+use crate::root::Root;
 use crate::{Doing, WallError};
 
 /// Host paths every native program sees read-only: shared libraries, programs and the files libc reads.
@@ -53,14 +55,17 @@ const TEMPORARY_SIZE: &str = "256m";
 const ROOT_SIZE: &str = "1m";
 
 /// Puts the view up and enters it; the caller is alone in a mount namespace of its own, and for a native
-/// program is the init of its own process table.
+/// program is the init of its own process table. `other` is the root that the plan names, opened.
 ///
 /// # Errors
 /// Names the path that could not be shown.
-pub fn put_up(plan: &MountPlan, opened: &[Opened]) -> Result<(), WallError> {
+pub fn put_up(plan: &MountPlan, opened: &[Opened], other: Option<&Root>) -> Result<(), WallError> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).doing(Wall::Mount, "make / private")?;
-    let root = root(opened)?;
+    let root = match &plan.root {
+        Some(path) => other_root(path, other)?,
+        None => root(opened)?,
+    };
     if plan.base {
         base(&root, plan)?;
     }
@@ -70,7 +75,7 @@ pub fn put_up(plan: &MountPlan, opened: &[Opened]) -> Result<(), WallError> {
     for opened in inner {
         show(&root, opened)?;
     }
-    if !opened.iter().any(|opened| opened.grant.guest == "/") {
+    if plan.root.is_none() && !opened.iter().any(|opened| opened.grant.guest == "/") {
         seal(root.as_fd())?;
     }
     enter(&root)
@@ -85,6 +90,31 @@ fn root(opened: &[Opened]) -> Result<OwnedFd, WallError> {
         }
         None => empty(ROOT_SIZE, "0755", MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV)?,
     };
+    attach_root(root)
+}
+
+/// RootDirectory, read-only and without what is mounted inside of it: a job sees the folder it was promised, no other
+/// file system.
+fn other_root(path: &str, other: Option<&Root>) -> Result<OwnedFd, WallError> {
+    let doing = format!("RootDirectory {path}");
+    let Some(other) = other else {
+        return Err(WallError::new(Wall::Mount, doing, "it was not opened"));
+    };
+    let flags = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    match tree(other.descriptor().as_fd(), flags, false) {
+        Ok(root) => attach_root(root),
+        // open_tree(2): what is mounted inside may not be uncovered for a user of another namespace.
+        Err(error @ rustix::io::Errno::INVAL) => {
+            let why = format!(
+                "{error}; another file system is mounted inside of it, unmount that or choose a folder without"
+            );
+            Err(WallError::new(Wall::Mount, doing, why))
+        }
+        Err(error) => Err(WallError::new(Wall::Mount, doing, error)),
+    }
+}
+
+fn attach_root(root: OwnedFd) -> Result<OwnedFd, WallError> {
     rustix::mount::move_mount(&root, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .doing(Wall::Mount, "attach the root")?;
     Ok(root)
@@ -111,17 +141,15 @@ fn bound(opened: &Opened) -> Result<OwnedFd, WallError> {
     if opened.grant.access != Access::Execute {
         flags |= libc::MOUNT_ATTR_NOEXEC;
     }
-    tree(opened.descriptor.as_fd(), flags).doing(Wall::Mount, &opened.grant.host)
+    tree(opened.descriptor.as_fd(), flags, true).doing(Wall::Mount, &opened.grant.host)
 }
 
-/// A detached, recursive bind of a descriptor, with flags set on all of it.
-fn tree(descriptor: BorrowedFd<'_>, flags: u64) -> Result<OwnedFd, rustix::io::Errno> {
-    let clone = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH
-        | OpenTreeFlags::AT_RECURSIVE;
+/// A detached bind of a descriptor, with or without what is mounted inside, and with flags set on all of it.
+fn tree(descriptor: BorrowedFd<'_>, flags: u64, recursive: bool) -> Result<OwnedFd, rustix::io::Errno> {
+    let mut clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    clone.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     let tree = rustix::mount::open_tree(descriptor, "", clone)?;
-    set_attributes(tree.as_fd(), flags, true)?;
+    set_attributes(tree.as_fd(), flags, recursive)?;
     Ok(tree)
 }
 
@@ -179,7 +207,7 @@ fn place(root: &OwnedFd, path: &str, directory: bool) -> Result<OwnedFd, WallErr
 }
 
 fn cannot_make(path: &str, error: rustix::io::Errno) -> WallError {
-    let why = format!("{error}; the folder it lies in is a grant of its own and has no such entry");
+    let why = format!("{error}; what it lies in, a grant or RootDirectory, has no such entry");
     WallError::new(Wall::Mount, format!("GuestPath {path}"), why)
 }
 
@@ -201,8 +229,11 @@ fn open_inside(parent: &OwnedFd, name: &str) -> Result<OwnedFd, rustix::io::Errn
 
 /// What a native program needs besides its grants.
 fn base(root: &OwnedFd, plan: &MountPlan) -> Result<(), WallError> {
-    for path in BASE {
-        base_path(root, path)?;
+    if plan.root.is_none() {
+        for path in BASE {
+            base_path(root, path)?;
+        }
+        links(root)?;
     }
     devices(root)?;
     temporary(root)?;
@@ -234,7 +265,7 @@ fn base_path(root: &OwnedFd, path: &str) -> Result<(), WallError> {
 
 fn bind_read_only(root: &OwnedFd, path: &str, descriptor: &OwnedFd, directory: bool) -> Result<(), WallError> {
     let flags = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-    let tree = tree(descriptor.as_fd(), flags).doing(Wall::Mount, path)?;
+    let tree = tree(descriptor.as_fd(), flags, true).doing(Wall::Mount, path)?;
     attach(&tree, &place(root, path, directory)?, path)
 }
 
@@ -259,10 +290,16 @@ fn devices(root: &OwnedFd) -> Result<(), WallError> {
     for path in DEVICES {
         let descriptor =
             rustix::fs::open(*path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(Wall::Mount, path)?;
-        let tree =
-            tree(descriptor.as_fd(), libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC).doing(Wall::Mount, path)?;
+        let tree = tree(descriptor.as_fd(), libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC, true)
+            .doing(Wall::Mount, path)?;
         attach(&tree, &place(root, path, false)?, path)?;
     }
+    Ok(())
+}
+
+/// Names under which a program finds its own descriptors; another root has them or does without.
+fn links(root: &OwnedFd) -> Result<(), WallError> {
+    folders(root, "dev", "/dev")?;
     for (name, target) in [
         ("dev/fd", "/proc/self/fd"),
         ("dev/stdin", "/proc/self/fd/0"),

@@ -27,9 +27,12 @@ impl Before {
 
     /// Reads the mounts of the new view; to be asked after the mount wall and before landlock.
     pub fn mounts(self, plan: &WallPlan, opened: &[Opened]) -> Option<Evidence> {
-        plan.mount.as_ref()?;
+        let mount = plan.mount.as_ref()?;
         let text = self.proc.and_then(|proc| read(proc.as_fd(), "self/mountinfo"));
-        Some(judge_mounts(text.as_deref(), opened))
+        // Another root is seen as if it were granted to be executed.
+        let root = mount.root.as_ref().map(|_| ("/", Access::Execute));
+        let grants = opened.iter().map(|opened| (opened.grant.guest.as_str(), opened.grant.access));
+        Some(judge_mounts(text.as_deref(), grants.chain(root)))
     }
 }
 
@@ -42,20 +45,20 @@ fn read(folder: std::os::fd::BorrowedFd<'_>, name: &str) -> Option<String> {
 const MOST_SHOWN: usize = 64;
 
 /// Every mount of the view must be without set-uid, and each grant's as its access asks.
-fn judge_mounts(text: Option<&str>, opened: &[Opened]) -> Evidence {
+fn judge_mounts<'a>(text: Option<&str>, grants: impl Iterator<Item = (&'a str, Access)>) -> Evidence {
     let evidence = |found: String, stands| Evidence { wall: Wall::Mount, found, stands };
     let Some(text) = text else {
         return evidence("mountinfo cannot be read".into(), false);
     };
     let mounts: Vec<(&str, &str)> = text.lines().filter_map(point_and_options).collect();
-    for opened in opened {
-        let wanted = options(opened.grant.access);
-        let Some((_, found)) = mounts.iter().rfind(|(point, _)| unescape(point) == opened.grant.guest) else {
-            return evidence(format!("no mount at {}", opened.grant.guest), false);
+    for (guest, access) in grants {
+        let wanted = options(access);
+        let Some((_, found)) = mounts.iter().rfind(|(point, _)| unescape(point) == guest) else {
+            return evidence(format!("no mount at {guest}"), false);
         };
         let has = |option: &&str| found.split(',').any(|found| found == *option);
         if let Some(lacking) = wanted.iter().find(|option| !has(option)) {
-            return evidence(format!("{} is mounted {found}, without {lacking}", opened.grant.guest), false);
+            return evidence(format!("{guest} is mounted {found}, without {lacking}"), false);
         }
     }
     let points: Vec<String> = mounts.iter().map(|(point, options)| format!("{point} {options}")).collect();
@@ -193,13 +196,6 @@ fn in_words(error: Option<Errno>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wjob_model::grant::PathGrant;
-
-    fn opened(guest: &str, access: Access) -> Opened {
-        let descriptor = rustix::fs::open("/", OFlags::PATH, Mode::empty()).unwrap();
-        let grant = PathGrant { host: "/x".into(), guest: guest.into(), access };
-        Opened { grant, descriptor, directory: true }
-    }
 
     #[test]
     fn mounts_are_judged_by_their_options() {
@@ -211,9 +207,12 @@ mod tests {
             ("/c", Access::ReadWrite, true),
             ("/c", Access::ReadOnly, false),
             ("/d", Access::ReadOnly, false),
+            ("/", Access::Execute, true),
+            ("/", Access::ReadWrite, true),
         ] {
-            assert_eq!(judge_mounts(Some(text), &[opened(guest, access)]).stands, stands, "{guest}");
+            let evidence = judge_mounts(Some(text), std::iter::once((guest, access)));
+            assert_eq!(evidence.stands, stands, "{guest} {access:?}: {}", evidence.found);
         }
-        assert!(!judge_mounts(None, &[]).stands);
+        assert!(!judge_mounts(None, std::iter::empty()).stands);
     }
 }

@@ -24,10 +24,10 @@ use wjob_sandbox::readback;
 use crate::cache::Cache;
 use crate::compile::{CompileError, Compiling, Sought, seek};
 use crate::helper::{Errand, Silence};
-use crate::program::{Found, ProgramError, find};
+use crate::program::{Found, ProgramError, find_in};
 use crate::resolve::{self, ask, understood};
 use crate::spawn::{Identity, Image, Standing, Usage, Worker, spawn};
-use crate::trust::{TrustedKind, open_trusted};
+use crate::trust::{TrustedKind, open_trusted, open_trusted_below};
 
 /// What is asked of a run.
 #[derive(Debug)]
@@ -118,7 +118,9 @@ impl RunError {
             }
             Self::Compile(CompileError::TooLarge { .. }) => Status::Misconfigured,
             Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
-            Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative) => Status::Misconfigured,
+            Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative | WallRefusal::RootForUnwalled) => {
+                Status::Misconfigured
+            }
             Self::Refused(_) => Status::NotPermitted,
             Self::Failed(failure) => match failure.fault {
                 Fault::Job => Status::Misconfigured,
@@ -134,6 +136,7 @@ impl RunError {
             Self::Failed(failure) | Self::Compile(CompileError::Program(failure)) => &failure.advice,
             Self::Refused(WallRefusal::NoneForWasm) => "remove the key Isolation, or name a native program",
             Self::Refused(WallRefusal::RootForNative) => "give the grant another GuestPath",
+            Self::Refused(WallRefusal::RootForUnwalled) => "remove the key Isolation, or RootDirectory",
             Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
             Self::Refused(WallRefusal::Required { .. }) => {
                 "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
@@ -200,6 +203,8 @@ pub struct Attempt {
     talking: bool,
     denials: usize,
     renewed: bool,
+    /// Whether what its program leaves may go on, and it may be ended while it has nothing to do.
+    lingers: bool,
     error: Option<RunError>,
 }
 
@@ -209,9 +214,10 @@ impl Attempt {
     /// # Errors
     /// When there is no program, or a required wall is missing.
     pub fn begin(order: Order, tools: Tools<'_>, own: Vec<OwnFolder>) -> Result<Self, RunError> {
-        let found = find(&order.job.program.file)?;
+        let root = order.job.root_directory.as_deref();
+        let found = find_in(&order.job.program.file, root)?;
         if let Some(owner) = order.owner {
-            trusted(&found.path, owner)?;
+            trusted(&found, root, owner)?;
         }
         if order.nameless && !found.kind.is_wasm() {
             return Err(RunError::Failed(StartFailure::job(
@@ -241,8 +247,14 @@ impl Attempt {
             talking: true,
             denials: 0,
             renewed: false,
+            lingers: true,
             error: None,
         })
+    }
+
+    /// The same in the foreground: nothing is left of it afterwards, and it goes on until somebody ends it.
+    pub fn in_foreground(self) -> Self {
+        Self { lingers: false, ..self }
     }
 
     /// The first step; what it leads to.
@@ -410,7 +422,7 @@ impl Attempt {
             code: match self.found.kind {
                 ProgramKind::Component => Code::Component,
                 ProgramKind::Module => Code::Module,
-                ProgramKind::Elf | ProgramKind::Script => Code::Native(self.found.path.display().to_string()),
+                ProgramKind::Elf | ProgramKind::Script => Code::Native(self.found.seen.display().to_string()),
             },
             arguments: job.program.arguments.clone(),
             globbing: job.program.globbing,
@@ -429,6 +441,10 @@ impl Attempt {
             explain: self.order.explain,
             raw: self.order.raw,
             wait_for_debugger: job.wait_for_debugger,
+            abandon: self.lingers && job.abandon_process_group,
+            transactions: job.launch.transactions,
+            idle_timeout: job.launch.idle_exit().filter(|_| self.lingers),
+            root: job.root_directory.clone(),
         };
         let start = Start { build: tools.image.build.clone(), role: Role::Run(Box::new(run)) };
         worker.channel.send(&start, &descriptors).map_err(|error| error.to_string())
@@ -514,7 +530,17 @@ impl Attempt {
                 self.look_up(tools);
                 None
             }
-            Action::Finish(_) => None,
+            // Whoever has the loop takes the worker, or acts on the end.
+            Action::LeaveBehind | Action::Finish(_) => None,
+        }
+    }
+
+    /// Hands the worker over, which stays for what its program left running; the run has none any more.
+    pub fn leave_behind(&mut self) -> Option<Worker> {
+        self.addresses = None;
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Working(worker) => Some(worker),
+            _ => None,
         }
     }
 
@@ -623,16 +649,20 @@ pub fn outcome(attempt: &mut Attempt, end: End) -> Result<wjob_model::outcome::V
 }
 
 /// The program file is held to the same rules as the job file: who can change it decides what runs.
-fn trusted(path: &Path, owner: u32) -> Result<(), RunError> {
-    let Err(distrust) = open_trusted(path, owner, TrustedKind::Program) else {
+fn trusted(found: &Found, root: Option<&str>, owner: u32) -> Result<(), RunError> {
+    let opened = match root {
+        Some(root) => open_trusted_below(Path::new(root), &found.seen, owner),
+        None => open_trusted(&found.path, owner, TrustedKind::Program),
+    };
+    let Err(distrust) = opened else {
         return Ok(());
     };
     let advice = "correct its owner and mode, or those of the folder named";
-    Err(RunError::Failed(StartFailure::job(format!("program {}", path.display()), distrust, advice)))
+    Err(RunError::Failed(StartFailure::job(format!("program {}", found.path.display()), distrust, advice)))
 }
 
 fn walls(order: &Order, found: &Found, machine: &Machine) -> Result<WallPlan, WallRefusal> {
-    plan(&order.job, &found.path.to_string_lossy(), found.kind.is_wasm(), machine, order.best_effort)
+    plan(&order.job, &found.seen.to_string_lossy(), found.kind.is_wasm(), machine, order.best_effort)
 }
 
 /// The names in Connect.

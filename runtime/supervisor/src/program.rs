@@ -3,18 +3,21 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 use wjob_model::job::{ProgramFile, STANDARD_PATH};
 use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
+use wjob_sandbox::root::{Root, open_on_host};
 
 /// A program file, open.
 #[derive(Debug)]
 pub struct Found {
-    /// Where it was found.
+    /// Where it was found, on the host.
     pub path: PathBuf,
+    /// The same as the job sees it: another path only in another root.
+    pub seen: PathBuf,
     /// What it is.
     pub kind: ProgramKind,
     /// The file, for reading, at its beginning.
@@ -53,21 +56,40 @@ pub enum ProgramError {
 /// # Errors
 /// When there is none, or it is no program.
 pub fn find(program: &ProgramFile) -> Result<Found, ProgramError> {
+    find_in(program, None)
+}
+
+/// The same in another root, if there is one.
+///
+/// # Errors
+/// When there is none, it is no program, or there is no such root.
+pub(crate) fn find_in(program: &ProgramFile, root: Option<&str>) -> Result<Found, ProgramError> {
+    let unusable = |path: &str, error: rustix::io::Errno| {
+        let why = format!("RootDirectory cannot be opened: {error}");
+        ProgramError::Unusable { path: path.to_owned(), why }
+    };
+    let root = root.map(|path| Root::open(path).map_err(|error| unusable(path, error))).transpose()?;
+    let root = root.as_ref();
     match program {
-        ProgramFile::Path(path) => open(Path::new(path)),
+        ProgramFile::Path(path) => open(path, root),
         ProgramFile::Name(name) => STANDARD_PATH
             .split(':')
-            .map(|folder| Path::new(folder).join(name))
-            .find(|path| path.is_file())
-            .map_or_else(|| Err(ProgramError::NotInPath { name: name.clone() }), |path| open(&path)),
+            .map(|folder| format!("{}{folder}/{name}", root.map_or("", Root::path)))
+            .find(|path| is_file(path, root))
+            .map_or_else(|| Err(ProgramError::NotInPath { name: name.clone() }), |path| open(&path, root)),
     }
 }
 
-fn open(path: &Path) -> Result<Found, ProgramError> {
-    let unusable = |why: String| ProgramError::Unusable { path: path.display().to_string(), why };
+fn is_file(path: &str, root: Option<&Root>) -> bool {
+    let place = open_on_host(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    place.is_ok_and(|place| File::from(place).metadata().is_ok_and(|status| status.is_file()))
+}
+
+fn open(path: &str, root: Option<&Root>) -> Result<Found, ProgramError> {
+    let unusable = |why: String| ProgramError::Unusable { path: path.to_owned(), why };
     // A FIFO must not hang this process, and nothing is read through a magic link of /proc.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+    let descriptor = match open_on_host(root, path, flags, Mode::empty()) {
         Ok(descriptor) => descriptor,
         // A native program may be executable and not readable; then it is not WebAssembly.
         Err(error) => return Err(unusable(error.to_string())),
@@ -79,10 +101,8 @@ fn open(path: &Path) -> Result<Found, ProgramError> {
     }
     let mut head = [0; MAGIC_LENGTH];
     let length = file.read(&mut head).map_err(|error| unusable(error.to_string()))?;
-    let kind = ProgramKind::of(&head[..length]).ok_or_else(|| ProgramError::NoProgram {
-        path: path.display().to_string(),
-        found: describe(&head[..length]),
-    })?;
+    let kind = ProgramKind::of(&head[..length])
+        .ok_or_else(|| ProgramError::NoProgram { path: path.to_owned(), found: describe(&head[..length]) })?;
     if !kind.is_wasm() && status.mode() & 0o111 == 0 {
         return Err(unusable(format!(
             "{} that nobody may execute (mode {:o})",
@@ -91,7 +111,8 @@ fn open(path: &Path) -> Result<Found, ProgramError> {
         )));
     }
     std::io::Seek::rewind(&mut file).map_err(|error| unusable(error.to_string()))?;
-    Ok(Found { path: path.to_owned(), kind, file })
+    let seen = root.and_then(|root| root.inside(path)).unwrap_or(path);
+    Ok(Found { path: path.into(), seen: seen.into(), kind, file })
 }
 
 fn in_words(status: &std::fs::Metadata) -> &'static str {
@@ -137,5 +158,29 @@ mod tests {
         assert!(error.contains("found a directory"), "{error}");
         assert!(find(&ProgramFile::Name("no-such-program".into())).is_err());
         assert_eq!(find(&ProgramFile::Name("sh".into())).unwrap().kind, ProgramKind::Elf);
+    }
+
+    #[test]
+    fn in_another_root_a_program_is_found_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("usr/bin")).unwrap();
+        std::fs::write(root.join("usr/bin/tool"), b"\0asm\x01\0\0\0").unwrap();
+        std::os::unix::fs::symlink("/usr/bin/tool", root.join("link")).unwrap();
+        std::os::unix::fs::symlink("/bin/sh", root.join("out")).unwrap();
+        let name = root.display().to_string();
+        let path = |inside: &str| ProgramFile::Path(format!("{name}{inside}"));
+        for (program, seen) in [
+            (path("/usr/bin/tool"), Some("/usr/bin/tool")),
+            (path("/link"), Some("/link")),
+            (ProgramFile::Name("tool".into()), Some("/usr/bin/tool")),
+            (path("/out"), None),
+            (ProgramFile::Name("sh".into()), None),
+        ] {
+            let found = find_in(&program, Some(&name)).ok().map(|found| found.seen);
+            assert_eq!(found, seen.map(PathBuf::from), "{program:?}");
+        }
+        let error = find_in(&path("/link"), Some("/no/such/root")).unwrap_err().to_string();
+        assert!(error.contains("/no/such/root: RootDirectory cannot be opened"), "{error}");
     }
 }

@@ -19,8 +19,10 @@ use crate::signals::Signals;
 pub fn run(tools: Tools<'_>, order: Order, reporter: &mut dyn Reporter) -> Result<Verdict, RunError> {
     let signals = Signals::block().map_err(|error| RunError::System(error.to_string()))?;
     let own = tools.cache.map(Cache::folders).unwrap_or_default();
-    let terms = Terms::of(&order.job, false);
-    let attempt = Attempt::begin(order, tools, own)?;
+    let mut terms = Terms::of(&order.job, false);
+    // Whoever runs a job in the foreground is done with it when it ends: nobody would list what it left or end that.
+    terms.abandon = false;
+    let attempt = Attempt::begin(order, tools, own)?.in_foreground();
     Loop { attempt, tools, reporter, terms, began: Instant::now(), state: State::Preparing, signals }.run()
 }
 

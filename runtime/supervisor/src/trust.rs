@@ -77,10 +77,19 @@ pub enum Fault {
 /// Names the component to blame.
 pub fn open_trusted(path: &Path, owner: u32, kind: TrustedKind) -> Result<File, Distrust> {
     check_name(path, kind)?;
-    let mut way = Way { owner, here: PathBuf::from("/"), ahead: Vec::new(), links: 0 };
-    way.expect(path);
-    let file = way.follow(path)?;
+    let file = Way::from_the_top(owner)?.follow(path, Wanted::File)?;
     reopen(&file).map_err(|error| refused(path, error))
+}
+
+/// The same for a program inside another root, as chroot(2) would have it: an absolute link begins at that root, and
+/// `..` does not lead out of it. The way to the root itself is held to the same rules.
+///
+/// # Errors
+/// Names the component to blame.
+pub fn open_trusted_below(root: &Path, path: &Path, owner: u32) -> Result<File, Distrust> {
+    let folder = Way::from_the_top(owner)?.follow(root, Wanted::Folder)?;
+    let file = Way::new(folder, root, owner).follow(path, Wanted::File)?;
+    reopen(&file).map_err(|error| refused(&root.join(path), error))
 }
 
 fn check_name(path: &Path, kind: TrustedKind) -> Result<(), Distrust> {
@@ -96,9 +105,19 @@ fn check_name(path: &Path, kind: TrustedKind) -> Result<(), Distrust> {
     Ok(())
 }
 
+/// What is to be at the end of a way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    File,
+    Folder,
+}
+
 /// The way to a file.
 struct Way {
     owner: u32,
+    /// Where absolute links begin, and its path.
+    top: File,
+    name: PathBuf,
     /// The folder reached, for messages.
     here: PathBuf,
     /// Names still to come, the next one last.
@@ -107,6 +126,16 @@ struct Way {
 }
 
 impl Way {
+    fn new(top: File, name: &Path, owner: u32) -> Self {
+        Self { owner, top, name: name.to_owned(), here: name.to_owned(), ahead: Vec::new(), links: 0 }
+    }
+
+    fn from_the_top(owner: u32) -> Result<Self, Distrust> {
+        let name = Path::new("/");
+        let (top, _) = place_of(CWD, name.as_os_str()).map_err(|error| refused(name, error))?;
+        Ok(Self::new(top, name, owner))
+    }
+
     fn expect(&mut self, path: &Path) {
         self.ahead.extend(path.components().rev().filter_map(|part| match part {
             Component::Normal(name) => Some(name.to_owned()),
@@ -115,10 +144,15 @@ impl Way {
         }));
     }
 
-    /// The file at the end of the way, opened as a place only.
-    fn follow(&mut self, path: &Path) -> Result<File, Distrust> {
+    /// What is at the end of the way, opened as a place only.
+    fn follow(mut self, path: &Path, wanted: Wanted) -> Result<File, Distrust> {
+        self.expect(path);
         let mut folder = self.root()?;
         while let Some(name) = self.ahead.pop() {
+            // A root is its own parent.
+            if name == ".." && self.here == self.name {
+                continue;
+            }
             let place = self.place(&name);
             let (file, status) = place_of(&folder, &name).map_err(|error| refused(&place, error))?;
             if status.file_type().is_symlink() {
@@ -126,20 +160,24 @@ impl Way {
                 if self.turn(&file, &place, path)? {
                     folder = self.root()?;
                 }
-            } else if self.ahead.is_empty() {
+            } else if self.ahead.is_empty() && wanted == Wanted::File {
                 return self.check_file(&place, &status).map(|()| file);
             } else {
                 self.check_folder(&place, &status)?;
                 (folder, self.here) = (file, place);
             }
         }
-        // Only `/`, or a link to it, has no name left.
-        Err(not_a_file(path, "a directory"))
+        match wanted {
+            Wanted::Folder => Ok(folder),
+            // Only the root, or a link to a folder, has no name left.
+            Wanted::File => Err(not_a_file(path, "a directory")),
+        }
     }
 
     fn root(&mut self) -> Result<File, Distrust> {
-        self.here = PathBuf::from("/");
-        let (root, status) = place_of(CWD, OsStr::new("/")).map_err(|error| refused(&self.here, error))?;
+        self.here.clone_from(&self.name);
+        let root = self.top.try_clone().map_err(|error| refused(&self.here, error))?;
+        let status = root.metadata().map_err(|error| refused(&self.here, error))?;
         self.check_folder(&self.here, &status)?;
         Ok(root)
     }
@@ -323,6 +361,32 @@ mod tests {
             // A joined "" ends in a slash, which paths do not compare.
             assert_eq!(found, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn below_another_root_links_and_parents_stay_inside() {
+        let (top, file) = folder();
+        fs::rename(&file, file.with_file_name("program")).unwrap();
+        fs::write(top.path().join("outside"), "outside").unwrap();
+        for (target, name) in [("/program", "absolute"), ("../../program", "up"), ("../outside", "out")] {
+            symlink(target, top.path().join("sub").join(name)).unwrap();
+        }
+        let root = top.path().join("sub");
+        for (path, expected) in [
+            ("/program", None),
+            ("/absolute", None),
+            ("/up", None),
+            ("/../../program", None),
+            ("/out", Some((Fault::System, "sub/outside"))),
+            ("/..", Some((Fault::Kind, "/.."))),
+        ] {
+            let fault = open_trusted_below(&root, Path::new(path), user()).err();
+            let found = fault.map(|fault| (fault.fault, fault.component));
+            assert_eq!(found, expected.map(|(fault, component)| (fault, top.path().join(component))), "{path}");
+        }
+        mode(top.path(), 0o777);
+        let fault = open_trusted_below(&root, Path::new("/program"), user()).unwrap_err();
+        assert_eq!((fault.fault, fault.component), (Fault::Writable, top.path().to_owned()));
     }
 
     #[test]

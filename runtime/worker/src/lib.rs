@@ -28,6 +28,7 @@ mod start;
 mod state;
 mod stdio;
 mod ticks;
+mod transactions;
 mod wasi;
 mod wasm;
 

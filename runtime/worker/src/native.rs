@@ -1,11 +1,12 @@
 //! Runs a native program behind the same grants. The worker makes a process table whose first process, the init,
 //! puts the walls up around itself, starts the program in them, and ends with it: so everything the program left
-//! behind ends too, however wjob itself ends.
+//! behind ends too, however wjob itself ends. Only for a job with AbandonProcessGroup the init stays for that, under
+//! the same walls and limits.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
@@ -16,20 +17,22 @@ use wjob_model::outcome::{HeldBy, Outcome};
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::Opened;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
+use wjob_sandbox::root::Root;
 use wjob_sandbox::signals::Signals;
 use wjob_sandbox::{confine, mount, namespaces};
 
 use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
-use crate::role::{Started, no_namespaces, open_grants, report, set_umask, told_to_go, wall};
+use crate::role::{Started, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
+use crate::transactions::{self, Transactions};
 use crate::{open, spent};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
     let Started { channel, descriptors } = started;
     match outside(descriptors, &run) {
-        Ok((stdio, opened)) if run.walls.processes => in_own_process_table(channel, run, stdio, opened),
-        Ok((stdio, opened)) => inside(&channel, run, stdio, &opened),
+        Ok(found) if run.walls.processes => in_own_process_table(channel, run, found),
+        Ok(found) => inside(&channel, run, found),
         Err(failure) => {
             report(&channel, failure);
             1
@@ -37,21 +40,29 @@ pub(crate) fn perform(started: Started, run: Run) -> u8 {
     }
 }
 
+/// What the job names, opened.
+struct Found {
+    stdio: [OwnedFd; 3],
+    opened: Vec<Opened>,
+    root: Option<Root>,
+}
+
 /// Step 3: namespaces, then everything the job names is opened.
-fn outside(descriptors: Vec<OwnedFd>, run: &Run) -> Result<([OwnedFd; 3], Vec<Opened>), StartFailure> {
+fn outside(descriptors: Vec<OwnedFd>, run: &Run) -> Result<Found, StartFailure> {
     set_umask(run);
     namespaces::enter(&run.walls).map_err(|error| no_namespaces(&error))?;
-    let stdio = open::stdio(&run.stdio, &mut descriptors.into_iter(), &run.own)?;
-    Ok((stdio, open_grants(run)?))
+    let root = open_root(run)?;
+    let stdio = open::stdio(&run.stdio, &mut descriptors.into_iter(), &run.own, root.as_ref())?;
+    Ok(Found { stdio, opened: open_grants(run, root.as_ref())?, root })
 }
 
 /// The next child is the first process of the new table: it is the init, and this process only waits for it.
-fn in_own_process_table(channel: Channel, run: Run, stdio: [OwnedFd; 3], opened: Vec<Opened>) -> u8 {
+fn in_own_process_table(channel: Channel, run: Run, found: Found) -> u8 {
     // SAFETY: this process has one thread, so the child may do anything its parent could.
     match unsafe { libc::fork() } {
         0 => {
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-            let status = inside(&channel, run, stdio, &opened);
+            let status = inside(&channel, run, found);
             std::process::exit(status.into())
         }
         -1 => {
@@ -60,7 +71,7 @@ fn in_own_process_table(channel: Channel, run: Run, stdio: [OwnedFd; 3], opened:
         }
         init => {
             // Only the init speaks from here on, and its end must show as the end of the channel.
-            drop((channel, stdio, opened));
+            drop((channel, found));
             wait_for(init)
         }
     }
@@ -84,8 +95,9 @@ fn wait_for(init: i32) -> u8 {
 }
 
 /// Steps 4 and 5, in the process that the walls are around.
-fn inside(channel: &Channel, run: Run, stdio: [OwnedFd; 3], opened: &[Opened]) -> u8 {
-    let walls = match put_up(&run, opened) {
+fn inside(channel: &Channel, run: Run, found: Found) -> u8 {
+    let Found { stdio, opened, root } = found;
+    let walls = match put_up(&run, &opened, root.as_ref()) {
         Ok(walls) => walls,
         Err(failure) => {
             report(channel, failure);
@@ -95,14 +107,20 @@ fn inside(channel: &Channel, run: Run, stdio: [OwnedFd; 3], opened: &[Opened]) -
     if channel.send(&FromWorker::Walls(walls), &[]).is_err() || !told_to_go(channel) {
         return 1;
     }
+    drop((opened, root));
     match Program::start(&run, stdio) {
-        Ok(program) => {
+        Ok(mut program) => {
             if !run.walls.processes {
                 // The end of the channel tells of the supervisor's; this process outlives it to end the program's group.
                 let _ = rustix::process::set_parent_process_death_signal(None);
             }
             let outcome = program.see_out(channel, &run);
+            // A limit ends the whole run.
+            let stays = run.abandon && run.walls.processes && !matches!(outcome, Outcome::LimitHit { .. });
             let _ = channel.send(&FromWorker::Ended(outcome), &[]);
+            if stays {
+                program.stay(channel, &run);
+            }
             0
         }
         Err(failure) => {
@@ -112,10 +130,14 @@ fn inside(channel: &Channel, run: Run, stdio: [OwnedFd; 3], opened: &[Opened]) -
     }
 }
 
-fn put_up(run: &Run, opened: &[Opened]) -> Result<Vec<wjob_model::message::Evidence>, StartFailure> {
+fn put_up(
+    run: &Run,
+    opened: &[Opened],
+    root: Option<&Root>,
+) -> Result<Vec<wjob_model::message::Evidence>, StartFailure> {
     let before = Before::open();
     if let Some(plan) = &run.walls.mount {
-        mount::put_up(plan, opened).map_err(|error| wall(&error))?;
+        mount::put_up(plan, opened, root).map_err(|error| wall(&error))?;
     }
     let mut evidence: Vec<_> = before.mounts(&run.walls, opened).into_iter().collect();
     confine(&run.walls, opened).map_err(|error| wall(&error))?;
@@ -128,6 +150,7 @@ struct Program {
     child: Child,
     relays: Vec<Relay>,
     signals: Signals,
+    transactions: Option<Transactions>,
 }
 
 impl Program {
@@ -139,44 +162,110 @@ impl Program {
         let signals = Signals::block(&[libc::SIGCHLD]).map_err(|error| StartFailure::own("signals", error))?;
         let arguments = if run.globbing { globbed(&run.arguments, &run.environment)? } else { run.arguments.clone() };
         let (stdio, relays) = connect(run, stdio).map_err(|error| StartFailure::own("pipes", error))?;
-        let mut command = command(path, &arguments, run);
+        let account = run.transactions.then(|| Transactions::new(run.idle_timeout)).transpose();
+        let (transactions, account) = account.map_err(|error| StartFailure::own("pipes", error))?.unzip();
+        let mut command = command(path, &arguments, run, account);
         let [stdin, stdout, stderr] = stdio.map(Stdio::from);
         command.stdin(stdin).stdout(stdout).stderr(stderr);
-        let child = command.spawn().map_err(|error| cannot_execute(path, &error))?;
+        let child = command.spawn().map_err(|error| cannot_execute(path, &error, run))?;
         drop(command);
-        Ok(Self { child, relays, signals })
+        Ok(Self { child, relays, signals, transactions })
     }
 
     /// Waits for the program's end, carrying its output and passing on what the supervisor says.
-    fn see_out(mut self, channel: &Channel, run: &Run) -> Outcome {
+    fn see_out(&mut self, channel: &Channel, run: &Run) -> Outcome {
         let mut told = None;
         loop {
             if let Some(outcome) = self.reap(run) {
-                let over = Outcome::LimitHit { limit: Limit::OutputSize, wall: HeldBy::Kernel };
-                let carried = if told.is_none() { self.drain() } else { Carried::End };
-                self.leave(run);
-                return told.unwrap_or(if carried == Carried::Limit { over } else { outcome });
+                return self.ended(outcome, told, run);
             }
-            let bound = run.limits.cpu_time.filter(|_| run.walls.processes).map(Duration::from_secs);
-            self.wait(channel, bound.map(|_| spent::LOOK));
-            if told.is_none() && bound.is_some_and(|bound| spent::by_the_run() >= bound) {
-                told = Some(Outcome::LimitHit { limit: Limit::CpuTime, wall: HeldBy::Kernel });
+            let idle = self.idle_in().filter(|_| told.is_none());
+            self.wait(channel, look(run).into_iter().chain(idle).min());
+            self.hear();
+            if told.is_none() && is_spent(run) {
+                told = Some(limit(Limit::CpuTime));
                 self.signal(libc::SIGKILL);
             }
-            while self.signals.next().is_some() {}
             if said(channel) {
                 match channel.receive::<ToWorker>(INLINE_BYTES) {
-                    Ok(Some(ToWorker::Stop { signal })) => self.signal(signal.into()),
+                    Ok(Some(ToWorker::Stop { signal })) => told = told.or(self.stop(signal.into())),
                     Ok(Some(_)) => {}
                     // Nobody is left to work for.
                     Ok(None) | Err(_) => self.signal(libc::SIGKILL),
                 }
             }
+            if told.is_none() && self.idle_in() == Some(Duration::ZERO) {
+                told = Some(self.end_at_once());
+            }
             if self.carry() == Carried::Limit {
-                told = Some(Outcome::LimitHit { limit: Limit::OutputSize, wall: HeldBy::Kernel });
+                told = Some(limit(Limit::OutputSize));
                 self.signal(libc::SIGKILL);
             }
         }
+    }
+
+    /// What the program's end counts as, given what it was told before. One that ended by itself was not stopped,
+    /// however close the two came.
+    fn ended(&mut self, own: Outcome, told: Option<Outcome>, run: &Run) -> Outcome {
+        let limited = matches!(told, Some(Outcome::LimitHit { .. }));
+        let carried = if limited { Carried::End } else { self.drain() };
+        self.leave(run);
+        match told {
+            Some(told) if limited => told,
+            _ if carried == Carried::Limit => limit(Limit::OutputSize),
+            Some(told) if own == Outcome::Signaled(SIGKILL) => told,
+            _ => own,
+        }
+    }
+
+    /// Stays for what the program left, until all of it has ended, a limit is reached or the supervisor wants or is
+    /// no more: this process's end is that of its process table.
+    fn stay(&mut self, channel: &Channel, run: &Run) {
+        while has_children() {
+            self.wait(channel, look(run));
+            self.hear();
+            if is_spent(run) || self.carry() == Carried::Limit {
+                return;
+            }
+            if said(channel) {
+                match channel.receive::<ToWorker>(INLINE_BYTES) {
+                    Ok(Some(ToWorker::Stop { signal: SIGKILL }) | None) | Err(_) => return,
+                    Ok(Some(_)) => {}
+                }
+            }
+        }
+    }
+
+    /// Takes signals and the program's account of its work.
+    fn hear(&mut self) {
+        while self.signals.next().is_some() {}
+        if let Some(transactions) = &mut self.transactions {
+            transactions.hear(Instant::now());
+        }
+    }
+
+    /// How long until the program counts as idle, if it ever does.
+    fn idle_in(&self) -> Option<Duration> {
+        self.transactions.as_ref()?.idle_in(Instant::now())
+    }
+
+    /// A request to stop; what it came to, if that is settled: a program that says that nothing is under way loses
+    /// nothing by ending at once.
+    fn stop(&self, signal: i32) -> Option<Outcome> {
+        if signal == libc::SIGTERM && self.transactions.as_ref().is_some_and(Transactions::nothing_open) {
+            return Some(self.end_at_once());
+        }
+        self.signal(signal);
+        None
+    }
+
+    /// Ends the program alone: what it started ends or lives on by its own rules.
+    fn end_at_once(&self) -> Outcome {
+        if let Some(pid) = self.pid() {
+            // As in `signal`: the number is still its own, and gone is as good as killed.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        Outcome::Stopped
     }
 
     /// Waits until a child ended, the supervisor speaks, output is there or the time is up.
@@ -185,6 +274,7 @@ impl Program {
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN),
         ];
+        waiting.extend(self.transactions.as_ref().and_then(Transactions::waiting));
         let mut pause = at_most;
         for relay in &self.relays {
             match relay.waiting() {
@@ -257,9 +347,10 @@ impl Program {
         };
     }
 
-    /// Without a process table of its own, what is left of the program's group is asked to end (launchd's rule).
+    /// Without a process table of its own, what is left of the program's group is asked to end, unless the job
+    /// abandons it (launchd's rule).
     fn leave(&self, run: &Run) {
-        if let Some(pid) = self.pid().filter(|_| !run.walls.processes) {
+        if let Some(pid) = self.pid().filter(|_| !run.walls.processes && !run.abandon) {
             // The group lives on as long as a member does, so the number is nobody else's.
             let _ = rustix::process::kill_process_group(pid, Signal::TERM);
         }
@@ -267,6 +358,34 @@ impl Program {
 
     fn pid(&self) -> Option<Pid> {
         Pid::from_raw(i32::try_from(self.child.id()).ok()?)
+    }
+}
+
+/// SIGKILL as messages and outcomes have it.
+const SIGKILL: u8 = 9;
+
+/// How often the run's processor time is looked at, if that is limited.
+fn look(run: &Run) -> Option<Duration> {
+    run.limits.cpu_time.filter(|_| run.walls.processes).map(|_| spent::LOOK)
+}
+
+fn is_spent(run: &Run) -> bool {
+    let bound = run.limits.cpu_time.filter(|_| run.walls.processes).map(Duration::from_secs);
+    bound.is_some_and(|bound| spent::by_the_run() >= bound)
+}
+
+fn limit(limit: Limit) -> Outcome {
+    Outcome::LimitHit { limit, wall: HeldBy::Kernel }
+}
+
+/// Takes the status of whatever has ended; whether there is anything left.
+fn has_children() -> bool {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
     }
 }
 
@@ -311,7 +430,8 @@ fn enter_directory(run: &Run) -> Result<(), StartFailure> {
     })
 }
 
-fn command(path: &str, arguments: &[String], run: &Run) -> Command {
+/// The command; `account` is the end of a pipe on which the program tells of its open work.
+fn command(path: &str, arguments: &[String], run: &Run, account: Option<OwnedFd>) -> Command {
     let mut command = Command::new(path);
     let environment = run.environment.iter().map(|(name, value)| (name, value));
     // The standard PATH as under launchd, unless the job sets its own.
@@ -319,11 +439,20 @@ fn command(path: &str, arguments: &[String], run: &Run) -> Command {
     if let Some(name) = arguments.first() {
         command.arg0(name);
     }
+    if account.is_some() {
+        command.env(transactions::VARIABLE, transactions::DESCRIPTOR.to_string());
+    }
     let stopped = run.wait_for_debugger;
-    // SAFETY: between fork and exec only two system calls are made; nothing is allocated or locked.
+    // SAFETY: between fork and exec only system calls are made; nothing is allocated or locked. The descriptor that
+    // is replaced is the channel, which ends with the exec anyway.
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            if let Some(account) = &account
+                && libc::dup2(account.as_raw_fd(), transactions::DESCRIPTOR) < 0
+            {
+                return Err(std::io::Error::last_os_error());
+            }
             if stopped {
                 rustix::process::kill_process(rustix::process::getpid(), Signal::STOP)?;
             }
@@ -333,8 +462,13 @@ fn command(path: &str, arguments: &[String], run: &Run) -> Command {
     command
 }
 
-fn cannot_execute(path: &str, error: &std::io::Error) -> StartFailure {
-    let advice = "a native program sees /usr, /lib and its grants: grant its files in Grants.Paths with Access Execute, or set Isolation to None";
+fn cannot_execute(path: &str, error: &std::io::Error, run: &Run) -> StartFailure {
+    let advice = match run.root {
+        None => {
+            "a native program sees /usr, /lib and its grants: grant its files in Grants.Paths with Access Execute, or set Isolation to None"
+        }
+        Some(_) => "a native program sees its RootDirectory and its grants: its interpreter and libraries belong there",
+    };
     let what = match interpreter(path).filter(|_| error.kind() == std::io::ErrorKind::NotFound) {
         Some(interpreter) => format!("executing {path} by its interpreter {interpreter}"),
         None => format!("executing {path}"),

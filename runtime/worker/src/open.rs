@@ -1,11 +1,12 @@
 //! Opens stdio paths as the job's user, before the walls: non-blocking, without magic links, so that neither a
-//! FIFO nor a link of /proc can hold or misdirect the start.
+//! FIFO nor a link of /proc can hold or misdirect the start. In another root nothing leads out of that.
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use wjob_model::message::{OwnFolder, StartFailure, Stdio};
 use wjob_sandbox::grants::touches_own;
+use wjob_sandbox::root::{Root, open_on_host};
 
 /// The three descriptors of the job; `inherited` are those that came with the start message.
 ///
@@ -15,18 +16,19 @@ pub(crate) fn stdio(
     wanted: &[Stdio; 3],
     inherited: &mut impl Iterator<Item = OwnedFd>,
     own: &[OwnFolder],
+    root: Option<&Root>,
 ) -> Result<[OwnedFd; 3], StartFailure> {
     let mut one = |index: usize| match &wanted[index] {
         Stdio::Inherited => inherited.next().ok_or_else(|| StartFailure::own("stdio", "a descriptor is missing")),
-        Stdio::Null => open(index, "/dev/null", own),
-        Stdio::Path(path) => open(index, path, own),
+        Stdio::Null => open(index, "/dev/null", own, None),
+        Stdio::Path(path) => open(index, path, own, root),
     };
     Ok([one(0)?, one(1)?, one(2)?])
 }
 
 const KEYS: [&str; 3] = ["StandardInPath", "StandardOutPath", "StandardErrorPath"];
 
-fn open(index: usize, path: &str, own: &[OwnFolder]) -> Result<OwnedFd, StartFailure> {
+fn open(index: usize, path: &str, own: &[OwnFolder], root: Option<&Root>) -> Result<OwnedFd, StartFailure> {
     let refuse = |why: String| {
         let advice = "make the folder, or give the job's user the right to it; a FIFO needs its reader first";
         StartFailure::job(format!("{} {path}", KEYS[index]), why, advice)
@@ -34,8 +36,7 @@ fn open(index: usize, path: &str, own: &[OwnFolder]) -> Result<OwnedFd, StartFai
     let direction = if index == 0 { OFlags::RDONLY } else { OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE };
     let flags = direction | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mode = if index == 0 { Mode::empty() } else { Mode::from_raw_mode(0o666) };
-    let descriptor =
-        openat2(CWD, path, flags, mode, ResolveFlags::NO_MAGICLINKS).map_err(|error| refuse(error.to_string()))?;
+    let descriptor = open_on_host(root, path, flags, mode).map_err(|error| refuse(error.to_string()))?;
     let status = fstat(&descriptor).map_err(|error| refuse(error.to_string()))?;
     if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
         return Err(refuse("is a directory, expected a file".into()));

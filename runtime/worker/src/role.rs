@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use wjob_model::message::{Fault, FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::{self, Opened};
+use wjob_sandbox::root::Root;
 
 /// What a worker has once it knows its role.
 pub(crate) struct Started {
@@ -48,8 +49,27 @@ pub(crate) fn set_umask(run: &Run) {
     }
 }
 
-pub(crate) fn open_grants(run: &Run) -> Result<Vec<Opened>, StartFailure> {
-    grants::open(&run.paths, &run.own).map_err(|error| {
+/// The root that the job takes for its own, if that is another one; for a native program with everything in it that
+/// its view is put together on.
+pub(crate) fn open_root(run: &Run) -> Result<Option<Root>, StartFailure> {
+    let Some(path) = &run.root else {
+        return Ok(None);
+    };
+    let refuse = |why: String, advice: &str| StartFailure::job(format!("RootDirectory {path}"), why, advice);
+    let reach = "make it, or give the job's user the right to reach it";
+    let root = grants::open_root(path, &run.own).map_err(|error| refuse(error.why, reach))?;
+    let shown = run.walls.mount.as_ref().filter(|plan| plan.root.is_some());
+    match shown.and_then(|plan| root.lacks(plan)) {
+        None => Ok(Some(root)),
+        Some((point, error)) => {
+            let make = "make it there, a folder, or an empty file for a device: the root is shown read-only";
+            Err(refuse(format!("nothing can be shown at {point} in it: {error}"), make))
+        }
+    }
+}
+
+pub(crate) fn open_grants(run: &Run, root: Option<&Root>) -> Result<Vec<Opened>, StartFailure> {
+    grants::open(&run.paths, &run.own, root).map_err(|error| {
         let advice = "make it, or give the job's user the right to reach it";
         StartFailure::job(format!("granted path {}", error.path), error.why, advice)
     })

@@ -22,7 +22,7 @@ use crate::instance::{Loaded, Prepared, Surroundings};
 use crate::output::{Meter, Output};
 use crate::preopens::preopens;
 use crate::readiness::watch;
-use crate::role::{Started, bounded, no_namespaces, open_grants, report, set_umask, told_to_go, wall};
+use crate::role::{Started, bounded, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
 use crate::stdio::{Stdin, Stdout};
 use crate::wasi::network::Network;
 use crate::{command, engine, module, open, ticks};
@@ -59,8 +59,10 @@ fn prepare(
     namespaces::enter(&run.walls).map_err(|error| no_namespaces(&error))?;
     let mut descriptors = descriptors.into_iter();
     let code = descriptors.next().ok_or_else(|| StartFailure::own("the program", "its descriptor is missing"))?;
-    let stdio = open::stdio(&run.stdio, &mut descriptors, &run.own)?;
-    let opened = open_grants(&run)?;
+    let root = open_root(&run)?;
+    let stdio = open::stdio(&run.stdio, &mut descriptors, &run.own, root.as_ref())?;
+    let opened = open_grants(&run, root.as_ref())?;
+    drop(root);
     let engine = engine::engine()?;
     let program = load(&engine, &run, &code)?;
     let tls =
@@ -71,7 +73,7 @@ fn prepare(
     builder.allow_blocking_current_thread(true);
     let before = Before::open();
     if let Some(plan) = &run.walls.mount {
-        mount::put_up(plan, &opened).map_err(|error| wall(&error))?;
+        mount::put_up(plan, &opened, None).map_err(|error| wall(&error))?;
     }
     let mut evidence: Vec<Evidence> = before.mounts(&run.walls, &opened).into_iter().collect();
     let mut preopens = preopens(&run, &opened)?;

@@ -8,14 +8,14 @@ use super::paths::{self, lies_in, normalise};
 use super::raw::{RawData, RawJob, RawValue, items};
 use super::{Context, sockets};
 
-/// Reads the grants of a job.
-pub fn read(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Grants {
+/// Reads the grants of a job; in another root, the host's paths are inside it.
+pub fn read(raw: &RawJob, context: &Context, root: Option<&str>, findings: &mut Vec<Finding>) -> Grants {
     let Some(grants) = raw.get("Grants") else {
         return Grants::default();
     };
     services(grants, findings);
     Grants {
-        paths: path_grants(grants, context, findings),
+        paths: path_grants(grants, context, root, findings),
         connect: endpoints(grants, "Connect", Endpoint::parse_connect, findings),
         bind: endpoints(grants, "Bind", Endpoint::parse_bind, findings),
         environment: environment(grants, findings),
@@ -25,10 +25,15 @@ pub fn read(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Gra
     }
 }
 
-fn path_grants(grants: &RawValue, context: &Context, findings: &mut Vec<Finding>) -> Vec<PathGrant> {
+fn path_grants(
+    grants: &RawValue,
+    context: &Context,
+    root: Option<&str>,
+    findings: &mut Vec<Finding>,
+) -> Vec<PathGrant> {
     let mut read: Vec<PathGrant> = Vec::new();
     for entry in items(grants.get("Paths")) {
-        match path_grant(entry, context) {
+        match path_grant(entry, context, root) {
             Ok(Some(grant)) => {
                 findings.extend(contradiction(&read, &grant, entry));
                 read.push(grant);
@@ -41,7 +46,7 @@ fn path_grants(grants: &RawValue, context: &Context, findings: &mut Vec<Finding>
 }
 
 /// One entry; `None` if it was refused before.
-fn path_grant(entry: &RawValue, context: &Context) -> Result<Option<PathGrant>, Finding> {
+fn path_grant(entry: &RawValue, context: &Context, root: Option<&str>) -> Result<Option<PathGrant>, Finding> {
     let (path, guest, access) = match entry.data {
         RawData::Text(_) => (entry, None, Access::default()),
         RawData::Dictionary(_) => {
@@ -55,10 +60,11 @@ fn path_grant(entry: &RawValue, context: &Context) -> Result<Option<PathGrant>, 
     let Some(host) = path.text() else {
         return Ok(None);
     };
-    let host = host_path(path, host, context)?;
+    let seen = absolute(path, host, context)?;
+    let host = host_path(path, seen.clone(), context, root)?;
     let guest = match guest.and_then(|guest| Some((guest, guest.text()?))) {
         Some((value, text)) => guest_path(value, text)?,
-        None => host.clone(),
+        None => seen,
     };
     Ok(Some(PathGrant { host, guest, access }))
 }
@@ -68,15 +74,19 @@ fn access(entry: &RawValue) -> Access {
     Access::ALL.into_iter().find(|access| Some(access.word()) == word).unwrap_or_default()
 }
 
-fn host_path(value: &RawValue, text: &str, context: &Context) -> Result<String, Finding> {
-    let host = match home_path(text, context.home) {
-        Some(path) => path,
-        None if text.starts_with('/') => normalise(text),
+fn absolute(value: &RawValue, text: &str, context: &Context) -> Result<String, Finding> {
+    match home_path(text, context.home) {
+        Some(path) => Ok(path),
+        None if text.starts_with('/') => Ok(normalise(text)),
         None => {
             let message = format!("{text:?} is not absolute; expected /... or ~/...");
-            return Err(error(value, "relative-path", message));
+            Err(error(value, "relative-path", message))
         }
-    };
+    }
+}
+
+fn host_path(value: &RawValue, seen: String, context: &Context, root: Option<&str>) -> Result<String, Finding> {
+    let host = paths::below(root, seen);
     match paths::protected(&host, context.home) {
         Some(folder) => Err(protected(value, &host, &folder)),
         None => Ok(host),

@@ -4,7 +4,7 @@
 use crate::finding::{Finding, Severity};
 use crate::job::{DEFAULT_EXIT_TIMEOUT, Isolation, Job, Program, ProgramFile};
 
-use super::paths::resolve;
+use super::paths::{below, normalise, protected, resolve};
 use super::raw::{RawData, RawJob, RawValue, entries, items, number, text, truth};
 use super::{Context, grants, launch, limits};
 
@@ -17,17 +17,21 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
         return None;
     }
     let label = label(raw, findings);
-    let program = program(raw, context, findings);
-    let grants = grants::read(raw, context, findings);
+    let root = root_directory(raw, context, findings);
+    let outside = context;
+    // Whatever the job names for itself is in its root, and what is relative begins there (chroot(2)).
+    let context = &root.as_ref().map_or(*outside, |_| Context { folder: "/", ..*outside });
+    let program = program(raw, context, root.as_deref(), findings);
+    let grants = grants::read(raw, context, root.as_deref(), findings);
     let (limits, resource_limits) = limits::read(raw, findings);
     let environment = environment(raw, findings);
     let isolation = isolation(raw, findings);
     let working_directory = working_directory(raw, context);
-    let stdio = |key| stdio(raw, key, working_directory.as_deref(), context);
+    let stdio = |key| stdio(raw, key, working_directory.as_deref(), context, root.as_deref());
     Some(Job {
         label: label?,
         program: program?,
-        launch: launch::read(raw, context),
+        launch: launch::read(raw, outside),
         environment,
         umask: number(raw, "Umask"),
         standard_in: stdio("StandardInPath"),
@@ -36,7 +40,6 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
         nice: number(raw, "Nice"),
         user: text(raw, "UserName").map(String::from),
         group: text(raw, "GroupName").map(String::from),
-        root_directory: text(raw, "RootDirectory").map(|path| resolve(context.folder, path)),
         exit_timeout: number(raw, "ExitTimeOut").unwrap_or(DEFAULT_EXIT_TIMEOUT),
         abandon_process_group: truth(raw, "AbandonProcessGroup"),
         wait_for_debugger: truth(raw, "WaitForDebugger"),
@@ -49,6 +52,7 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
         sockets: names(raw, "Sockets"),
         services: names(raw, "MachServices"),
         inetd_wait: inetd_wait(raw),
+        root_directory: root,
         working_directory,
     })
 }
@@ -97,7 +101,22 @@ fn label_fault(label: &str) -> Option<&'static str> {
         .then_some("names that begin so are launchd's own")
 }
 
-fn program(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Option<Program> {
+/// The root is shown to the job as a whole, so what cannot be granted cannot be in it; `/` is no other root.
+fn root_directory(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Option<String> {
+    let value = raw.get("RootDirectory")?;
+    let root = normalise(&resolve(context.folder, value.text()?));
+    if root == "/" {
+        return None;
+    }
+    if let Some(folder) = protected(&root, context.home) {
+        let message = format!("{root} cannot be a job's root: it is, contains or lies in {folder}");
+        let finding = value.finding(Severity::Error, "protected-path", message);
+        findings.push(finding.help("name a folder made for the job, such as /srv/NAME"));
+    }
+    Some(root)
+}
+
+fn program(raw: &RawJob, context: &Context, root: Option<&str>, findings: &mut Vec<Finding>) -> Option<Program> {
     let arguments = raw.get("ProgramArguments");
     let words = items(arguments);
     let Some(value) = raw.get("Program").or(words.first()) else {
@@ -118,12 +137,12 @@ fn program(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
         words => words.iter().filter_map(RawValue::text).map(String::from).collect(),
     };
     let globbing = truth(raw, "EnableGlobbing");
-    Some(Program { file: program_file(written, context), arguments, globbing })
+    Some(Program { file: program_file(written, context, root), arguments, globbing })
 }
 
-fn program_file(written: &str, context: &Context) -> ProgramFile {
+fn program_file(written: &str, context: &Context, root: Option<&str>) -> ProgramFile {
     match written.contains('/') {
-        true => ProgramFile::Path(resolve(context.folder, written)),
+        true => ProgramFile::Path(below(root, resolve(context.folder, written))),
         false => ProgramFile::Name(written.into()),
     }
 }
@@ -134,8 +153,8 @@ fn working_directory(raw: &RawJob, context: &Context) -> Option<String> {
 
 /// The path of a standard stream. launchd opens it after the change of folder, so a relative one lies in
 /// WorkingDirectory; without that launchd's own folder would count, and here the job file's does.
-fn stdio(raw: &RawJob, key: &str, directory: Option<&str>, context: &Context) -> Option<String> {
-    text(raw, key).map(|path| resolve(directory.unwrap_or(context.folder), path))
+fn stdio(raw: &RawJob, key: &str, directory: Option<&str>, context: &Context, root: Option<&str>) -> Option<String> {
+    text(raw, key).map(|path| below(root, resolve(directory.unwrap_or(context.folder), path)))
 }
 
 fn environment(raw: &RawJob, findings: &mut Vec<Finding>) -> Vec<(String, String)> {

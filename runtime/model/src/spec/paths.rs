@@ -37,6 +37,14 @@ pub fn normalise(path: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
+/// Where an absolute path is on the host when a folder takes the place of the root; `..` does not lead out of it.
+pub fn below(root: Option<&str>, path: String) -> String {
+    match root {
+        Some(root) => normalise(&format!("{root}{}", normalise(&path))),
+        None => path,
+    }
+}
+
 /// Whether a normalised path is a folder or lies in it.
 pub fn lies_in(path: &str, folder: &str) -> bool {
     folder == "/" || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -88,6 +96,18 @@ mod tests {
     fn normal_forms() {
         for (path, expected) in [("/", "/"), ("//a//b/", "/a/b"), ("/a/./b/../c", "/a/c"), ("/../..", "/")] {
             assert_eq!(normalise(path), expected);
+        }
+    }
+
+    #[test]
+    fn a_root_is_not_left() {
+        for (root, path, expected) in [
+            (None, "/a/../b", "/a/../b"),
+            (Some("/srv/root"), "/", "/srv/root"),
+            (Some("/srv/root"), "/a//b", "/srv/root/a/b"),
+            (Some("/srv/root"), "/a/../../../etc", "/srv/root/etc"),
+        ] {
+            assert_eq!(below(root, path.into()), expected, "{root:?} {path}");
         }
     }
 

@@ -163,6 +163,44 @@ fn programs_are_found_by_their_slashes() {
 }
 
 #[test]
+fn in_another_root_every_path_of_the_host_is_inside_it() {
+    let root = "<key>RootDirectory</key><string>/srv/./root/</string>";
+    let entries = format!("<string>/data</string>{}", path("/etc", "/in", "ReadOnly"));
+    let keys = "<key>WorkingDirectory</key><string>work</string>\
+        <key>StandardInPath</key><string>in</string><key>StandardOutPath</key><string>/../../out</string>\
+        <key>WatchPaths</key><array><string>/watched</string></array>";
+    let job = job(&format!("{root}{keys}{}", paths(&entries)));
+    assert_eq!(job.root_directory.as_deref(), Some("/srv/root"));
+    assert_eq!(job.program.file, ProgramFile::Path("/srv/root/bin/a".into()));
+    assert_eq!(job.program.arguments, ["/bin/a"]);
+    assert_eq!(job.working_directory.as_deref(), Some("/work"));
+    assert_eq!(job.standard_in.as_deref(), Some("/srv/root/work/in"));
+    assert_eq!(job.standard_out.as_deref(), Some("/srv/root/out"));
+    assert_eq!(job.launch.watch_paths, ["/watched"], "the supervisor watches from outside");
+    let plain: Vec<_> = job.grants.paths.iter().map(|grant| (grant.host.as_str(), grant.guest.as_str())).collect();
+    assert_eq!(plain, [("/srv/root/data", "/data"), ("/srv/root/etc", "/in")]);
+}
+
+#[test]
+fn a_root_shows_nothing_that_cannot_be_granted() {
+    for (root, refused) in [
+        ("/srv/root", false),
+        ("/", false),
+        ("/x/..", false),
+        ("/var", true),
+        ("/proc/1/root", true),
+        ("/home/me", true),
+    ] {
+        let found = findings(&format!("<key>RootDirectory</key><string>{root}</string>"));
+        let expected = refused.then(|| (Error, "protected-path", "RootDirectory".to_owned()));
+        assert_eq!(found, Vec::from_iter(expected), "{root}");
+    }
+    let wjobs = "<key>RootDirectory</key><string>/etc</string>".to_owned() + &paths("<string>/wjob</string>");
+    assert!(findings(&wjobs).contains(&(Error, "protected-path", "Grants.Paths[0]".to_owned())));
+    assert_eq!(job("<key>RootDirectory</key><string>/</string>").root_directory, None);
+}
+
+#[test]
 fn values_are_converted() {
     let body = "<key>ProgramArguments</key><array><string>other</string><string>-v</string></array>
         <key>Umask</key><string>022</string><key>ExitTimeOut</key><integer>0</integer>

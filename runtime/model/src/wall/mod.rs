@@ -186,6 +186,8 @@ pub struct MountPlan {
     pub base: bool,
     /// The native program's own file.
     pub program: Option<String>,
+    /// The host's folder that takes the place of the base's files (RootDirectory).
+    pub root: Option<String>,
 }
 
 /// A wall that does not stand.
@@ -222,6 +224,9 @@ pub enum WallRefusal {
     /// A native program needs the base in its view.
     #[error("GuestPath / takes the place of the whole view, and a native program needs /usr and its libraries there")]
     RootForNative,
+    /// Another root is the mount wall's to show.
+    #[error("RootDirectory is shown by the mount wall, and with Isolation None there is none")]
+    RootForUnwalled,
 }
 
 /// The plan for a job's worker; `program` is where its program was found.
@@ -242,6 +247,7 @@ pub fn plan(
     if !wasm && job.isolation != Isolation::None && job.grants.paths.iter().any(|grant| grant.guest == "/") {
         return Err(WallRefusal::RootForNative);
     }
+    other_root(job, kind, machine)?;
     let network = NetworkPlan::of(&job.grants);
     let mut plan = WallPlan {
         kind,
@@ -292,8 +298,22 @@ fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machi
     plan.user_namespace = machine.uid != 0;
     plan.processes = native;
     plan.network_namespace = native && !plan.network.any();
-    plan.mount =
-        Some(MountPlan { grants: job.grants.paths.clone(), base: native, program: native.then(|| program.to_owned()) });
+    let root = job.root_directory.clone().filter(|_| native);
+    // Another root has the program in it, or there is none.
+    let program = (native && root.is_none()).then(|| program.to_owned());
+    plan.mount = Some(MountPlan { grants: job.grants.paths.clone(), base: native, program, root });
+}
+
+/// Without the mount wall a native job would run in the host's root, whatever `--best-effort` lets go.
+fn other_root(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), WallRefusal> {
+    if kind != WorkerKind::Native || job.root_directory.is_none() {
+        return Ok(());
+    }
+    match &machine.namespaces {
+        _ if job.isolation == Isolation::None => Err(WallRefusal::RootForUnwalled),
+        Err(why) => Err(WallRefusal::Required { wall: Wall::Mount, why: why.clone() }),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// What does not stand, and whether it had to.
@@ -340,6 +360,35 @@ mod tests {
     fn every_wall_has_a_row() {
         for row in WALLS {
             assert_eq!(row.wall.row().name, row.name);
+        }
+    }
+
+    fn job(keys: &str) -> Job {
+        let text = format!("{{ Label = a; Program = \"/bin/a\"; RootDirectory = \"/srv/root\"; {keys} }}");
+        let context = crate::spec::Context { folder: "/", home: "/root", uid: 0 };
+        crate::spec::load(text.as_bytes(), &context).job.unwrap()
+    }
+
+    #[test]
+    fn another_root_takes_the_mount_wall_and_the_place_of_the_program() {
+        let machine = |namespaces| Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces };
+        let no = || Err("no namespaces".to_owned());
+        for (keys, wasm, namespaces, expected) in [
+            ("", false, Ok(()), Ok(Some("/srv/root"))),
+            ("", true, Ok(()), Ok(None)),
+            ("", true, no(), Ok(None)),
+            ("", false, no(), Err("the mount wall is required and cannot be put up: no namespaces")),
+            ("Isolation = None;", false, Ok(()), Err("shown by the mount wall, and with Isolation None")),
+        ] {
+            let plan = plan(&job(keys), "/bin/a", wasm, &machine(namespaces.clone()), true);
+            match (plan, expected) {
+                (Ok(plan), Ok(root)) => {
+                    let mount = plan.mount.unwrap_or_default();
+                    assert_eq!((mount.root.as_deref(), mount.program), (root, None), "{keys} wasm {wasm}");
+                }
+                (Err(refusal), Err(words)) => assert!(refusal.to_string().contains(words), "{refusal}"),
+                (plan, _) => panic!("{keys} wasm {wasm} {namespaces:?}: {plan:?}"),
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub const ATTACKS: &[Attack] = &[
 
 fn grant(host: String) -> Answer {
     let grant = PathGrant { host, guest: "/granted".into(), access: Access::ReadWrite };
-    grants::open(&[grant], &[]).map(|_| "it was opened".into()).map_err(|_| REFUSED)
+    grants::open(&[grant], &[], None).map(|_| "it was opened".into()).map_err(|_| REFUSED)
 }
 
 fn grant_a_fifo(scene: &Scene) -> Answer {

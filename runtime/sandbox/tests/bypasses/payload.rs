@@ -69,7 +69,7 @@ fn plan(case: &Case, scene: &Scene, machine: &Machine) -> WallPlan {
     WallPlan {
         kind,
         user_namespace: view && machine.uid != 0,
-        mount: view.then(|| MountPlan { grants: paths(scene), base: native, program: None }),
+        mount: view.then(|| MountPlan { grants: paths(scene), base: native, ..MountPlan::default() }),
         processes: view && native,
         network_namespace: view && native && !scene.network.any(),
         network: scene.network.clone(),
@@ -107,14 +107,14 @@ fn endpoints(network: Network, scene: &Scene) -> Grants {
 /// The worker's step 3: namespaces, then what the job names is opened.
 fn enter(plan: &WallPlan, scene: &Scene) -> Result<Vec<Opened>, String> {
     namespaces::enter(plan).map_err(|error| error.to_string())?;
-    grants::open(&paths(scene), &[]).map_err(|error| error.to_string())
+    grants::open(&paths(scene), &[], None).map_err(|error| error.to_string())
 }
 
 /// The worker's step 4. What was opened is let go, as the worker does.
 fn put_up(plan: &WallPlan, opened: Vec<Opened>) -> Result<(), String> {
     let before = Before::open();
     if let Some(view) = &plan.mount {
-        mount::put_up(view, &opened).map_err(|error| error.to_string())?;
+        mount::put_up(view, &opened, None).map_err(|error| error.to_string())?;
     }
     if let Some(evidence) = before.mounts(plan, &opened).filter(|evidence| !evidence.stands) {
         return Err(evidence.found);

@@ -71,6 +71,11 @@ impl Log {
         lines
     }
 
+    /// Whether lines are to be handed on before more of them are lost.
+    pub fn is_nearly_full(&self) -> bool {
+        self.waiting.len() >= MOST_WAITING / 2
+    }
+
     /// Whether something waits for the logger.
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()

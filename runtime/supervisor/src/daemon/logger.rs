@@ -16,14 +16,14 @@ use wjob_model::run::{End, Moment};
 
 use super::log::{Level, Line};
 use super::record::Record;
-use super::setup::{Settings, SetupError, bind};
+use super::setup::{Bound, Settings, SetupError, bind};
 use super::{Daemon, Wakes, clock, describe};
 use crate::spawn::{Image, Standing, Worker, spawn};
 
 /// Name by which the `wjob` file knows that it is to be the logger.
 const LOGGER_NAME: &std::ffi::CStr = c"wjob-logger";
 /// Most messages that wait for a logger that is down or slow; the oldest go first.
-const MOST_WAITING: usize = 10_000;
+const MOST_WAITING: usize = 100_000;
 /// First and longest wait before a logger that died is started again, milliseconds.
 const SOON: Moment = 100;
 const LONGEST: Moment = 60_000;
@@ -63,7 +63,7 @@ pub struct Logger {
     runs: BTreeMap<RunId, Began>,
     full: bool,
     state: OwnedFd,
-    queries: OwnedFd,
+    queries: Bound,
     bounds: Bounds,
     build: String,
     owner: u32,
@@ -79,7 +79,7 @@ impl Logger {
         let state = rustix::fs::open(&settings.state, flags, Mode::empty())
             .map_err(|error| SetupError::System { what: "the state directory", error: error.into() })?;
         let queries = bind(&settings.log_socket(), settings.uid).map_err(SetupError::Place)?;
-        queries.set_nonblocking(true).map_err(|error| SetupError::System { what: "the log's socket", error })?;
+        queries.listener.set_nonblocking(true).map_err(|error| SetupError::System { what: "the log's socket", error })?;
         Ok(Self {
             process: Process::Down { again_at: 0, why: "it has not been started".into() },
             failures: 0,
@@ -88,7 +88,7 @@ impl Logger {
             runs: BTreeMap::new(),
             full: false,
             state,
-            queries: queries.into(),
+            queries,
             bounds: bounds(configuration),
             build: settings.build.clone(),
             owner: settings.uid,
@@ -214,7 +214,7 @@ impl Logger {
         let standing = Standing { name: Some(LOGGER_NAME), ..Standing::default() };
         let worker = spawn(image, &standing)?;
         let open = ToLogger::Open(Open { build: self.build.clone(), owner: self.owner, limits: self.bounds });
-        let descriptors: [BorrowedFd<'_>; 2] = [self.state.as_fd(), self.queries.as_fd()];
+        let descriptors: [BorrowedFd<'_>; 2] = [self.state.as_fd(), self.queries.listener.as_fd()];
         worker.channel.send(&open, &descriptors).map_err(|error| error.to_string())?;
         self.process = Process::Up { worker, ready: false };
         // Said again, a run is the same run: a logger that was restarted goes on with it.

@@ -21,6 +21,7 @@ mod ancestry;
 mod clock;
 mod describe;
 mod files;
+mod left_over;
 mod load;
 mod lock;
 mod log;
@@ -36,7 +37,6 @@ mod setup;
 mod sources;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -53,6 +53,7 @@ use crate::watch::Watcher;
 use accounts::OwnUsers;
 use clock::Timer;
 use files::Reader;
+use left_over::LeftOver;
 use lock::Lock;
 use log::{Level, Log};
 use logger::Logger;
@@ -76,6 +77,7 @@ enum Wakes {
     Run(RunId, Source),
     Logger,
     LoggerGone,
+    LeftOver(u32),
 }
 
 /// A run that has a worker, or is about to.
@@ -104,6 +106,8 @@ pub struct Daemon {
     reader: Reader,
     fleet: Fleet,
     runs: BTreeMap<RunId, Running>,
+    /// Workers without a run, the oldest first.
+    left_over: Vec<LeftOver>,
     origins: BTreeMap<Label, Origin>,
     /// Jobs by the token their paths are watched under.
     watched: HashMap<u64, Label>,
@@ -114,7 +118,7 @@ pub struct Daemon {
     boot_timer: Timer,
     wall_timer: Timer,
     signals: wjob_sandbox::signals::Signals,
-    listener: OwnedFd,
+    listener: setup::Bound,
     listening: bool,
     clients: Clients,
     /// Clients that wait for a job to be gone, and those that watch events.
@@ -162,6 +166,9 @@ impl Daemon {
     fn say(&mut self, level: Level, label: Option<&str>, text: &str) {
         let debug = label.and_then(|label| self.fleet.member(label)).is_some_and(|member| member.job.launch.debug);
         self.log.say(level, label, debug, text);
+        if self.log.is_nearly_full() {
+            self.hand_on_log();
+        }
     }
 
     /// Tells those who watch events, and the log.
@@ -196,10 +203,10 @@ impl Daemon {
             self.say(Level::Warn, Some(&running.attempt.job().label.clone()), "ended by the end of the supervisor");
             self.forget_orphan(&running);
         }
+        self.end_all_left_over();
         self.say(Level::Info, None, "ended");
         self.hand_on_log();
         self.logger.finish();
-        self.settings.remove_socket();
     }
 }
 

@@ -144,20 +144,28 @@ impl Daemon {
     /// Who a job of the system runs as; a user's own jobs are that user.
     fn person(&mut self, job: &Job) -> Result<Option<Person>, StartFailure> {
         if self.reader.owner != 0 {
-            return match &job.user {
-                Some(user) if !self.is_owner(user) => Err(StartFailure::job(
-                    format!("UserName is {user}"),
-                    "a user's own supervisor changes nobody",
-                    "load the job into the system domain, or remove UserName",
-                )),
-                _ => Ok(None),
-            };
+            return self.is_own(job).map(|()| None);
         }
         if let Some(person) = Accounts::read().person(job)? {
             return Ok((person.identity.uid != 0).then_some(person));
         }
         let identity = self.users.of(&job.label).map_err(|why| StartFailure::own("a user id for the job", why))?;
         Ok(Some(Person { identity, account: None }))
+    }
+
+    /// Whether a job of a user's domain is to be that user, in his own root.
+    fn is_own(&self, job: &Job) -> Result<(), StartFailure> {
+        let refuse = |key: &str, value: &str, why: &str| {
+            let advice = format!("load the job into the system domain, or remove {key}");
+            Err(StartFailure::job(format!("{key} is {value}"), why, advice))
+        };
+        match (&job.user, &job.root_directory) {
+            (Some(user), _) if !self.is_owner(user) => {
+                refuse("UserName", user, "a user's own supervisor changes nobody")
+            }
+            (_, Some(root)) => refuse("RootDirectory", root, "a user's own supervisor changes no job's root"),
+            _ => Ok(()),
+        }
     }
 
     fn is_owner(&self, user: &str) -> bool {
@@ -178,6 +186,10 @@ impl Daemon {
     }
 
     fn worker(&mut self, run: RunId, action: run::Action) -> Vec<Action> {
+        if action == run::Action::LeaveBehind {
+            self.leave_behind(run);
+            return Vec::new();
+        }
         let tools = tools!(self);
         let Some(running) = self.runs.get_mut(&run) else {
             return Vec::new();
@@ -214,11 +226,15 @@ impl Daemon {
 
     fn gone(&mut self, label: &Label) {
         // A successor has taken its place already, and everything that is known of the label is its own.
-        if self.fleet.member(label).is_none() {
+        let is_out = self.fleet.member(label).is_none();
+        if is_out {
             self.origins.remove(label);
         }
         self.happened(Level::Info, Some(label), "unloaded", "");
-        self.answer_bootout(label);
+        // Who waits for the job to be gone waits for what it left over, too.
+        if !is_out || !self.end_left_over(label) {
+            self.answer_bootout(label);
+        }
     }
 }
 
@@ -240,7 +256,9 @@ fn named_paths(job: &Job) -> Vec<String> {
     let parent = |path: &String| PathBuf::from(path).parent().map(|folder| folder.display().to_string());
     let outputs = [&job.standard_out, &job.standard_error].into_iter().flatten().filter_map(parent);
     let grants = job.grants.paths.iter().map(|grant| grant.host.clone());
-    let folders = [&job.standard_in, &job.working_directory, &job.root_directory].into_iter().flatten().cloned();
+    let root = job.root_directory.as_deref().unwrap_or_default();
+    let directory = job.working_directory.iter().map(|path| format!("{root}{path}"));
+    let folders = [&job.standard_in, &job.root_directory].into_iter().flatten().cloned().chain(directory);
     program.into_iter().chain(folders).chain(grants).chain(outputs).collect()
 }
 

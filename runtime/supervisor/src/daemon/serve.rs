@@ -53,7 +53,7 @@ impl Daemon {
     /// Takes new clients in, as long as there are descriptors for them.
     pub(super) fn accept(&mut self) {
         loop {
-            match rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            match rustix::net::accept_with(&self.listener.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(UnixStream::from(socket)),
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => return self.pause_accepting(),
@@ -64,7 +64,7 @@ impl Daemon {
 
     /// Without descriptors a listener that is ready would wake the loop for ever.
     fn pause_accepting(&mut self) {
-        self.poller.remove(&self.listener);
+        self.poller.remove(&self.listener.listener);
         self.listening = false;
         self.say(Level::Warn, None, "no descriptors are left for another client; one that leaves makes room");
     }
@@ -85,7 +85,7 @@ impl Daemon {
             let _ = self.poller.add_for(connection.as_fd(), Wakes::Client(number), read, write);
         }
         if !self.listening {
-            self.listening = self.poller.add(self.listener.as_fd(), Wakes::Listener).is_ok();
+            self.listening = self.poller.add(self.listener.listener.as_fd(), Wakes::Listener).is_ok();
         }
     }
 
@@ -140,10 +140,14 @@ impl Daemon {
 
     /// Who a caller is, as far as its rights go: a job's process has that job's grant, whatever its user.
     fn peer(&self, uid: u32, pid: i32) -> Peer {
-        let runs = || self.runs.values().filter_map(|running| Some((running.attempt.pid()?, running)));
+        let runs = || {
+            let running =
+                self.runs.values().filter_map(|running| Some((running.attempt.pid()?, running.attempt.job())));
+            running.chain(self.left_over.iter().map(|left| (left.worker.pid, &left.job)))
+        };
         let worker = ancestry::worker_of(pid, |pid| runs().any(|(worker, _)| worker == pid));
-        let running = worker.and_then(|worker| runs().find(|(pid, _)| *pid == worker));
-        let control = running.map(|(_, running)| running.attempt.job().grants.control);
+        let job = worker.and_then(|worker| runs().find(|(pid, _)| *pid == worker));
+        let control = job.map(|(_, job)| job.grants.control);
         Peer::of(uid, self.reader.owner, control)
     }
 
@@ -228,7 +232,8 @@ impl Daemon {
         let walls = current.map(|running| &running.record.walls).filter(|walls| !walls.is_empty());
         let row = describe::row(member, self.pid_of(label), clock::now());
         let path = origin.path.display().to_string();
-        let detail = describe::detail(row, member, &self.settings.domain(), &path, walls.unwrap_or(&origin.walls));
+        let mut detail = describe::detail(row, member, &self.settings.domain(), &path, walls.unwrap_or(&origin.walls));
+        detail.properties.extend(self.left_over_of(label));
         Ok(if redacted { who::redact(detail) } else { detail })
     }
 

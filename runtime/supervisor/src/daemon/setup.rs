@@ -2,7 +2,7 @@
 //! is loaded. What cannot be had is said with what to do about it.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -109,12 +109,32 @@ impl Settings {
             Err(error) => Err(format!("{name}: {error}")),
         }
     }
+}
 
-    /// Takes the control socket away if it is still the one that was made.
-    pub(super) fn remove_socket(&self) {
-        // A socket that is answered by nobody is replaced at the next start, so failing here costs nothing.
-        let _ = fs::remove_file(&self.socket);
-        let _ = fs::remove_file(self.log_socket());
+/// A socket that was bound, as it lay in its folder then.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// The listening socket.
+    pub listener: UnixListener,
+    place: Option<(PathBuf, u64, u64)>,
+}
+
+impl Bound {
+    fn at(listener: UnixListener, path: &Path) -> Self {
+        let status = fs::symlink_metadata(path).ok();
+        Self { listener, place: status.map(|status| (path.to_owned(), status.dev(), status.ino())) }
+    }
+}
+
+impl Drop for Bound {
+    /// Takes it away if it is still the one that was made. One that stays is answered by nobody and replaced at the
+    /// next start, so failing here costs nothing.
+    fn drop(&mut self) {
+        if let Some((path, device, inode)) = &self.place
+            && fs::symlink_metadata(path).is_ok_and(|status| (status.dev(), status.ino()) == (*device, *inode))
+        {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -153,7 +173,7 @@ impl Daemon {
             (boot_timer.as_fd(), Wakes::BootTimer),
             (wall_timer.as_fd(), Wakes::WallTimer),
             (watcher.as_fd(), Wakes::Watcher),
-            (listener.as_fd(), Wakes::Listener),
+            (listener.listener.as_fd(), Wakes::Listener),
         ] {
             poller.add(source, name).map_err(system("epoll"))?;
         }
@@ -170,6 +190,7 @@ impl Daemon {
             cache,
             reader,
             runs: Default::default(),
+            left_over: Vec::new(),
             origins: Default::default(),
             watched: Default::default(),
             watcher,
@@ -195,20 +216,20 @@ impl Daemon {
 }
 
 /// The control socket: the one that was handed in, or one of our own.
-fn listener(settings: &Settings) -> Result<OwnedFd, SetupError> {
+fn listener(settings: &Settings) -> Result<Bound, SetupError> {
     let variable = |name: &str| std::env::var(name).ok();
     let given = handed_in(variable("LISTEN_PID").as_deref(), variable("LISTEN_FDS").as_deref());
-    let listener = match given.map_err(SetupError::Place)? {
-        Some(socket) => UnixListener::from(socket),
+    let bound = match given.map_err(SetupError::Place)? {
+        Some(socket) => Bound { listener: UnixListener::from(socket), place: None },
         None => bind(&settings.socket, settings.uid).map_err(SetupError::Place)?,
     };
-    listener.set_nonblocking(true).map_err(|error| SetupError::System { what: "the control socket", error })?;
-    Ok(listener.into())
+    bound.listener.set_nonblocking(true).map_err(|error| SetupError::System { what: "the control socket", error })?;
+    Ok(bound)
 }
 
 /// Binds a Unix socket beside its place and renames it into it, so that it is never there without its mode. The folder
 /// is the owner's; everybody may connect to the system's, and is asked who he is.
-pub(super) fn bind(path: &Path, uid: u32) -> Result<UnixListener, String> {
+pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
     let name = path.display();
     let failed = |error: std::io::Error| format!("the socket {name}: {error}");
     let folder = path.parent().ok_or_else(|| format!("the socket {name}: expected an absolute path"))?;
@@ -232,7 +253,7 @@ pub(super) fn bind(path: &Path, uid: u32) -> Result<UnixListener, String> {
     let mode = if uid == 0 { 0o666 } else { 0o600 };
     fs::set_permissions(&beside, fs::Permissions::from_mode(mode)).map_err(failed)?;
     fs::rename(&beside, path).map_err(failed)?;
-    Ok(listener)
+    Ok(Bound::at(listener, path))
 }
 
 /// What is at the socket's place may be replaced if it is a socket that nobody answers.
@@ -258,14 +279,18 @@ mod tests {
         let path = folder.path().join("run/wjob.sock");
         let first = bind(&path, uid).unwrap();
         assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
+        drop(first.listener.try_clone().unwrap());
         drop(first);
+        assert!(!path.exists(), "it took its own away");
+        // One whose supervisor was killed stays, and answers nobody.
+        drop(UnixListener::bind(&path).unwrap());
         let second = bind(&path, uid).unwrap();
         let mode = fs::symlink_metadata(&path).unwrap().mode() & 0o777;
         assert_eq!(mode, if uid == 0 { 0o666 } else { 0o600 });
-        drop(second);
         fs::remove_file(&path).unwrap();
         fs::write(&path, "precious").unwrap();
         assert!(bind(&path, uid).unwrap_err().contains("something else"));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        drop(second);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
     }
 }

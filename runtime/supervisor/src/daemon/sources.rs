@@ -27,6 +27,7 @@ impl Daemon {
             Wakes::Run(run, source) => self.run_woken(run, Some(source)),
             Wakes::Logger => self.logger_said(),
             Wakes::LoggerGone => self.logger_gone(),
+            Wakes::LeftOver(worker) => self.left_over_ended(worker),
         }
     }
 
@@ -160,6 +161,9 @@ impl Daemon {
         for (run, running) in &self.runs {
             let pid = running.attempt.pid();
             lines.push(format!("state: run {run:x} of {}: worker {pid:?}", running.attempt.job().label));
+        }
+        for left in &self.left_over {
+            lines.push(format!("state: left over of {}: worker {}", left.job.label, left.worker.pid));
         }
         for line in lines {
             self.log.say(Level::Info, None, true, &line);
