@@ -12,6 +12,7 @@ mod native;
 mod network;
 mod plists;
 mod readme;
+mod requirements;
 mod run_files;
 mod run_programs;
 mod stopping;

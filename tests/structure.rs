@@ -95,7 +95,7 @@ const LOCKED: &str = concat!("rust-lang/crates.io", "-index");
 const MACHINE: &str = concat!("/wo", "rk/");
 
 /// The repository; `None`, with a word, in a copy that holds no sources.
-fn sources() -> Option<PathBuf> {
+pub fn sources() -> Option<PathBuf> {
     let root = harness::root();
     if root.join("Cargo.toml").is_file() {
         return Some(root);
@@ -142,7 +142,7 @@ fn walk(root: &Path, below: &str) -> Vec<String> {
 }
 
 /// The Rust files among them, with their text.
-fn rust_files(root: &Path) -> Vec<(String, String)> {
+pub fn rust_files(root: &Path) -> Vec<(String, String)> {
     let files = files(root).into_iter().filter(|file| file.ends_with(".rs"));
     files.map(|file| (file.clone(), read(&root.join(file)))).collect()
 }

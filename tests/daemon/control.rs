@@ -40,8 +40,7 @@ fn jobs_are_loaded_started_told_of_and_taken_out() {
     assert_eq!(good(&supervisor, "Bootstrap", json!({ "path": file })), loaded);
     assert_eq!(supervisor.state("late"), "idle");
 
-    let started = good(&supervisor, "Kickstart", start.clone());
-    assert_eq!((&started["running"], started["pid"].is_u64()), (&json!(false), true), "{started}");
+    assert_eq!(good(&supervisor, "Kickstart", start.clone())["running"], false);
     supervisor.logs("late: started: operator: user ");
     assert_eq!(good(&supervisor, "Kickstart", start)["running"], true);
     let causes = good(&supervisor, "Blame", label.clone());
@@ -83,6 +82,28 @@ fn one_that_is_taken_out_is_gone_when_the_answer_comes() {
     good(&supervisor, "Bootstrap", json!({ "path": file }));
     good(&supervisor, "Bootout", json!({ "label": "told", "wait": false }));
     supervisor.logs("told: unloaded");
+}
+
+#[test]
+fn it_tells_about_itself() {
+    let supervisor = Supervisor::new().with("a", lasting().with("RunAtLoad", true)).with("b", lasting()).start();
+    let told = good(&supervisor, "Supervisor", json!({}));
+    let user = rustix::process::geteuid().as_raw();
+    let domain = if user == 0 { "system".to_owned() } else { format!("user/{user}") };
+    for (name, expected) in [
+        ("domain", json!(domain)),
+        ("pid", json!(supervisor.process().pid())),
+        ("jobs", json!(2)),
+        ("running", json!(1)),
+        ("stopping", json!(false)),
+        ("log_level", json!("info")),
+        ("state", json!(supervisor.sandbox.name("state"))),
+        ("folders", json!([supervisor.sandbox.name("jobs")])),
+    ] {
+        assert_eq!(told[name], expected, "{name}: {told}");
+    }
+    assert!(told["configuration"].as_str().is_some_and(|path| path.ends_with("/wjob/daemon.json")), "{told}");
+    assert!(told["build"].as_str().is_some_and(|build| build.starts_with(env!("CARGO_PKG_VERSION"))), "{told}");
 }
 
 #[test]

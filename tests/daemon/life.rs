@@ -10,13 +10,6 @@ use serde_json::{Value as Json, json};
 use super::output::captured;
 use crate::harness::{Job, Sandbox, Supervisor};
 
-/// A supervisor whose compiled programs are its own: the key they are known by lies in its state.
-pub fn with_own_cache() -> Supervisor {
-    let sandbox = Sandbox::new();
-    let cache = sandbox.name("compiled");
-    Supervisor::of(sandbox).flag(&["--cache-directory", &cache])
-}
-
 /// A folder of the sandbox that the job's user can write to, whoever that is.
 pub fn open_folder(sandbox: &Sandbox, name: &str) -> String {
     // The sandbox itself lets only its owner in.
@@ -81,7 +74,7 @@ fn keep_alive_starts_again_what_ended_as_it_says() {
         ("signal", kept(shell("kill -SEGV $$"), "Crashed", true), "KeepAlive.Crashed: the last run did crash", 1),
         ("trap", kept(Job::guest("probe-trap", &[]), "Crashed", true), "KeepAlive.Crashed: the last run did crash", 1),
     ];
-    let supervisor = jobs.iter().fold(with_own_cache(), |all, (label, job, ..)| all.with(label, job.clone())).start();
+    let supervisor = jobs.iter().fold(Supervisor::new(), |all, (label, job, ..)| all.with(label, job.clone())).start();
     for (label, _, cause, times) in jobs {
         supervisor.logs_times(&format!(" {label}: started: {cause}"), times);
     }

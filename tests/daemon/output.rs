@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::{Value as Json, json};
 
-use super::life::{open_folder, with_own_cache};
+use super::life::open_folder;
 use crate::harness::supervisor::{receive, send};
 use crate::harness::{Job, Supervisor, pidfd};
 
@@ -69,7 +69,11 @@ fn kept(supervisor: &Supervisor, parameters: Json) -> Vec<Json> {
 
 /// Waits until the log knows that a job's runs ended; its runs.
 fn history(supervisor: &Supervisor, label: &str, ends: usize) -> Vec<Json> {
-    let end = |line: &Json| ["ended: ", "failed: "].iter().any(|word| text(line).starts_with(word));
+    let end = |line: &Json| {
+        ["ended: ", "failed: "]
+            .iter()
+            .any(|word| text(line).trim_start_matches("warning: ").trim_start_matches("error: ").starts_with(word))
+    };
     follow(supervisor, label, ends, |line| line["stream"] == "wjobd" && end(line));
     let reply = receive(&mut ask(supervisor, "History", false, json!({ "label": label }))).expect("a reply");
     reply["parameters"]["runs"].as_array().unwrap_or_else(|| panic!("{reply}")).clone()
@@ -117,7 +121,7 @@ fn every_run_has_its_record() {
         ("denied", denied, "exit 3", json!(3), json!(["reading /elsewhere/file"])),
         ("missing", missing, "/none/tool", Json::Null, json!([])),
     ];
-    let supervisor = rows.iter().fold(with_own_cache(), |all, (label, job, ..)| all.with(label, job.clone())).start();
+    let supervisor = rows.iter().fold(Supervisor::new(), |all, (label, job, ..)| all.with(label, job.clone())).start();
     for (label, _, words, status, denials) in rows {
         let runs = history(&supervisor, label, 1);
         let [run] = &runs[..] else { panic!("{label}: one run was expected, not {runs:?}") };

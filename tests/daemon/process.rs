@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::life::{open_folder, with_own_cache};
+use super::life::open_folder;
 use super::output::captured;
 use crate::harness::{Job, Supervisor, VARIABLE, is_root, pidfd};
 
@@ -114,7 +114,7 @@ fn its_environment_is_the_users_and_what_the_file_says() {
 #[test]
 fn a_job_with_debug_is_logged_in_detail() {
     let job = Job::guest("probe-read", &["/elsewhere/file"]).with("RunAtLoad", true);
-    let supervisor = with_own_cache().with("loud", job.clone().with("Debug", true)).with("quiet", job).start();
+    let supervisor = Supervisor::new().with("loud", job.clone().with("Debug", true)).with("quiet", job).start();
     supervisor
         .logs(" loud: denied: reading /elsewhere/file")
         .logs(" loud: ended: exit 3")

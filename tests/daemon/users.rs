@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::json;
 
-use super::life::{open_folder, standing, why, with_own_cache};
+use super::life::{open_folder, standing, why};
 use super::output::captured;
 use crate::harness::{Job, Supervisor, guest, is_root};
 
@@ -151,7 +151,7 @@ fn owner(supervisor: &Supervisor, label: &str) -> u32 {
 
 #[test]
 fn a_guest_without_a_user_has_one_of_its_own_and_keeps_it() {
-    let mut supervisor = with_own_cache();
+    let mut supervisor = Supervisor::new();
     guest_job(&supervisor, "one");
     guest_job(&supervisor, "other");
     supervisor.start_again();
@@ -181,7 +181,7 @@ fn a_guest_without_a_user_has_one_of_its_own_and_keeps_it() {
 /// Code that was compiled for one user is not run as another; for the same user it is compiled once.
 #[test]
 fn compiled_code_is_its_users_alone() {
-    let supervisor = with_own_cache();
+    let supervisor = Supervisor::new();
     let users = if is_root() { ["daemon", "daemon", "bin"].map(Some) } else { [None; 3] };
     for (label, user) in ["first", "same", "other"].into_iter().zip(users) {
         let job = Job::guest("probe-exit", &["0"]);

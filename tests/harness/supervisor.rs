@@ -59,7 +59,9 @@ impl Supervisor {
     pub fn command(&self) -> Command {
         let jobs = self.sandbox.name("jobs");
         let (state, socket) = (self.sandbox.name("state"), self.socket());
-        let mut flags = vec!["--state-directory", &state, "--socket", &socket, "--jobs", &jobs];
+        let cache = self.sandbox.name("cache");
+        let mut flags =
+            vec!["--state-directory", &state, "--cache-directory", &cache, "--socket", &socket, "--jobs", &jobs];
         flags.extend(self.flags.iter().map(String::as_str));
         let mut command = self.sandbox.command("wjobd", &flags);
         command.env("XDG_CONFIG_HOME", self.sandbox.path("config"));

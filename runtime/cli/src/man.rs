@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap_mangen::roff::{Roff, bold, roman};
+use wjob_model::daemon::options;
 use wjob_model::keys::{self, Available, Class, Key};
 use wjob_model::status::STATUSES;
 
@@ -29,6 +30,7 @@ fn page() -> anyhow::Result<Vec<u8>> {
     let mut roff = Roff::new();
     exit_statuses(&mut roff);
     job_file_keys(&mut roff);
+    supervisor_options(&mut roff);
     roff.to_writer(&mut page).context("cannot make the manual page")?;
     Ok(page)
 }
@@ -66,6 +68,18 @@ fn job_file_key(roff: &mut Roff, key: &Key) {
     roff.text([roman(format!("{}{acts}", key.summary))]);
 }
 
+/// What `wjobd` can be told, by flag or in `daemon.json`.
+fn supervisor_options(roff: &mut Roff) {
+    roff.control("SH", ["OPTIONS OF WJOBD"]);
+    roff.text([roman("Each as a flag, or in daemon.json under its name without the dashes; never in both.")]);
+    for option in options() {
+        roff.control("TP", []);
+        roff.text([bold(option.flag), roman(format!(" ({}; default: {})", option.kind.flag_words(), option.default))]);
+        let reload = if option.reloadable { "SIGHUP applies a change" } else { "a change takes a restart" };
+        roff.text([roman(format!("{}; {reload}.", option.summary))]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +93,10 @@ mod tests {
         }
         for row in STATUSES {
             assert!(page.contains(row.name), "{}", row.name);
+        }
+        for option in options() {
+            // roff escapes the dashes.
+            assert!(page.replace('\\', "").contains(option.flag), "{}", option.flag);
         }
     }
 }

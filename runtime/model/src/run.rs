@@ -267,6 +267,10 @@ impl State {
     fn gone(self, exit: Exit, terms: &Terms) -> (Self, Vec<Action>) {
         let end = match self {
             Self::Leaving { end, .. } => end,
+            // Somebody ended it before it could begin; that is no fault of what it was to run.
+            Self::Starting { .. } if matches!(exit, Exit::Signal(SIGKILL | SIGTERM)) => {
+                End::Ran(Verdict { outcome: unasked(exit, terms), stop: None })
+            }
             Self::Preparing | Self::Starting { .. } => {
                 End::Failed(StartFailure::own("the worker ended before its walls were up", words(exit)))
             }

@@ -43,6 +43,17 @@ pub struct Channel(OwnedFd);
 const INLINE: u8 = 0;
 const IN_MEMORY_FILE: u8 = 1;
 
+/// What is there to be heard.
+#[derive(Debug)]
+pub enum Heard<T> {
+    /// A message.
+    Message(T),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing more: the other end is gone.
+    End,
+}
+
 /// A message with what came beside it.
 #[derive(Debug)]
 pub struct Received<T> {
@@ -133,6 +144,25 @@ impl Channel {
         }
     }
 
+    /// Receives a message without descriptors if one is there; it never waits for one.
+    ///
+    /// # Errors
+    /// When the packet is no message of this type or longer than `most`.
+    pub fn hear<T: DeserializeOwned>(&self, most: usize) -> Result<Heard<T>, ChannelError> {
+        let beside = &mut RecvAncillaryBuffer::default();
+        let packet = match self.packet_in(most.min(INLINE_BYTES), beside, RecvFlags::DONTWAIT) {
+            Err(ChannelError::System(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                return Ok(Heard::Nothing);
+            }
+            packet => packet?,
+        };
+        match packet.split_first() {
+            None => Ok(Heard::End),
+            Some((&INLINE, body)) => decode(body).map(Heard::Message),
+            Some(_) => Err(ChannelError::Malformed("a body elsewhere".into())),
+        }
+    }
+
     /// Receives a message and its descriptors; `None` when the other end is gone.
     ///
     /// # Errors
@@ -158,9 +188,19 @@ impl Channel {
     }
 
     fn bytes(&self, most: usize, beside: &mut RecvAncillaryBuffer<'_>) -> Result<Vec<u8>, ChannelError> {
+        self.packet_in(most, beside, RecvFlags::empty())
+    }
+
+    fn packet_in(
+        &self,
+        most: usize,
+        beside: &mut RecvAncillaryBuffer<'_>,
+        flags: RecvFlags,
+    ) -> Result<Vec<u8>, ChannelError> {
         let mut packet = vec![0; most + 2];
+        let flags = flags | RecvFlags::CMSG_CLOEXEC;
         let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut packet)], beside, RecvFlags::CMSG_CLOEXEC)
+            rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut packet)], beside, flags)
         })?;
         if received.bytes > most + 1 {
             return Err(ChannelError::Malformed(format!("longer than {most} bytes")));

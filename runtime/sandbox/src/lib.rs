@@ -15,6 +15,7 @@ pub mod limits;
 pub mod machine;
 pub mod mount;
 pub mod namespaces;
+pub mod peer;
 pub mod probe;
 pub mod readback;
 pub mod root;

@@ -19,6 +19,7 @@ use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event};
 use wjob_model::status::Status;
 use wjob_model::wall::{CompileBounds, Machine, WallPlan, WallRefusal, WorkerKind, plan};
+use wjob_sandbox::channel::Heard;
 use wjob_sandbox::readback;
 
 use crate::cache::Cache;
@@ -196,6 +197,8 @@ pub struct Attempt {
     wanted: Vec<String>,
     names: Names,
     own: Vec<OwnFolder>,
+    /// Compiled programs of its user.
+    cache: Option<Cache>,
     phase: Phase,
     addresses: Option<Errand>,
     asked: Option<Instant>,
@@ -232,6 +235,7 @@ impl Attempt {
         };
         let plan = walls(&order, &found, &machine)?;
         let wanted = wanted_names(&order.job);
+        let cache = tools.cache.map(|cache| cache.of_user(machine.uid));
         Ok(Self {
             order,
             machine,
@@ -240,6 +244,7 @@ impl Attempt {
             wanted,
             names: Names::new(),
             own,
+            cache,
             phase: Phase::Over,
             addresses: None,
             asked: None,
@@ -332,7 +337,8 @@ impl Attempt {
             None => self.helped(Err(Silence::Late), tools, reporter),
             Some(Source::Helper) => self.helped(Ok(()), tools, reporter),
             Some(Source::Channel) => self.said(tools, reporter),
-            Some(Source::Process) => self.gone(reporter),
+            // What it said before it ended is heard before its end is.
+            Some(Source::Process) => self.said(tools, reporter).or_else(|| self.gone(reporter)),
             Some(Source::Addresses) => {
                 self.looked_up(reporter);
                 None
@@ -350,7 +356,7 @@ impl Attempt {
                 }
                 self.seek_code(tools, false, reporter)
             }
-            Phase::Compiling(compiling) => match compiling.finish(tools.cache, waited) {
+            Phase::Compiling(compiling) => match compiling.finish(self.cache.as_ref(), waited) {
                 Ok(code) => self.work(tools, Some(code)),
                 Err(error) => self.fail(error.into()),
             },
@@ -366,7 +372,8 @@ impl Attempt {
             return self.work(tools, None);
         }
         let identity = self.order.identity.as_ref();
-        match seek(tools, &self.machine, &mut self.found, anew, identity) {
+        let tools_of_user = Tools { cache: self.cache.as_ref(), ..tools };
+        match seek(tools_of_user, &self.machine, &mut self.found, anew, identity) {
             Ok(Sought::There(code)) => self.work(tools, Some(code)),
             Ok(Sought::Making(compiling)) => {
                 reporter.compiling(&self.found.path);
@@ -460,24 +467,29 @@ impl Attempt {
 
     /// The next message; a worker that breaks the rules is not listened to any more.
     fn said(&mut self, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
-        let Phase::Working(worker) = &self.phase else {
-            return None;
-        };
-        match worker.channel.receive::<FromWorker>(WORKER_BYTES) {
-            Ok(Some(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => None,
-            Ok(Some(FromWorker::Failed(failure))) if self.renewable(&failure) => self.renew(&failure, tools, reporter),
-            Ok(Some(said)) => {
-                self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
-                Some(Event::Said(said))
-            }
-            Ok(None) => {
-                self.talking = false;
-                None
-            }
-            Err(_) => {
-                self.talking = false;
-                worker.kill();
-                None
+        loop {
+            let Phase::Working(worker) = &self.phase else {
+                return None;
+            };
+            match worker.channel.hear::<FromWorker>(WORKER_BYTES) {
+                Ok(Heard::Message(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => {}
+                Ok(Heard::Message(FromWorker::Failed(failure))) if self.renewable(&failure) => {
+                    return self.renew(&failure, tools, reporter);
+                }
+                Ok(Heard::Message(said)) => {
+                    self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
+                    return Some(Event::Said(said));
+                }
+                Ok(Heard::Nothing) => return None,
+                Ok(Heard::End) => {
+                    self.talking = false;
+                    return None;
+                }
+                Err(_) => {
+                    self.talking = false;
+                    worker.kill();
+                    return None;
+                }
             }
         }
     }
@@ -516,7 +528,7 @@ impl Attempt {
     /// Does what the state machine wants done; what follows from it at once. `Finish` is the caller's to act on.
     pub fn perform(&mut self, action: Action, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
         match action {
-            Action::ReadWalls(told) => Some(Event::WallsRead(self.read_walls(told, reporter))),
+            Action::ReadWalls(told) => self.read_walls(told, reporter).map(Event::WallsRead),
             Action::Send(message) => {
                 self.send(&message);
                 None
@@ -565,6 +577,13 @@ impl Attempt {
             _ => return Err("a WebAssembly program hears only the signals INT, TERM and KILL".into()),
         }
         Ok(())
+    }
+
+    /// Ends a worker that cannot hear yet.
+    pub fn end(&self) {
+        if let Phase::Working(worker) = &self.phase {
+            worker.kill();
+        }
     }
 
     /// Whether processes of the run could outlive its worker: they have no process table of their own.
@@ -616,13 +635,16 @@ impl Attempt {
     }
 
     /// What the worker says of its walls, and what /proc does.
-    fn read_walls(&self, told: Vec<Evidence>, reporter: &mut dyn Reporter) -> Vec<Evidence> {
+    fn read_walls(&self, told: Vec<Evidence>, reporter: &mut dyn Reporter) -> Option<Vec<Evidence>> {
+        let inner = self.inner(self.pid()?);
         let mut evidence = told;
-        if let Some(pid) = self.pid() {
-            evidence.extend(readback::read(self.inner(pid), self.machine.uid, &self.plan));
+        evidence.extend(readback::read(inner, self.machine.uid, &self.plan));
+        if !Path::new(&format!("/proc/{inner}")).exists() {
+            // What is not there any more has no walls to read; its end is about to be told.
+            return None;
         }
         reporter.walls(&evidence, &self.plan);
-        evidence
+        Some(evidence)
     }
 
     /// The process the walls are around: for a native job the init of its process table, the worker's only child.

@@ -49,6 +49,12 @@ impl Cache {
         Ok(Self { folder: places.cache.clone(), state: places.state.clone(), key, build: fingerprint(build), user })
     }
 
+    /// The same folder for programs that run as another user: no entry of one serves the other.
+    pub fn of_user(&self, uid: u32) -> Self {
+        let build = if uid == self.user { self.build.clone() } else { format!("{}-{uid}", self.build) };
+        Self { folder: self.folder.clone(), state: self.state.clone(), key: self.key, build, user: self.user }
+    }
+
     /// The folders that no job may reach: who can write here can have any code run.
     pub fn folders(&self) -> Vec<OwnFolder> {
         let folders = [self.folder.clone(), self.state.clone(), self.folder.join("objects"), self.folder.join("index")];

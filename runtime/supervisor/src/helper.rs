@@ -64,7 +64,11 @@ impl Errand {
     pub fn answer(mut self) -> Result<FromWorker, Silence> {
         match self.0.channel.receive::<FromWorker>(WORKER_BYTES) {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(Silence::Gone(self.0.reap().0)),
+            Ok(None) => {
+                // It has nothing more to say; one that closed its channel and stays is not waited for.
+                self.0.end_soon();
+                Err(Silence::Gone(self.0.reap().0))
+            }
             Err(_) => Err(Silence::Nonsense),
         }
     }

@@ -1,11 +1,13 @@
 //! Makes worker processes: the only place of the supervisor that does. Between fork and exec there are raw calls
 //! only, the environment is empty, and the program is the `wjob` file that was opened at start-up.
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wjob_model::run::Exit;
@@ -69,8 +71,24 @@ fn high(descriptor: OwnedFd) -> Result<OwnedFd, String> {
     rustix::io::fcntl_dupfd_cloexec(&descriptor, HIGH).map_err(|error| error.to_string())
 }
 
+/// Processes that were started here and not waited for yet.
+static OURS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn ours() -> MutexGuard<'static, BTreeSet<u32>> {
+    // A set of numbers is whole after every single change.
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a child was started here and is waited for by whoever has it.
+pub fn is_ours(pid: u32) -> bool {
+    ours().contains(&pid)
+}
+
 /// How long a process may take to end that has been told so as the last thing of all, seconds.
 const LAST_SECONDS: i64 = 5;
+
+/// How long a helper that closed its channel may take to be gone, nanoseconds.
+const LAST_MOMENT: i64 = 100_000_000;
 
 /// A worker process.
 #[derive(Debug)]
@@ -125,7 +143,7 @@ pub fn spawn(image: &Image, standing: &Standing<'_>) -> Result<Worker, String> {
     match pid {
         0 => become_worker(image, theirs.as_raw_fd(), standing),
         1.. => Ok(Worker {
-            pid: u32::try_from(pid).unwrap_or_default(),
+            pid: started(pid),
             // SAFETY: clone3 has just made this descriptor for us (CLONE_PIDFD).
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
             channel: ours,
@@ -133,6 +151,12 @@ pub fn spawn(image: &Image, standing: &Standing<'_>) -> Result<Worker, String> {
         }),
         _ => Err(format!("clone3: {}", std::io::Error::last_os_error())),
     }
+}
+
+fn started(pid: libc::c_long) -> u32 {
+    let pid = u32::try_from(pid).unwrap_or_default();
+    ours().insert(pid);
+    pid
 }
 
 /// Signal handlers are the child's default, and its end is told by SIGCHLD and the pidfd.
@@ -211,6 +235,14 @@ impl Worker {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
     }
 
+    /// Gives a process that is about to end a moment to, and then kills it.
+    pub fn end_soon(&self) {
+        let moment = Timespec { tv_sec: 0, tv_nsec: LAST_MOMENT };
+        if !matches!(poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&moment)), Ok(1..)) {
+            self.kill();
+        }
+    }
+
     /// Closes its channel, which asks it to end, and gives it a moment to.
     pub fn wait_after_close(self) {
         let Self { pidfd, channel, pid, .. } = &self;
@@ -238,6 +270,7 @@ impl Worker {
             }
         }
         self.gone = true;
+        ours().remove(&self.pid);
         (exit(status), Usage::of(&usage))
     }
 }

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 
 use crate::cargo;
 use crate::dist;
+use crate::idle;
 use crate::machine::Machine;
 use crate::peer::{self, Missing, Peer};
 use crate::statistics::Times;
@@ -26,14 +27,15 @@ struct Options {
     build: bool,
 }
 
-/// Parses `run [--rounds N] [--json] [--no-build]` and does it.
+/// Parses `run [--rounds N] [--json] [--no-build]` and does it; `idle` is elsewhere.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "run" => bench(&options(rest)?),
+        Some((what, rest)) if what == "idle" => idle::run(rest),
         _ => Err(advise(
             "bench wants to know what to measure",
-            "there is one bench: run",
-            "`cargo xtask bench run [--rounds N] [--json] [--no-build]`",
+            "there are two benches: run and idle",
+            "`cargo xtask bench run|idle [--json] [--no-build]`, and `--rounds N` for run",
         )),
     }
 }
@@ -110,10 +112,7 @@ fn table(peers: &[Peer], times: &[Times], machine: &Machine, rounds: usize) {
         let [median, low, high] = [50.0, 10.0, 90.0].map(|percent| times.percentile(percent));
         println!("{:<16}{median:>10.2}{low:>9.2}{high:>9.2}{ratio:>13}", peer.name);
     }
-    println!(
-        "{rounds} rounds; {} cores ({}), {} MiB, Linux {}, {}",
-        machine.cores, machine.processor, machine.memory, machine.kernel, machine.date
-    );
+    println!("{rounds} rounds; {}", machine.in_words());
 }
 
 fn object(peers: &[Peer], times: &[Times], missing: &[Missing], machine: &Machine, rounds: usize) -> serde_json::Value {
@@ -132,12 +131,6 @@ fn object(peers: &[Peer], times: &[Times], missing: &[Missing], machine: &Machin
         "unit": "ms",
         "results": peers.iter().zip(times).map(row).collect::<Vec<_>>(),
         "missing": missing.iter().map(|absent| absent.name).collect::<Vec<_>>(),
-        "machine": {
-            "cores": machine.cores,
-            "processor": machine.processor,
-            "memoryMiB": machine.memory,
-            "kernel": machine.kernel,
-            "date": machine.date,
-        },
+        "machine": machine.object(),
     })
 }

@@ -29,6 +29,23 @@ impl Machine {
             date: date(),
         }
     }
+
+    /// The line below a table.
+    pub fn in_words(&self) -> String {
+        let Self { cores, processor, memory, kernel, date } = self;
+        format!("{cores} cores ({processor}), {memory} MiB, Linux {kernel}, {date}")
+    }
+
+    /// The same for programs.
+    pub fn object(&self) -> serde_json::Value {
+        serde_json::json!({
+            "cores": self.cores,
+            "processor": self.processor,
+            "memoryMiB": self.memory,
+            "kernel": self.kernel,
+            "date": self.date,
+        })
+    }
 }
 
 fn text(path: &str) -> String {

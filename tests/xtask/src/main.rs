@@ -8,8 +8,11 @@ mod bench;
 mod cargo;
 mod demo;
 mod dist;
+mod idle;
+mod loaded;
 mod machine;
 mod peer;
+mod process;
 mod python;
 mod setup;
 mod statistics;
@@ -29,6 +32,8 @@ cargo xtask VERB
   dist                          release binaries in target/dist/bin, guests in target/dist/guests
   bench run [--rounds N] [--json] [--no-build]
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
+  bench idle [--json] [--no-build]
+                                ten thousand loaded jobs that wait, in wjobd and its peers
   help                          this page
 
 The wasm32-wasip2 target is added with rustup when it is missing.";

@@ -111,10 +111,15 @@ fn wjob(folder: &Path) -> anyhow::Result<Peer> {
     Ok(Peer { name: "wjob", words, environment })
 }
 
-/// A job that runs `program`; a path is text in XML and so escaped.
+/// A path as text in XML.
+pub fn escaped(path: &Path) -> anyhow::Result<String> {
+    let path = path.to_str().context("the repository's path is not UTF-8")?;
+    Ok(path.replace('&', "&amp;").replace('<', "&lt;"))
+}
+
+/// A job that runs `program`.
 fn job_file(program: &Path) -> anyhow::Result<String> {
-    let path = program.to_str().context("the repository's path is not UTF-8")?;
-    let path = path.replace('&', "&amp;").replace('<', "&lt;");
+    let path = escaped(program)?;
     Ok(format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<plist version=\"1.0\">\n<dict>\n\
          <key>Label</key> <string>bench.hello</string>\n\
@@ -162,7 +167,8 @@ fn bubblewrap(native: &Path) -> Result<Peer, Missing> {
     Ok(Peer::new("bwrap + native", &words))
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// The program of this name, if it is installed.
+pub fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }

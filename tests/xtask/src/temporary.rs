@@ -1,5 +1,5 @@
-//! A folder under /tmp that is gone when the verb ends, however it ends.
-//! It is /tmp and not TMPDIR, because an ordinary user must be able to reach what root puts there.
+//! A folder that is gone when the verb ends, however it ends.
+//! It is in /tmp and not in TMPDIR, because an ordinary user must be able to reach what root puts there.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -13,7 +13,12 @@ pub struct Temporary(PathBuf);
 impl Temporary {
     /// A new folder with this mode. A name that is taken is an error: somebody else made it.
     pub fn new(purpose: &str, mode: u32) -> anyhow::Result<Self> {
-        let path = PathBuf::from(format!("/tmp/wjob-{purpose}-{}", std::process::id()));
+        Self::below(Path::new("/tmp"), purpose, mode)
+    }
+
+    /// The same in another folder than /tmp.
+    pub fn below(parent: &Path, purpose: &str, mode: u32) -> anyhow::Result<Self> {
+        let path = parent.join(format!("wjob-{purpose}-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         let temporary = Self(path);
         fs::set_permissions(temporary.path(), Permissions::from_mode(mode))

@@ -14,6 +14,8 @@ pub enum Cause {
     AtLoad,
     /// KeepAlive true.
     KeepAlive,
+    /// Conditions of KeepAlive on its end imply a first run.
+    FirstRun,
     /// KeepAlive.SuccessfulExit; whether the last run had succeeded.
     Exit(bool),
     /// KeepAlive.Crashed; whether the last run had crashed.
@@ -59,6 +61,7 @@ impl Display for Cause {
         match self {
             Self::AtLoad => out.write_str("RunAtLoad"),
             Self::KeepAlive => out.write_str("KeepAlive"),
+            Self::FirstRun => out.write_str("KeepAlive: its first run"),
             Self::Exit(success) => write!(out, "KeepAlive.SuccessfulExit: the last run did{} succeed", not(success)),
             Self::Crash(crashed) => write!(out, "KeepAlive.Crashed: the last run did{} crash", not(crashed)),
             Self::PathState(path, exists) => {

@@ -92,8 +92,8 @@ pub fn at_begin(launch: &Launch) -> Option<Cause> {
     match &launch.keep_alive {
         KeepAlive::While(conditions) if conditions.after_demand => None,
         _ if launch.at_load => Some(Cause::AtLoad),
-        KeepAlive::While(Conditions { successful_exit: Some(_), .. }) => Some(Cause::Exit(true)),
-        KeepAlive::While(Conditions { crashed: Some(_), .. }) => Some(Cause::Crash(false)),
+        KeepAlive::While(Conditions { successful_exit: Some(_), .. }) => Some(Cause::FirstRun),
+        KeepAlive::While(Conditions { crashed: Some(_), .. }) => Some(Cause::FirstRun),
         _ => None,
     }
 }

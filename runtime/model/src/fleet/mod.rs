@@ -57,6 +57,13 @@ pub struct Member {
     moments: Moments,
 }
 
+impl Member {
+    /// Whether another definition takes its place once it is gone.
+    pub fn is_reloading(&self) -> bool {
+        self.successor.is_some()
+    }
+}
+
 /// What takes a job's place once it is gone.
 #[derive(Clone, Debug)]
 struct Successor {
@@ -177,6 +184,13 @@ impl Fleet {
     /// Something happened to a job; one that is not loaded is no matter.
     pub fn tell(&mut self, label: &str, event: Event, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
+        if event == Event::Unload
+            && let Some(member) = self.members.get_mut(label)
+            && member.successor.take().is_some()
+        {
+            // It is leaving already, and nothing takes its place any more; a second word would kill it.
+            return actions;
+        }
         if let Some((label, _)) = self.members.get_key_value(label) {
             self.step(&label.clone(), event, now, &mut actions);
         }

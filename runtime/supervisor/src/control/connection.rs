@@ -11,10 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SendFlags, send};
 use wjob_model::control::Failure;
 use wjob_model::varlink::{BadMessage, Call, Frames, parse};
+use wjob_sandbox::peer::Peer;
 
 /// The longest call, in bytes.
 pub const MOST_MESSAGE: usize = 1 << 20;
@@ -24,15 +24,6 @@ const MOST_READ: usize = 64 << 10;
 pub const MOST_UNREAD: usize = 1 << 20;
 /// How long the rest of a call, or the reading of an answer, may take, in seconds.
 const PATIENCE: u64 = 5;
-
-/// Who connected, as the kernel says (SO_PEERCRED). The process may be gone by now, and its number another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerIdentity {
-    /// Its user.
-    pub uid: u32,
-    /// Its process.
-    pub pid: i32,
-}
 
 /// What came of a client.
 #[derive(Debug, PartialEq)]
@@ -49,7 +40,7 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Connection {
     /// Who it is.
-    pub peer: PeerIdentity,
+    pub peer: Peer,
     stream: UnixStream,
     frames: Frames,
     unread: VecDeque<u8>,
@@ -73,8 +64,7 @@ impl Connection {
     /// When the system does not say who it is.
     pub fn accept(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        let credentials = socket_peercred(&stream)?;
-        let peer = PeerIdentity { uid: credentials.uid.as_raw(), pid: credentials.pid.as_raw_pid() };
+        let peer = Peer::of(&stream)?;
         Ok(Self {
             peer,
             stream,
@@ -309,8 +299,8 @@ mod tests {
     #[test]
     fn a_peer_is_who_the_kernel_says() {
         let (connection, _client) = pair();
-        let own = PeerIdentity { uid: rustix::process::getuid().as_raw(), pid: rustix::process::getpid().as_raw_pid() };
-        assert_eq!(connection.peer, own);
+        let own = (rustix::process::getuid().as_raw(), rustix::process::getpid().as_raw_pid());
+        assert_eq!((connection.peer.uid, connection.peer.pid), own);
     }
 
     #[test]

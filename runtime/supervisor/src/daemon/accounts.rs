@@ -90,8 +90,15 @@ impl Accounts {
         let user = match (&job.user, &job.group) {
             (None, None) => return Ok(None),
             (Some(user), _) => user.as_str(),
-            // launchd: GroupName alone is root with that group.
-            (None, Some(_)) => "root",
+            // launchd takes root then; here root is written out.
+            (None, Some(group)) => {
+                let why = "a group without a user would be root's";
+                return Err(StartFailure::job(
+                    format!("GroupName is {group}"),
+                    why,
+                    "add UserName; for root write root",
+                ));
+            }
         };
         let account = self.account(user).ok_or_else(|| missing("UserName", user, "user", "/etc/passwd"))?;
         if account.uid == NOBODY {
@@ -212,7 +219,6 @@ mod tests {
             ("UserName = 33;", Some((33, 33, vec![33, 50]))),
             ("UserName = www; GroupName = adm;", Some((33, 4, vec![33, 50, 4]))),
             ("UserName = www; InitGroups = NO;", Some((33, 33, vec![33]))),
-            ("GroupName = adm;", Some((0, 4, vec![0, 50, 4]))),
         ] {
             let person = accounts().person(&job(keys)).unwrap();
             let found = person.map(|person| (person.identity.uid, person.identity.gid, person.identity.groups));
@@ -226,6 +232,7 @@ mod tests {
             ("UserName = ghost;", "no such user"),
             ("UserName = www; GroupName = ghost;", "no such group"),
             ("UserName = nobody;", "65534"),
+            ("GroupName = adm;", "root's"),
         ] {
             let failure = accounts().person(&job(keys)).unwrap_err().to_string();
             assert!(failure.contains(expected), "{keys}: {failure}");

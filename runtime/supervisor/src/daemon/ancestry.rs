@@ -6,23 +6,37 @@ use std::fs;
 /// The farthest ancestor looked at.
 const FARTHEST: usize = 64;
 
-/// The worker among these that a process belongs to.
-pub fn worker_of(pid: i32, is_worker: impl Fn(u32) -> bool) -> Option<u32> {
-    let mut pid = u32::try_from(pid).ok()?;
+/// Whom a process belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belongs {
+    /// A worker, by its process.
+    Worker(u32),
+    /// No job.
+    Nobody,
+    /// It cannot be told, or only a job can be meant: it has lost its parents to the supervisor itself.
+    Unknown,
+}
+
+/// The worker among these that a process belongs to; `own` is the supervisor, which adopts what its jobs leave.
+pub fn of(pid: i32, own: u32, is_worker: impl Fn(u32) -> bool) -> Belongs {
+    let Some(mut pid) = u32::try_from(pid).ok().filter(|pid| *pid > 0) else {
+        return Belongs::Unknown;
+    };
     for _ in 0..FARTHEST {
         if is_worker(pid) {
-            return Some(pid);
+            return Belongs::Worker(pid);
         }
-        let (parent, session) = parent_and_session(pid)?;
-        if is_worker(session) {
-            return Some(session);
+        let Some((parent, session)) = parent_and_session(pid) else {
+            return Belongs::Unknown;
+        };
+        match parent {
+            _ if is_worker(session) => return Belongs::Worker(session),
+            _ if parent == own => return Belongs::Unknown,
+            0 | 1 => return Belongs::Nobody,
+            _ => pid = parent,
         }
-        if parent <= 1 {
-            return None;
-        }
-        pid = parent;
     }
-    None
+    Belongs::Unknown
 }
 
 /// Fields 4 and 6 of proc_pid_stat(5).
@@ -38,13 +52,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ancestors_and_sessions_count_and_strangers_do_not() {
-        let own = i32::try_from(std::process::id()).unwrap();
-        let (parent, session) = parent_and_session(std::process::id()).unwrap();
-        assert_eq!(worker_of(own, |pid| pid == parent), Some(parent));
-        assert_eq!(worker_of(own, |pid| pid == std::process::id()), Some(std::process::id()));
-        assert!(session == 0 || worker_of(own, |pid| pid == session) == Some(session));
-        assert_eq!(worker_of(own, |_| false), None);
-        assert_eq!(worker_of(-1, |_| true), None);
+    fn ancestors_and_sessions_count_and_what_cannot_be_told_is_said() {
+        let me = std::process::id();
+        let own = i32::try_from(me).unwrap();
+        let (parent, session) = parent_and_session(me).unwrap();
+        assert_eq!(of(own, 0, |pid| pid == parent), Belongs::Worker(parent));
+        assert_eq!(of(own, 0, |pid| pid == me), Belongs::Worker(me));
+        assert!(session == 0 || of(own, 0, |pid| pid == session) == Belongs::Worker(session));
+        assert_eq!(of(own, u32::MAX, |_| false), Belongs::Nobody);
+        assert_eq!(of(own, parent, |_| false), Belongs::Unknown, "the supervisor's own child that is no worker");
+        for nobody in [-1, 0, i32::MAX] {
+            assert_eq!(of(nobody, 0, |_| false), Belongs::Unknown, "{nobody}");
+        }
     }
 }

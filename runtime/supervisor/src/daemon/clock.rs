@@ -20,6 +20,12 @@ pub fn now() -> Now {
     Now { boot: Moment::try_from(milliseconds).unwrap_or_default(), wall: Timestamp::now() }
 }
 
+/// What sd_notify(3) wants beside RELOADING=1: CLOCK_MONOTONIC, microseconds.
+pub fn monotonic_micros() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000)
+}
+
 /// A kernel timer and the moment it is set to, milliseconds on its clock.
 #[derive(Debug)]
 pub struct Timer {

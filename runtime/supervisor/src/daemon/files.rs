@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wjob_model::control::Failure;
-use wjob_model::finding::Severity;
+use wjob_model::finding::{Finding, Severity, line_and_column};
 use wjob_model::job::Job;
 use wjob_model::plist;
 use wjob_model::spec::{Context, load};
@@ -54,10 +54,23 @@ impl Reader {
             loaded = read(&account.home);
         }
         let errors = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        let findings = errors.map(|finding| format!("{}: {}", finding.key_path, finding.message)).collect();
+        let findings = errors.map(|finding| in_words(finding, bytes)).collect();
         let job = loaded.job.ok_or_else(|| Failure::BadJobFile { path: path.display().to_string(), findings })?;
         Ok(Arc::new(job))
     }
+}
+
+/// A finding with its place: line and column where the file has them, else the key.
+fn in_words(finding: &Finding, bytes: &[u8]) -> String {
+    let place = match finding.span {
+        Some(span) => {
+            let (line, column) = line_and_column(bytes, span.start);
+            format!("line {line}, column {column}: ")
+        }
+        None if finding.key_path.is_empty() => String::new(),
+        None => format!("{}: ", finding.key_path),
+    };
+    format!("{place}{}", finding.message)
 }
 
 /// The job files of a folder, by name; those that begin with a dot are left alone, as in launchd.
@@ -77,7 +90,8 @@ pub fn of_folder(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-fn is_job_file(path: &Path) -> bool {
+/// Whether a path is named as job files are.
+pub fn is_job_file(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     !name.starts_with('.') && name.to_ascii_lowercase().ends_with(".plist")
 }

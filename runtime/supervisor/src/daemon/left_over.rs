@@ -15,8 +15,10 @@ use crate::spawn::Worker;
 
 /// Most that are kept; the oldest goes first.
 const MOST: usize = 1_000;
-/// Processes of one worker that are counted; a job may have any number.
-const MOST_COUNTED: usize = 1_000;
+/// Processes of one worker that are counted, and threads of each that are asked for children: a job may have any
+/// number of both, and whoever asks must not hold everybody else up. The init has one thread.
+const MOST_COUNTED: usize = 200;
+const MOST_THREADS: usize = 32;
 
 /// A worker that stays without a run.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Daemon {
         let (job, written) = (running.attempt.job().clone(), running.written.take());
         let found = if stays { processes(worker.pid) } else { 0 };
         if found > 0 {
-            let text = format!("{} are left over, worker {}", in_words(found), worker.pid);
+            let text = format!("left over: {}, worker {}", in_words(found), worker.pid);
             self.say(Level::Info, Some(&job.label), &text);
         }
         // It has nothing more to say, and once its end is closed it would wake the loop for ever.
@@ -148,6 +150,7 @@ fn processes(worker: u32) -> usize {
 /// The children of all threads of a process (proc_pid_children(5)).
 fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads = threads.take(MOST_THREADS);
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
@@ -179,6 +182,6 @@ mod tests {
         for (count, expected) in [(0, "0 processes"), (1, "1 process"), (7, "7 processes")] {
             assert_eq!(in_words(count), expected);
         }
-        assert_eq!(in_words(MOST_COUNTED), "1000 processes or more");
+        assert_eq!(in_words(MOST_COUNTED), "200 processes or more");
     }
 }

@@ -9,7 +9,7 @@ use wjob_model::daemon::{Configuration, merge, read};
 use wjob_model::fleet::{Event, Refusal};
 use wjob_model::job::Job;
 
-use super::files::{is_for_host, of_folder};
+use super::files::{is_for_host, is_job_file, of_folder};
 use super::log::Level;
 use super::{Daemon, Origin, clock};
 
@@ -46,7 +46,7 @@ impl Daemon {
             Ok(Some(label)) => loaded.loaded.push(label),
             Ok(None) => {}
             // The same label in a later folder, or the same file at a reload.
-            Err(Failure::AlreadyLoaded { label, path }) => {
+            Err(Failure::AlreadyLoaded { label, path }) if Path::new(&path) == file || other_folder(&path, file) => {
                 let text = format!("{}: {label} is loaded from {path}", file.display());
                 self.say(Level::Debug, Some(&label), &text);
             }
@@ -99,7 +99,7 @@ impl Daemon {
         if self.fleet.is_stopping() {
             return Err(Failure::ShuttingDown {});
         }
-        if path.is_dir() {
+        if path.is_absolute() && path.is_dir() && !is_job_file(path) {
             return self.bootstrap_folder(path);
         }
         let job = self.reader.job(path)?;
@@ -153,7 +153,7 @@ impl Daemon {
             .collect();
         let mut changed = Vec::new();
         for (label, path) in known {
-            if !path.exists() {
+            if !path.exists() || self.is_anothers(&label, &path) {
                 let actions = self.fleet.tell(&label, Event::Unload, clock::now());
                 self.act(actions);
                 removed.push(label);
@@ -167,6 +167,11 @@ impl Daemon {
         Ok(loaded)
     }
 
+    /// Whether the file is another job's by now.
+    fn is_anothers(&self, label: &str, path: &Path) -> bool {
+        self.reader.job(path).is_ok_and(|job| job.label != label)
+    }
+
     fn has_changed(&self, label: &str, path: &Path) -> bool {
         let job: Option<Arc<Job>> = self.reader.job(path).ok();
         let member = self.fleet.member(label);
@@ -175,7 +180,10 @@ impl Daemon {
 
     /// SIGHUP.
     pub(super) fn reload_configuration(&mut self) {
-        let time = clock::now().boot.saturating_mul(1000);
+        if self.fleet.is_stopping() {
+            return self.say(Level::Info, None, "nothing is read again: all jobs are being stopped");
+        }
+        let time = clock::monotonic_micros();
         self.manager.say(&format!("RELOADING=1\nMONOTONIC_USEC={time}"));
         match self.reload_everything() {
             Ok(loaded) => {
@@ -208,4 +216,9 @@ impl Daemon {
         self.configuration = configuration;
         Ok(())
     }
+}
+
+/// Whether two files lie in different folders.
+fn other_folder(one: &str, other: &Path) -> bool {
+    Path::new(one).parent() != other.parent()
 }

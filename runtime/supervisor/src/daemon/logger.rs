@@ -79,7 +79,10 @@ impl Logger {
         let state = rustix::fs::open(&settings.state, flags, Mode::empty())
             .map_err(|error| SetupError::System { what: "the state directory", error: error.into() })?;
         let queries = bind(&settings.log_socket(), settings.uid).map_err(SetupError::Place)?;
-        queries.listener.set_nonblocking(true).map_err(|error| SetupError::System { what: "the log's socket", error })?;
+        queries
+            .listener
+            .set_nonblocking(true)
+            .map_err(|error| SetupError::System { what: "the log's socket", error })?;
         Ok(Self {
             process: Process::Down { again_at: 0, why: "it has not been started".into() },
             failures: 0,
@@ -108,6 +111,15 @@ impl Logger {
         let began = Began { run, label: label.to_owned(), causes: causes.to_vec(), pid, wall_ms };
         self.runs.insert(run, began.clone());
         self.tell(ToLogger::Began(began));
+    }
+
+    /// The process of a run that had none when it began.
+    pub fn has_process(&mut self, run: RunId, pid: Option<u32>) {
+        if let (Some(began), Some(pid)) = (self.runs.get_mut(&run), pid) {
+            began.pid = pid;
+            let began = began.clone();
+            self.tell(ToLogger::Began(began));
+        }
     }
 
     /// A run is over.
@@ -147,6 +159,14 @@ impl Logger {
     pub fn set_bounds(&mut self, configuration: &Configuration) {
         self.bounds = bounds(configuration);
         self.tell(ToLogger::Bounds(self.bounds));
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.process {
+            Process::Up { worker, .. } => Some(worker.pid),
+            Process::Down { .. } => None,
+        }
     }
 
     /// Whether it runs, in words.
@@ -234,14 +254,16 @@ impl Logger {
     }
 
     /// Whoever writes to a pipe that nobody reads would wait for ever.
-    fn drop_output(&mut self) {
+    fn drop_output(&mut self) -> bool {
+        let mut dropped = false;
         for pipe in self.pipes.values_mut() {
             let _ = rustix::io::ioctl_fionbio(&pipe.read, true);
             if let Ok(read) = pipe.read.try_clone() {
                 let mut buffer = [0; DROPPED];
-                let _ = File::from(read).read(&mut buffer);
+                dropped |= matches!(File::from(read).read(&mut buffer), Ok(1..));
             }
         }
+        dropped
     }
 }
 
@@ -252,11 +274,13 @@ impl Daemon {
         match &self.logger.process {
             Process::Up { .. } => self.logger.flush(),
             Process::Down { again_at, .. } if *again_at <= now => {
-                if self.logger.failures > 0 {
-                    self.logger.drop_output();
+                // The first time the pipes wait; a logger that does not come back must hold nobody up.
+                if self.logger.failures > 1 && self.logger.drop_output() {
+                    self.say(Level::Error, None, "there is no logger: what jobs write is dropped");
                 }
-                if let Err(why) = self.logger.start(&self.image) {
-                    self.logger.down(why);
+                match self.logger.start(&self.image) {
+                    Ok(()) => self.logger.pid().into_iter().for_each(|pid| self.orphans.logger_begins(pid)),
+                    Err(why) => self.logger.down(why),
                 }
                 self.register_logger();
             }
@@ -299,6 +323,8 @@ impl Daemon {
         let Process::Up { worker, .. } = &mut self.logger.process else {
             return;
         };
+        self.poller.remove(&worker.channel);
+        self.poller.remove(&worker.pidfd);
         let (exit, _) = worker.reap();
         self.logger.down(format!("it ended: {exit:?}"));
         self.happened(Level::Error, None, "lost", &format!("the logger ended ({exit:?}) and is started again"));

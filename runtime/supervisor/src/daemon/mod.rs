@@ -17,6 +17,7 @@ macro_rules! tools {
 }
 
 mod accounts;
+mod adopted;
 mod ancestry;
 mod clock;
 mod describe;
@@ -40,8 +41,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use wjob_model::control::who::Peer;
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::{Action, Fleet, Label, RunId};
+use wjob_model::message::StartFailure;
+use wjob_model::run::End;
 use wjob_model::wall::Machine;
 
 use crate::attempt::{Attempt, Source};
@@ -119,8 +123,13 @@ pub struct Daemon {
     wall_timer: Timer,
     signals: wjob_sandbox::signals::Signals,
     listener: setup::Bound,
-    listening: bool,
+    /// When clients are taken in again, if they are not now.
+    listen_again_at: Option<u64>,
+    /// Since when it was said how often that a client was sent away.
+    refusals: (u64, u32),
     clients: Clients,
+    /// Who they are, as found out when they came.
+    callers: HashMap<u64, Peer>,
     /// Clients that wait for a job to be gone, and those that watch events.
     leaving: Vec<(u64, Label)>,
     subscribers: Vec<u64>,
@@ -188,7 +197,7 @@ impl Daemon {
         let helpers = self.runs.values().filter_map(|running| running.attempt.deadline());
         let helpers = helpers.map(|deadline| now.boot + millis_until(deadline));
         let shortage = self.watcher.shortage().map(|_| now.boot + LOOK_AGAIN);
-        let others = [self.clients.deadline(), self.logger.deadline(), shortage];
+        let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at];
         let boot = boot.into_iter().chain(helpers).chain(others.into_iter().flatten()).min();
         self.boot_timer.set(boot.map(|moment| i64::try_from(moment).unwrap_or(i64::MAX)));
         self.wall_timer.set(wall.map(Timestamp::as_millisecond));
@@ -199,8 +208,12 @@ impl Daemon {
     /// Takes down what would outlive this process.
     fn end(&mut self) {
         self.manager.say("STOPPING=1");
-        for (_, running) in std::mem::take(&mut self.runs) {
-            self.say(Level::Warn, Some(&running.attempt.job().label.clone()), "ended by the end of the supervisor");
+        for (run, running) in std::mem::take(&mut self.runs) {
+            let label = running.attempt.job().label.clone();
+            let words = "ended by the end of the supervisor";
+            self.say(Level::Warn, Some(&label), words);
+            let end = End::Failed(StartFailure::own("the run", words));
+            self.logger.ended(run, &label, words, &end, &running.record);
             self.forget_orphan(&running);
         }
         self.end_all_left_over();

@@ -4,12 +4,19 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// The folder of records in the state directory.
 const NAME: &str = "running";
+
+/// The record of the logger.
+const LOGGER: &str = "logger";
+/// How long an earlier logger may take to finish, seconds.
+const LOGGER_SECONDS: i64 = 5;
 
 /// The records.
 #[derive(Debug)]
@@ -41,6 +48,37 @@ impl Orphans {
     pub fn ended(&self, pid: u32) {
         // It was not written down, or somebody cleaned up: either way nothing is left to forget.
         let _ = fs::remove_file(self.0.join(pid.to_string()));
+    }
+
+    /// Writes the logger down.
+    pub fn logger_begins(&self, pid: u32) {
+        if let Some(mark) = mark(pid) {
+            // Without it a successor that comes at once waits no moment for this one, and both write for that long.
+            let _ = fs::write(self.0.join(LOGGER), format!("{pid} {mark}"));
+        }
+    }
+
+    /// Lets an earlier supervisor's logger finish what is in its pipes; one that takes too long is ended.
+    pub fn await_logger(&self) {
+        let text = fs::read_to_string(self.0.join(LOGGER)).unwrap_or_default();
+        let _ = fs::remove_file(self.0.join(LOGGER));
+        let Some((pid, marked)) = text.split_once(' ') else {
+            return;
+        };
+        let number = pid.parse::<u32>().ok().filter(|pid| mark(*pid).as_deref() == Some(marked));
+        let Some(descriptor) = number.and_then(descriptor) else {
+            return;
+        };
+        let limit = Timespec { tv_sec: LOGGER_SECONDS, tv_nsec: 0 };
+        if !matches!(poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit)), Ok(1..)) {
+            let _ = pidfd_send_signal(&descriptor, Signal::KILL);
+        }
+    }
+
+    /// Ends what is left of one session.
+    pub fn end_session_of(&self, pid: u32) {
+        let marked = fs::read_to_string(self.0.join(pid.to_string())).unwrap_or_default();
+        end_session(pid, &marked);
     }
 
     /// Ends what earlier runs left; how many processes that were.
@@ -92,12 +130,14 @@ fn end_session(session: u32, mark: &str) -> usize {
     numbers.filter(|pid| of_session(*pid) && end(*pid, session)).count()
 }
 
+fn descriptor(pid: u32) -> Option<OwnedFd> {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    pidfd_open(number, PidfdFlags::empty()).ok()
+}
+
 /// SIGKILL, once it is sure that the descriptor is of the process that was looked at.
 fn end(pid: u32, session: u32) -> bool {
-    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
-    let Ok(descriptor) = pidfd_open(number, PidfdFlags::empty()) else {
+    let Some(descriptor) = descriptor(pid) else {
         return false;
     };
     session_and_start(pid).is_some_and(|(own, _)| own == session)

@@ -169,7 +169,8 @@ impl Daemon {
     }
 
     fn is_owner(&self, user: &str) -> bool {
-        Accounts::read().account(user).is_some_and(|account| account.uid == self.reader.owner)
+        user == self.reader.owner.to_string()
+            || Accounts::read().account(user).is_some_and(|account| account.uid == self.reader.owner)
     }
 
     /// Where its output goes when it names no path: to the logger.
@@ -190,6 +191,7 @@ impl Daemon {
             self.leave_behind(run);
             return Vec::new();
         }
+        self.before_attempt(run);
         let tools = tools!(self);
         let Some(running) = self.runs.get_mut(&run) else {
             return Vec::new();
@@ -203,6 +205,7 @@ impl Daemon {
     }
 
     fn ended(&mut self, label: &Label, run: RunId, end: &End) {
+        self.before_attempt(run);
         let running = self.runs.remove(&run);
         let (level, what, words) = in_words(end);
         self.happened(level, Some(label), what, &words);
@@ -210,6 +213,10 @@ impl Daemon {
             self.logger.ended(run, label, &words, end, &Record::default());
             return;
         };
+        if let Some(pid) = running.written.filter(|_| !running.attempt.job().abandon_process_group) {
+            // A worker that was killed could not end what it had started.
+            self.orphans.end_session_of(pid);
+        }
         self.forget_orphan(&running);
         self.logger.ended(run, label, &words, end, &running.record);
         if let Some(origin) = self.origins.get_mut(label) {

@@ -11,10 +11,13 @@ use rustix::io::Errno;
 /// Most events taken at once, so that no one source keeps the others waiting.
 const AT_ONCE: usize = 64;
 
-/// Descriptors waited on, by name.
+/// Descriptors waited on, each under a number that is given once: an event that comes late, because some child still
+/// holds a descriptor that was closed here, is never taken for that of another.
 pub struct Poller<T> {
     descriptor: OwnedFd,
-    names: HashMap<RawFd, T>,
+    names: HashMap<u64, T>,
+    numbers: HashMap<RawFd, u64>,
+    next: u64,
     events: Vec<Event>,
 }
 
@@ -25,10 +28,11 @@ impl<T: Copy + PartialEq> Poller<T> {
     /// When the system has no descriptors left.
     pub fn new() -> io::Result<Self> {
         let descriptor = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { descriptor, names: HashMap::new(), events: Vec::with_capacity(AT_ONCE) })
+        let events = Vec::with_capacity(AT_ONCE);
+        Ok(Self { descriptor, names: HashMap::new(), numbers: HashMap::new(), next: 0, events })
     }
 
-    /// Waits on a descriptor until [`Poller::remove`], or until it is closed and its number names another.
+    /// Waits on a descriptor until [`Poller::remove`], which must come before it is closed.
     ///
     /// # Errors
     /// When the system refuses.
@@ -41,15 +45,21 @@ impl<T: Copy + PartialEq> Poller<T> {
     /// # Errors
     /// When the system refuses.
     pub fn add_for(&mut self, source: BorrowedFd<'_>, name: T, read: bool, write: bool) -> io::Result<()> {
-        let number = source.as_raw_fd();
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, read);
         flags.set(EventFlags::OUT, write);
-        let data = EventData::new_u64(u64::try_from(number).unwrap_or_default());
-        match epoll::add(&self.descriptor, source, data, flags) {
-            Err(Errno::EXIST) => epoll::modify(&self.descriptor, source, data, flags)?,
-            result => result?,
+        if let Some(number) = self.numbers.get(&source.as_raw_fd()).copied() {
+            self.names.insert(number, name);
+            match epoll::modify(&self.descriptor, source, EventData::new_u64(number), flags) {
+                // It was closed without a word, and its number is another's now.
+                Err(Errno::NOENT) => self.names.remove(&number),
+                result => return Ok(result?),
+            };
         }
+        let number = self.next;
+        self.next += 1;
+        epoll::add(&self.descriptor, source, EventData::new_u64(number), flags)?;
+        self.numbers.insert(source.as_raw_fd(), number);
         self.names.insert(number, name);
         Ok(())
     }
@@ -57,24 +67,24 @@ impl<T: Copy + PartialEq> Poller<T> {
     /// Waits on it no more.
     pub fn remove(&mut self, source: impl AsFd) {
         let source = source.as_fd();
-        self.names.remove(&source.as_raw_fd());
-        // One that is not waited on is as good.
-        let _ = epoll::delete(&self.descriptor, source);
+        if let Some(number) = self.numbers.remove(&source.as_raw_fd()) {
+            self.names.remove(&number);
+            // It is open, so nothing but its absence could be refused.
+            let _ = epoll::delete(&self.descriptor, source);
+        }
     }
 
     /// Waits for something to happen; the names of what can be read or written, and whether its other end is gone.
     pub fn wait(&mut self) -> Vec<(T, bool)> {
         self.events.clear();
-        match epoll::wait(&self.descriptor, spare_capacity(&mut self.events), None) {
-            Ok(_) => {}
-            // Interrupted: nothing has happened yet.
-            Err(_) => return Vec::new(),
+        // Interrupted: nothing has happened yet.
+        if epoll::wait(&self.descriptor, spare_capacity(&mut self.events), None).is_err() {
+            return Vec::new();
         }
         let events = self.events.iter().filter_map(|event| {
-            let number = RawFd::try_from(event.data.u64()).ok()?;
             // A packed structure: its fields are copied, not borrowed.
-            let flags = event.flags;
-            Some((*self.names.get(&number)?, flags.intersects(EventFlags::HUP | EventFlags::ERR)))
+            let (flags, data) = (event.flags, event.data);
+            Some((*self.names.get(&data.u64())?, flags.intersects(EventFlags::HUP | EventFlags::ERR)))
         });
         events.collect()
     }

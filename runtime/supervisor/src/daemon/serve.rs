@@ -13,14 +13,31 @@ use wjob_model::control::{
     OfJob, Override, Overrides, Reload, Supervisor,
 };
 use wjob_model::fleet::{Event, Label, Other, State};
+use wjob_model::run;
 use wjob_model::varlink::{self, Call, Interface, Nothing, Standard, introspect};
+use wjob_sandbox::peer::Peer as PeerProcess;
 
+use super::ancestry::Belongs;
 use super::log::Level;
 use super::{Daemon, Wakes, ancestry, clock, describe};
 use crate::control::connection::{Connection, Incoming};
 
 /// What is told to whoever asks what this is.
 const INTERFACES: [Interface; 1] = [Interface { name: INTERFACE, description: DESCRIPTION }];
+
+/// Signals that ask for an end: SIGINT, SIGKILL, SIGTERM.
+const ENDING: [u8; 3] = [2, 9, 15];
+/// Descriptors that one more client takes: its own, its process, a file of /proc.
+const SPARE: usize = 4;
+/// Most clients taken in at once.
+const AT_ONCE: usize = 16;
+/// How soon clients are taken in again for whom there were no descriptors, milliseconds.
+const LISTEN_AGAIN: u64 = 1_000;
+/// How often it is said that clients are sent away: so many times in so many milliseconds.
+const MOST_SAID: u32 = 20;
+const SAY_AGAIN: u64 = 1_000;
+/// Longest label that is decided about; those of job files are no longer in practice.
+const LONGEST_LABEL: usize = 1024;
 
 /// Why a call has no answer yet, or a bad one.
 enum Answer {
@@ -52,7 +69,11 @@ fn answer<T: Serialize>(result: Result<T, Failure>) -> Answer {
 impl Daemon {
     /// Takes new clients in, as long as there are descriptors for them.
     pub(super) fn accept(&mut self) {
-        loop {
+        // Whoever connects without an end leaves time for the others.
+        for _ in 0..AT_ONCE {
+            if !self.has_spare_descriptors() {
+                return self.pause_accepting();
+            }
             match rustix::net::accept_with(&self.listener.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(UnixStream::from(socket)),
                 Err(rustix::io::Errno::AGAIN) => return,
@@ -62,18 +83,36 @@ impl Daemon {
         }
     }
 
+    /// A client takes one descriptor, and finding out who it is takes more: without them nobody could be told apart.
+    fn has_spare_descriptors(&self) -> bool {
+        let spare = [(); SPARE].map(|()| rustix::io::fcntl_dupfd_cloexec(&self.listener.listener, 0));
+        spare.iter().all(Result::is_ok)
+    }
+
     /// Without descriptors a listener that is ready would wake the loop for ever.
     fn pause_accepting(&mut self) {
         self.poller.remove(&self.listener.listener);
-        self.listening = false;
+        self.listen_again_at = Some(clock::now().boot + LISTEN_AGAIN);
         self.say(Level::Warn, None, "no descriptors are left for another client; one that leaves makes room");
     }
 
     fn admit(&mut self, stream: UnixStream) {
-        let admitted = Connection::accept(stream).map_err(|error| error.to_string());
-        let admitted = admitted.and_then(|connection| self.clients.admit(connection).map_err(str::to_owned));
+        let connection = Connection::accept(stream).map_err(|error| error.to_string());
+        let admitted = connection.and_then(|connection| {
+            // Now, while it is surely there: a process that has gone cannot be asked where it came from.
+            let caller = self.caller(&connection.peer);
+            Ok((self.clients.admit(connection).map_err(str::to_owned)?, caller))
+        });
+        let admitted = admitted.map(|(number, caller)| self.callers.insert(number, caller));
         if let Err(why) = admitted {
-            self.say(Level::Warn, None, &format!("a client was sent away: {why}"));
+            let now = clock::now().boot;
+            if now >= self.refusals.0 + SAY_AGAIN {
+                self.refusals = (now, 0);
+            }
+            self.refusals.1 += 1;
+            if self.refusals.1 <= MOST_SAID {
+                self.say(Level::Warn, None, &format!("a client was sent away: {why}"));
+            }
         }
     }
 
@@ -84,8 +123,9 @@ impl Daemon {
             // One that cannot be waited for is swept away when it takes too long.
             let _ = self.poller.add_for(connection.as_fd(), Wakes::Client(number), read, write);
         }
-        if !self.listening {
-            self.listening = self.poller.add(self.listener.listener.as_fd(), Wakes::Listener).is_ok();
+        if self.listen_again_at.is_some_and(|moment| moment <= clock::now().boot) {
+            let added = self.poller.add(self.listener.listener.as_fd(), Wakes::Listener);
+            self.listen_again_at = added.is_err().then(|| clock::now().boot + LISTEN_AGAIN);
         }
     }
 
@@ -106,10 +146,10 @@ impl Daemon {
     fn calls(&mut self, number: u64) {
         let now = clock::now().boot;
         while let Some(connection) = self.clients.get(number) {
-            let peer = connection.peer;
             match connection.incoming() {
                 Some(Incoming::Call(call)) => {
-                    let peer = self.peer(peer.uid, peer.pid);
+                    let nobody = Peer::Job { control: None };
+                    let peer = self.callers.get(&number).copied().unwrap_or(nobody);
                     if let Answer::Now(bytes) = self.call(number, peer, &call) {
                         self.send(number, bytes);
                     }
@@ -134,21 +174,31 @@ impl Daemon {
             self.poller.remove(connection.as_fd());
         }
         self.clients.remove(number);
+        self.callers.remove(&number);
+        self.listen_again_at = self.listen_again_at.map(|_| 0);
         self.subscribers.retain(|subscriber| *subscriber != number);
         self.leaving.retain(|(client, _)| *client != number);
     }
 
-    /// Who a caller is, as far as its rights go: a job's process has that job's grant, whatever its user.
-    fn peer(&self, uid: u32, pid: i32) -> Peer {
+    /// Who a caller is, as far as its rights go: a job's process has that job's grant, whatever its user, and one of
+    /// which it cannot be told whether it is has what a job without the grant has.
+    fn caller(&self, peer: &PeerProcess) -> Peer {
         let runs = || {
             let running =
                 self.runs.values().filter_map(|running| Some((running.attempt.pid()?, running.attempt.job())));
             running.chain(self.left_over.iter().map(|left| (left.worker.pid, &left.job)))
         };
-        let worker = ancestry::worker_of(pid, |pid| runs().any(|(worker, _)| worker == pid));
-        let job = worker.and_then(|worker| runs().find(|(pid, _)| *pid == worker));
-        let control = job.map(|(_, job)| job.grants.control);
-        Peer::of(uid, self.reader.owner, control)
+        let belongs = ancestry::of(peer.pid, std::process::id(), |pid| runs().any(|(worker, _)| worker == pid));
+        let control = match belongs {
+            // What was read of it was another's, if it is gone by now.
+            _ if !peer.is_there() => Some(None),
+            Belongs::Unknown => Some(None),
+            Belongs::Nobody => None,
+            Belongs::Worker(worker) => {
+                Some(runs().find(|(pid, _)| *pid == worker).and_then(|(_, job)| job.grants.control))
+            }
+        };
+        Peer::of(peer.uid, self.reader.owner, control)
     }
 
     fn call(&mut self, number: u64, peer: Peer, call: &Call) -> Answer {
@@ -243,7 +293,10 @@ impl Daemon {
         };
         let label = label.clone();
         self.leaving.push((number, label.clone()));
-        if !matches!(self.fleet.member(&label).map(|member| member.life.state()), Some(State::Leaving { .. })) {
+        let reloading = self.fleet.member(&label).is_some_and(|member| member.is_reloading());
+        if reloading
+            || !matches!(self.fleet.member(&label).map(|member| member.life.state()), Some(State::Leaving { .. }))
+        {
             let actions = self.fleet.tell(&label, Event::Unload, clock::now());
             self.act(actions);
         }
@@ -267,6 +320,10 @@ impl Daemon {
     fn decide(&mut self, label: &str, disabled: bool, verdict: Verdict) -> Result<Nothing, Failure> {
         if verdict == Verdict::IfLoaded && self.fleet.member(label).is_none() {
             return Err(Failure::NoSuchJob { label: label.to_owned() });
+        }
+        if label.is_empty() || label.len() > LONGEST_LABEL || label.bytes().any(|byte| byte.is_ascii_control()) {
+            let why = format!("that is no label; expected 1 to {LONGEST_LABEL} bytes without control characters");
+            return Err(Failure::Failed { why });
         }
         self.overrides.set(label, disabled).map_err(|error| Failure::Failed { why: error.to_string() })?;
         let (event, what) = if disabled { (Event::Disable, "disabled") } else { (Event::Enable, "enabled") };
@@ -295,15 +352,18 @@ impl Daemon {
             State::Leaving { .. } | State::Gone => return Err(Failure::NoSuchJob { label: label.to_owned() }),
             State::Idle | State::Waiting { .. } | State::Active { .. } => {}
         }
-        let running = member.life.seen() == Other::Active;
+        if member.life.is_disabled() {
+            return Err(Failure::JobDisabled { label: label.to_owned() });
+        }
+        let running = member.life.seen() == Other::Active && !kickstart.kill;
         let before = member.life.current().map(|run| run.id);
         let event = Event::Kickstart { kill: kickstart.kill, uid };
         let actions = self.fleet.tell(label, event, clock::now());
         self.act(actions);
         // One that is being ended first has no new process yet.
-        let ending = kickstart.kill
-            && self.fleet.member(label).and_then(|member| member.life.current()).map(|run| run.id) == before;
-        let pid = self.pid_of(label).filter(|_| !ending || !running).map(i64::from);
+        let current = self.fleet.member(label).and_then(|member| member.life.current()).map(|run| run.id);
+        let ending = kickstart.kill && current == before;
+        let pid = self.pid_of(label).filter(|_| !ending).map(i64::from);
         Ok(Kickstarted { pid, running })
     }
 
@@ -313,11 +373,16 @@ impl Daemon {
         let signal = u8::try_from(kill.signal).ok().filter(|signal| (1..=64).contains(signal));
         let signal =
             signal.ok_or_else(|| Failure::Failed { why: format!("{} is no signal; expected 1 to 64", kill.signal) })?;
-        let run = member.life.current().map(|run| run.id);
-        let attempt = run.and_then(|run| self.runs.get(&run)).map(|running| &running.attempt);
+        let run = member.life.current().map(|run| (run.id, &run.state));
+        let attempt = run.and_then(|(run, _)| self.runs.get(&run)).map(|running| &running.attempt);
         let attempt = attempt.filter(|attempt| attempt.pid().is_some());
         let attempt = attempt.ok_or_else(|| Failure::NotRunning { label: label.to_owned() })?;
-        attempt.signal(signal).map_err(|why| Failure::Failed { why })?;
+        let starting = matches!(run.map(|(_, state)| state), Some(run::State::Preparing | run::State::Starting { .. }));
+        match starting && ENDING.contains(&signal) {
+            // Nothing hears a signal yet, and what was asked for is an end.
+            true => attempt.end(),
+            false => attempt.signal(signal).map_err(|why| Failure::Failed { why })?,
+        }
         Ok(Nothing {})
     }
 

@@ -30,10 +30,14 @@ use crate::spawn::Image;
 use crate::watch::Watcher;
 
 /// Signals the supervisor acts on.
-const SIGNALS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1];
+const SIGNALS: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGCHLD];
 
 /// The logger's socket, beside the control socket.
 const LOG_SOCKET: &str = "log.sock";
+
+/// How often, and how far apart, a socket that is answered is asked again.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Where a supervisor is, settled for as long as it lives.
 #[derive(Clone, Debug)]
@@ -151,8 +155,16 @@ impl Daemon {
         let range = configuration.uid_range;
         let users = OwnUsers::open(&settings.state, range.first(), range.last()).map_err(SetupError::Place)?;
         let orphans = Orphans::open(&settings.state).map_err(system("the folder of running jobs"))?;
+        orphans.await_logger();
         wjob_sandbox::signals::default_for_children();
         let signals = wjob_sandbox::signals::Signals::block(&SIGNALS).map_err(system("signals"))?;
+        // Short of memory the kernel is to take jobs first (proc_pid_oom_score_adj(5)); only root may ask for that.
+        let _ = fs::write("/proc/self/oom_score_adj", "-900");
+        // What a job leaves comes to this process and not to init's: so nobody is a job's and looks like nobody's.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|error| SetupError::System {
+            what: "becoming the parent of what jobs leave",
+            error: error.into(),
+        })?;
         let image = Image::open(&settings.worker, &settings.build).map_err(|why| {
             SetupError::Place(format!("no worker: {why}; `wjob` belongs beside wjobd, or name it by --worker"))
         })?;
@@ -200,8 +212,10 @@ impl Daemon {
             wall_timer,
             signals,
             listener,
-            listening: true,
+            listen_again_at: None,
+            refusals: (0, 0),
             clients: Default::default(),
+            callers: Default::default(),
             leaving: Vec::new(),
             subscribers: Vec::new(),
             overrides,
@@ -262,10 +276,14 @@ fn stale(path: &Path, status: &fs::Metadata) -> Result<(), String> {
     if !status.file_type().is_socket() {
         return Err(format!("the socket {name}: something else is there; remove it, or choose another --socket"));
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(format!("the socket {name}: another process answers there; end it, or choose another --socket")),
-        Err(_) => Ok(()),
+    // A supervisor that was killed has answered until the last of its children began its own program.
+    for _ in 0..TRIES {
+        if UnixStream::connect(path).is_err() {
+            return Ok(());
+        }
+        std::thread::sleep(BETWEEN_TRIES);
     }
+    Err(format!("the socket {name}: another process answers there; end it, or choose another --socket"))
 }
 
 #[cfg(test)]

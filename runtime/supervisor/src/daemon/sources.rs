@@ -7,7 +7,7 @@ use wjob_model::fleet::{Cause, Event, RunId};
 use wjob_model::run;
 
 use super::log::Level;
-use super::{Daemon, Wakes, clock};
+use super::{Daemon, Wakes, adopted, clock};
 use crate::attempt::Source;
 use crate::watch::{Seen, What};
 
@@ -36,6 +36,7 @@ impl Daemon {
             match signal {
                 libc::SIGHUP => self.reload_configuration(),
                 libc::SIGUSR1 => self.dump(),
+                libc::SIGCHLD => adopted::reap(),
                 _ => self.shut_down(),
             }
         }
@@ -109,11 +110,15 @@ impl Daemon {
             // What a job did to its folders before it ended counts before its end does.
             self.paths_seen();
         }
+        self.before_attempt(run);
         let tools = tools!(self);
         let Some(running) = self.runs.get_mut(&run) else {
             return;
         };
         let event = running.attempt.woken(source, tools, &mut running.record);
+        if let Some(run::Event::Prepared { .. }) = event {
+            self.logger.has_process(run, running.attempt.pid());
+        }
         self.after_attempt(run);
         if let Some(event) = event {
             self.run_event(run, event);
@@ -124,6 +129,15 @@ impl Daemon {
     fn run_event(&mut self, run: RunId, event: run::Event) {
         let actions = self.fleet.run(run, event, clock::now());
         self.act(actions);
+    }
+
+    /// Waits no more for what the run has now: what it does next may close it.
+    pub(super) fn before_attempt(&mut self, run: RunId) {
+        if let Some(running) = self.runs.get(&run) {
+            for (_, descriptor) in running.attempt.sources() {
+                self.poller.remove(descriptor);
+            }
+        }
     }
 
     /// Says what the run wants said, and waits for what can wake it now.

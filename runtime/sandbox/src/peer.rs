@@ -1,0 +1,73 @@
+//! Who is at the other end of a Unix socket, as the kernel says. It judges nobody.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// SO_PEERPIDFD (asm-generic/socket.h, Linux 6.5).
+const SO_PEERPIDFD: libc::c_int = 77;
+
+/// The process that connected.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its user.
+    pub uid: u32,
+    /// Its number; 0 = it lives in a process table that is not seen from here.
+    pub pid: i32,
+    process: Option<OwnedFd>,
+}
+
+impl Peer {
+    /// Of a connected socket.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn of(socket: impl AsFd) -> io::Result<Self> {
+        let socket = socket.as_fd();
+        let none = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+        let credentials = option(socket, libc::SO_PEERCRED, none)?;
+        let process = option(socket, SO_PEERPIDFD, -1 as RawFd).ok().filter(|descriptor| *descriptor >= 0);
+        // SAFETY: the kernel has just made this descriptor for us.
+        let process = process.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
+        // An older kernel knows the number only, which could be another's by now; asked at once it hardly is.
+        let process = process.or_else(|| pidfd_open(Pid::from_raw(credentials.pid)?, PidfdFlags::empty()).ok());
+        Ok(Self { uid: credentials.uid, pid: credentials.pid, process })
+    }
+
+    /// Whether that process is still there, so that its number is not another's. A kernel that cannot say says no.
+    pub fn is_there(&self) -> bool {
+        let none = Timespec { tv_sec: 0, tv_nsec: 0 };
+        self.process
+            .as_ref()
+            .is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&none)) == Ok(0))
+    }
+}
+
+/// A socket option that is a plain value.
+fn option<T: Copy>(socket: BorrowedFd<'_>, name: libc::c_int, mut value: T) -> io::Result<T> {
+    let mut length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or_default();
+    // SAFETY: both pointers are to locals that outlive the call, and the kernel writes at most `length` bytes of a value
+    // that may hold any.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length)
+    };
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn the_other_end_is_this_process() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let peer = Peer::of(&one).unwrap();
+        assert_eq!(u32::try_from(peer.pid), Ok(std::process::id()));
+        assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
+        assert!(peer.is_there());
+    }
+}
