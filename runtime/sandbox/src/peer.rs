@@ -36,6 +36,11 @@ impl Peer {
         Ok(Self { uid: credentials.uid, pid: credentials.pid, process })
     }
 
+    /// Lets go of what tells whether the process is there; nothing is asked about it any more.
+    pub fn forget_process(&mut self) {
+        self.process = None;
+    }
+
     /// Whether that process is still there, so that its number is not another's. A kernel that cannot say says no.
     pub fn is_there(&self) -> bool {
         let none = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -332,7 +332,8 @@ mod tests {
     #[test]
     fn what_others_could_change_is_refused_and_named() {
         type Spoil = fn(&Path, &Path);
-        let cases: &[(&str, Spoil, Option<(Fault, &str)>)] = &[
+        type Case = (&'static str, Spoil, Option<(Fault, &'static str)>);
+        let cases: &[Case] = &[
             ("as it should be", |_, _| {}, None),
             ("private", |_, file| mode(file, 0o600), None),
             ("read-only", |_, file| mode(file, 0o400), None),

@@ -115,7 +115,7 @@ fn sample(contestant: &Contestant, jobs: usize, window: Duration) -> anyhow::Res
     thread::sleep(window);
     let counted = groups.iter().zip(before).map(|((name, processes), before)| {
         let switches = switches(processes).saturating_sub(before);
-        Group { name: *name, processes: processes.len(), held: Held::by(processes).ok(), switches }
+        Group { name, processes: processes.len(), held: Held::by(processes).ok(), switches }
     });
     let (ready, counted) = (loaded.ready, counted.collect());
     loaded.end()?;

@@ -75,7 +75,7 @@ impl Kind {
     }
 
     /// What a flag's value may be.
-    pub(super) fn flag_words(&self) -> String {
+    pub fn flag_words(&self) -> String {
         match self {
             Self::Folders(_) => format!("an absolute path without `..`, at most {MOST_FOLDERS} times"),
             Self::Switch(_) => "no value".into(),

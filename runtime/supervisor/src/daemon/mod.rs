@@ -38,6 +38,7 @@ mod setup;
 mod sources;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -127,6 +128,8 @@ pub struct Daemon {
     listen_again_at: Option<u64>,
     /// Since when it was said how often that a client was sent away.
     refusals: (u64, u32),
+    /// Descriptors that are given up for a moment when a client comes.
+    reserve: Vec<OwnedFd>,
     clients: Clients,
     /// Who they are, as found out when they came.
     callers: HashMap<u64, Peer>,

@@ -27,8 +27,8 @@ const INTERFACES: [Interface; 1] = [Interface { name: INTERFACE, description: DE
 
 /// Signals that ask for an end: SIGINT, SIGKILL, SIGTERM.
 const ENDING: [u8; 3] = [2, 9, 15];
-/// Descriptors that one more client takes: its own, its process, a file of /proc.
-const SPARE: usize = 4;
+/// Descriptors kept for finding out who a client is: its process, a file of /proc.
+const RESERVE: usize = 2;
 /// Most clients taken in at once.
 const AT_ONCE: usize = 16;
 /// How soon clients are taken in again for whom there were no descriptors, milliseconds.
@@ -71,7 +71,7 @@ impl Daemon {
     pub(super) fn accept(&mut self) {
         // Whoever connects without an end leaves time for the others.
         for _ in 0..AT_ONCE {
-            if !self.has_spare_descriptors() {
+            if !self.fill_reserve() {
                 return self.pause_accepting();
             }
             match rustix::net::accept_with(&self.listener.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
@@ -83,10 +83,14 @@ impl Daemon {
         }
     }
 
-    /// A client takes one descriptor, and finding out who it is takes more: without them nobody could be told apart.
-    fn has_spare_descriptors(&self) -> bool {
-        let spare = [(); SPARE].map(|()| rustix::io::fcntl_dupfd_cloexec(&self.listener.listener, 0));
-        spare.iter().all(Result::is_ok)
+    /// Finding out who a client is takes descriptors for a moment; without them nobody could be told apart.
+    fn fill_reserve(&mut self) -> bool {
+        while self.reserve.len() < RESERVE
+            && let Ok(spare) = rustix::io::fcntl_dupfd_cloexec(&self.listener.listener, 0)
+        {
+            self.reserve.push(spare);
+        }
+        self.reserve.len() == RESERVE
     }
 
     /// Without descriptors a listener that is ready would wake the loop for ever.
@@ -97,10 +101,12 @@ impl Daemon {
     }
 
     fn admit(&mut self, stream: UnixStream) {
+        self.reserve.clear();
         let connection = Connection::accept(stream).map_err(|error| error.to_string());
-        let admitted = connection.and_then(|connection| {
+        let admitted = connection.and_then(|mut connection| {
             // Now, while it is surely there: a process that has gone cannot be asked where it came from.
             let caller = self.caller(&connection.peer);
+            connection.peer.forget_process();
             Ok((self.clients.admit(connection).map_err(str::to_owned)?, caller))
         });
         let admitted = admitted.map(|(number, caller)| self.callers.insert(number, caller));

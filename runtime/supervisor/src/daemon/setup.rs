@@ -214,6 +214,7 @@ impl Daemon {
             listener,
             listen_again_at: None,
             refusals: (0, 0),
+            reserve: Vec::new(),
             clients: Default::default(),
             callers: Default::default(),
             leaving: Vec::new(),

@@ -16,7 +16,10 @@ fn launch(xml_body: &str) -> Launch {
 }
 
 /// Asserts that each value of a key changes this of the defaults, and nothing else.
-fn assert_each(key: &str, cases: &[(&str, fn(&mut Launch))]) {
+/// A value as written, and what it changes.
+type Case<'a> = (&'a str, fn(&mut Launch));
+
+fn assert_each(key: &str, cases: &[Case<'_>]) {
     for (value, change) in cases {
         let mut expected = Launch::default();
         change(&mut expected);
