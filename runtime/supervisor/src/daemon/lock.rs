@@ -12,6 +12,10 @@ use rustix::io::Errno;
 /// Its file in the state directory.
 const NAME: &str = "wjobd.lock";
 
+/// How often, and how far apart, a lock is tried whose holder is no more.
+const TRIES: u32 = 200;
+const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// The lock, as long as this lives.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
@@ -33,23 +37,37 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(held(&mut file, state)),
-            Err(error) => return Err(failed(error.into())),
+        let mut tries = TRIES;
+        while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            let holder = holder(&mut file);
+            tries = tries.saturating_sub(1);
+            match error {
+                // One that was killed holds it until the last of its children has begun its own program.
+                Errno::WOULDBLOCK if tries > 0 && !holder.is_some_and(is_alive) => std::thread::sleep(BETWEEN_TRIES),
+                Errno::WOULDBLOCK => return Err(held(holder, state)),
+                error => return Err(failed(error.into())),
+            }
         }
         file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
         Ok(Self(file))
     }
 }
 
-fn held(file: &mut File, state: &Path) -> String {
+/// The process that wrote its number into the file.
+fn holder(file: &mut File) -> Option<u32> {
     let mut holder = String::new();
-    let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut holder));
-    let holder = match read {
-        Ok(1..) => format!("process {}", holder.trim()),
-        _ => "another process".to_owned(),
-    };
+    file.rewind().and_then(|()| file.take(32).read_to_string(&mut holder)).ok()?;
+    holder.trim().parse().ok()
+}
+
+/// Whether a process is there and has not ended.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
+}
+
+fn held(holder: Option<u32>, state: &Path) -> String {
+    let holder = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     format!("{}: {holder} serves this state directory; end it, or name another --state-directory", state.display())
 }
 

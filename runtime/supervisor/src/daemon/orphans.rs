@@ -61,7 +61,6 @@ impl Orphans {
     /// Lets an earlier supervisor's logger finish what is in its pipes; one that takes too long is ended.
     pub fn await_logger(&self) {
         let text = fs::read_to_string(self.0.join(LOGGER)).unwrap_or_default();
-        let _ = fs::remove_file(self.0.join(LOGGER));
         let Some((pid, marked)) = text.split_once(' ') else {
             return;
         };
@@ -73,6 +72,8 @@ impl Orphans {
         if !matches!(poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit)), Ok(1..)) {
             let _ = pidfd_send_signal(&descriptor, Signal::KILL);
         }
+        // Not before: a successor that is killed while it waits has one that waits too.
+        let _ = fs::remove_file(self.0.join(LOGGER));
     }
 
     /// Ends what is left of one session.
