@@ -1,8 +1,8 @@
 //! `wjob run JOB.plist`: the keys of a job file, each seen in what the job finds: its arguments, variables, folder,
 //! umask and stdio. Grants are in `grants` and `network`, limits in `limits`.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use plist::Value;
 
@@ -185,6 +185,19 @@ fn a_stdio_path_that_cannot_be_opened_is_named() {
     }
     sandbox.run(&Job::shell("exit 0").with("StandardOutPath", folder.as_str())).exits(78).complains(&folder);
     assert!(!sandbox.path("missing").exists());
+}
+
+/// The worker opens it as the job's user would, with no power over modes that a name space of its own would give.
+#[test]
+fn a_folder_nobody_may_write_to_takes_no_output() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.make_folder("sealed");
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).expect("a mode");
+    let ran = sandbox.run(&Job::shell("echo out").with("StandardOutPath", sandbox.name("sealed/out").as_str()));
+    // Root's own power over modes is real.
+    ran.exits(if harness::is_root() { 0 } else { 78 });
+    assert_eq!(sandbox.path("sealed/out").exists(), harness::is_root());
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("a mode");
 }
 
 #[test]

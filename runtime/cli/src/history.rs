@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use wjob_model::record::{History, HistoryQuery, INTERFACE, RunRow};
+use wjob_model::record::{History, HistoryQuery, INTERFACE, RunRow, start_number};
 
 use crate::client::{CallError, Client};
 use crate::target::{self, Target};
@@ -64,7 +64,7 @@ fn row(run: &RunRow, clock: &Clock) -> Vec<String> {
     let ended = run.end.is_some();
     let dash = || "-".to_owned();
     vec![
-        run.run.to_string(),
+        start_number(run.run).to_string(),
         run.label.clone(),
         clock.local(&run.start),
         run.end.as_deref().and_then(|end| between(&run.start, end)).unwrap_or_else(dash),

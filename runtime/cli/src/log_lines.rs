@@ -1,7 +1,7 @@
 //! Lines of the log as a person reads them: when, who and which stream, then the text. On a terminal the text cannot
 //! do more than be read and be coloured; elsewhere its bytes are not changed.
 
-use wjob_model::record::LogLine;
+use wjob_model::record::{LogLine, start_number};
 use wjob_model::terminal::Filter;
 
 use crate::render;
@@ -61,7 +61,7 @@ impl Lines {
 }
 
 fn run(run: Option<i64>) -> String {
-    run.map(|run| format!("[{run}]")).unwrap_or_default()
+    run.map(|run| format!("[{}]", start_number(run))).unwrap_or_default()
 }
 
 /// Nothing in it can move the cursor: a text that could go back would write over whose it is.

@@ -11,6 +11,11 @@ pub const RECORD_BYTES: usize = 8 << 20;
 /// The interface that the query socket serves.
 pub const INTERFACE: &str = "io.wjob.log";
 
+/// A run as a person counts: which start of its job it was, under the supervisor that started it (`fleet::RunId`).
+pub fn start_number(run: i64) -> i64 {
+    run & 0xffff_ffff
+}
+
 /// What a supervisor says. [`Open`] comes first and once; the channel's end is the order to finish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLogger {

@@ -32,6 +32,17 @@ pub(crate) fn drop_all() -> Result<(), WallError> {
     rustix::thread::set_capabilities(None, none).doing(Wall::Capabilities, "capset")
 }
 
+/// A user namespace of one's own gives power over the modes of one's own files, which the job's user does not have:
+/// what is opened for the job from here on is opened as that user would (capabilities(7), CAP_DAC_OVERRIDE).
+pub(crate) fn no_override() -> Result<(), WallError> {
+    let doing = "give up power over file modes";
+    let mut held = rustix::thread::capabilities(None).doing(Wall::Capabilities, doing)?;
+    let over = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    held.effective.remove(over);
+    held.permitted.remove(over);
+    rustix::thread::set_capabilities(None, held).doing(Wall::Capabilities, doing)
+}
+
 /// uid 0 gains nothing by exec (SECBIT_NOROOT and its lock, capabilities(7)); needs CAP_SETPCAP, which only a
 /// root caller or an own user namespace has. Without it there is nothing to gain either: no_new_privs holds.
 fn lock_secure_bits() -> Result<(), WallError> {

@@ -5,7 +5,7 @@ use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
 use wjob_model::wall::{Wall, WallPlan};
 
-use crate::{Doing, WallError};
+use crate::{Doing, WallError, capabilities};
 
 /// Enters the namespaces of the plan; the caller must be single-threaded.
 ///
@@ -21,6 +21,7 @@ pub fn enter(plan: &WallPlan) -> Result<(), WallError> {
     unsafe { rustix::thread::unshare_unsafe(flags) }.doing(Wall::Mount, "unshare")?;
     if plan.user_namespace {
         map_self(user, group)?;
+        capabilities::no_override()?;
     }
     Ok(())
 }

@@ -2,13 +2,11 @@
 //! machine wants done. It waits for nothing: whoever has the loop waits on its sources and says which woke it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-use wjob_model::denial::Denial;
 use wjob_model::grant::Host;
 use wjob_model::job::Job;
 use wjob_model::message::{
@@ -17,70 +15,19 @@ use wjob_model::message::{
 };
 use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event};
-use wjob_model::status::Status;
-use wjob_model::wall::{CompileBounds, Machine, WallPlan, WallRefusal, WorkerKind, plan};
+use wjob_model::wall::{Machine, WallPlan, WallRefusal, WorkerKind, plan};
 use wjob_sandbox::channel::Heard;
 use wjob_sandbox::readback;
 
 use crate::cache::Cache;
-use crate::compile::{CompileError, Compiling, Sought, seek};
+use crate::compile::{Compiling, Sought, seek};
 use crate::helper::{Errand, Silence};
-use crate::program::{Found, ProgramError, find_in};
+use crate::order::{Order, Reporter, Tools};
+use crate::program::{Found, find_in};
 use crate::resolve::{self, ask, understood};
-use crate::spawn::{Identity, Image, Standing, Usage, Worker, spawn};
+use crate::run_error::RunError;
+use crate::spawn::{Standing, Worker, spawn};
 use crate::trust::{TrustedKind, open_trusted, open_trusted_below};
-
-/// What is asked of a run.
-#[derive(Debug)]
-pub struct Order {
-    /// The job.
-    pub job: Arc<Job>,
-    /// Its whole environment, put together by the caller.
-    pub environment: Vec<(String, String)>,
-    /// What a native program is given besides, where that does not say otherwise.
-    pub native_environment: Vec<(String, String)>,
-    /// Where stdin, stdout and stderr go when the job names no path; `None` is /dev/null.
-    pub stdio: [Option<OwnedFd>; 3],
-    /// Who it runs as; `None` keeps the supervisor's user.
-    pub identity: Option<Identity>,
-    /// Whether that user was made up for a job that names none; no native program runs so.
-    pub nameless: bool,
-    /// Whose program files may be, besides root's; `None` = anybody's.
-    pub owner: Option<u32>,
-    /// Whether walls that this machine lacks are done without.
-    pub best_effort: bool,
-    /// Whether denials are looked for and reported.
-    pub explain: bool,
-    /// Whether terminals get the job's bytes unfiltered.
-    pub raw: bool,
-}
-
-/// Who is told what happens while a job runs.
-pub trait Reporter {
-    /// The program is being compiled, which takes a while.
-    fn compiling(&mut self, path: &Path);
-    /// Something was denied.
-    fn denied(&mut self, denial: &Denial);
-    /// The walls stand; this is the evidence, and these do not stand.
-    fn walls(&mut self, evidence: &[Evidence], plan: &WallPlan);
-    /// Something the operator should know.
-    fn warn(&mut self, text: &str);
-    /// What the run used.
-    fn used(&mut self, usage: Usage);
-}
-
-/// What every run of a supervisor uses.
-#[derive(Clone, Copy, Debug)]
-pub struct Tools<'a> {
-    /// The `wjob` file.
-    pub image: &'a Image,
-    /// What the kernel can do, for the run's user.
-    pub machine: &'a Machine,
-    /// Compiled programs.
-    pub cache: Option<&'a Cache>,
-    /// What a compilation may use.
-    pub compile: CompileBounds,
-}
 
 /// Addresses are not asked for again sooner than this, whatever a worker says.
 const FRESH: Duration = Duration::from_secs(50);
@@ -89,77 +36,6 @@ const SIGKILL: u8 = 9;
 
 /// Signals that end a guest: SIGINT and SIGTERM.
 const ENDING: [u8; 2] = [2, 15];
-
-/// Why a job did not run.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// There is no program.
-    #[error(transparent)]
-    Program(#[from] ProgramError),
-    /// It cannot be compiled.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    /// A wall is required and not to be had.
-    #[error(transparent)]
-    Refused(#[from] WallRefusal),
-    /// The worker could not begin.
-    #[error("{0}")]
-    Failed(StartFailure),
-    /// The system refused something the supervisor needs.
-    #[error("{0}")]
-    System(String),
-}
-
-impl RunError {
-    /// The exit status that says so.
-    pub fn status(&self) -> Status {
-        match self {
-            Self::Program(_) | Self::Compile(CompileError::Program(_) | CompileError::Limit { .. }) => {
-                Status::Misconfigured
-            }
-            Self::Compile(CompileError::TooLarge { .. }) => Status::Misconfigured,
-            Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
-            Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative | WallRefusal::RootForUnwalled) => {
-                Status::Misconfigured
-            }
-            Self::Refused(_) => Status::NotPermitted,
-            Self::Failed(failure) => match failure.fault {
-                Fault::Job => Status::Misconfigured,
-                Fault::Wall | Fault::Namespaces => Status::NotPermitted,
-                Fault::Stale | Fault::Own => Status::Internal,
-            },
-        }
-    }
-
-    /// What to do about it, in one line.
-    pub fn advice(&self) -> &str {
-        match self {
-            Self::Failed(failure) | Self::Compile(CompileError::Program(failure)) => &failure.advice,
-            Self::Refused(WallRefusal::NoneForWasm) => "remove the key Isolation, or name a native program",
-            Self::Refused(WallRefusal::RootForNative) => "give the grant another GuestPath",
-            Self::Refused(WallRefusal::RootForUnwalled) => "remove the key Isolation, or RootDirectory",
-            Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
-            Self::Refused(WallRefusal::Required { .. }) => {
-                "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
-            }
-            Self::Program(_) => "correct Program or ProgramArguments",
-            Self::Compile(_) => "`wjob compile` shows how far it comes; a smaller program helps",
-            Self::System(_) => "the message names the call that failed",
-        }
-    }
-
-    /// The same as the run's state machine knows failures.
-    pub fn as_failure(&self) -> StartFailure {
-        let fault = match (self, self.status()) {
-            (Self::Failed(failure), _) => return failure.clone(),
-            (Self::Compile(CompileError::Program(failure)), _) => return failure.clone(),
-            (_, Status::Misconfigured) => Fault::Job,
-            (_, Status::NotPermitted) => Fault::Wall,
-            _ => Fault::Own,
-        };
-        StartFailure::new(fault, "the job was not started", self, self.advice())
-    }
-}
 
 /// What can wake an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use wjob_model::program::ProgramKind;
 use wjob_model::run::Exit;
 use wjob_model::wall::{CompileBounds, Machine, compile_plan, compiling};
 
-use crate::attempt::Tools;
 use crate::cache::{Cache, Hash};
 use crate::helper::{Errand, Silence, wait};
+use crate::order::Tools;
 use crate::program::Found;
 use crate::spawn::Identity;
 

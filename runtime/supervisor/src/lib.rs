@@ -17,21 +17,24 @@ mod control {
 mod daemon;
 mod environment;
 mod helper;
+mod order;
 mod places;
 mod program;
 mod resolve;
 mod run;
+mod run_error;
 mod signals;
 mod spawn;
 mod trust;
 mod watch;
 
-pub use attempt::{Order, Reporter, RunError, Tools};
 pub use cache::Cache;
 pub use compile::{CompileError, compiled};
 pub use daemon::{Daemon, Settings, SetupError};
 pub use environment::environment;
+pub use order::{Order, Reporter, Tools};
 pub use places::Places;
 pub use program::{Found, ProgramError, find};
 pub use run::run;
+pub use run_error::RunError;
 pub use spawn::{Identity, Image, Usage};

@@ -8,8 +8,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wjob_model::outcome::Verdict;
 use wjob_model::run::{Action, Event, State, Terms};
 
-use crate::attempt::{Attempt, Order, Reporter, RunError, Source, Tools, outcome};
+use crate::attempt::{Attempt, Source, outcome};
 use crate::cache::Cache;
+use crate::order::{Order, Reporter, Tools};
+use crate::run_error::RunError;
 use crate::signals::Signals;
 
 /// Runs a job to its end.

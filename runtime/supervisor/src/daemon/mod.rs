@@ -4,7 +4,7 @@
 /// What runs use, without borrowing all of the supervisor.
 macro_rules! tools {
     ($daemon:expr) => {
-        $crate::attempt::Tools {
+        $crate::order::Tools {
             image: &$daemon.image,
             machine: &$daemon.machine,
             cache: $daemon.cache.as_ref(),

@@ -17,9 +17,10 @@ use super::logger::Stream;
 use super::record::Record;
 use super::sources::AWAITED;
 use super::{Daemon, Running, clock};
-use crate::attempt::{Attempt, Order};
+use crate::attempt::Attempt;
 use crate::cache::Cache;
 use crate::environment::environment;
+use crate::order::Order;
 use crate::watch::Want;
 
 impl Daemon {

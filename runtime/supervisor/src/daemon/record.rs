@@ -7,7 +7,7 @@ use wjob_model::message::Evidence;
 use wjob_model::wall::WallPlan;
 
 use super::log::Level;
-use crate::attempt::Reporter;
+use crate::order::Reporter;
 use crate::spawn::Usage;
 
 /// What is noted.

@@ -1,0 +1,65 @@
+//! What a run is asked to be, what it is done with, and who is told of it. It does nothing itself.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use wjob_model::denial::Denial;
+use wjob_model::job::Job;
+use wjob_model::message::Evidence;
+use wjob_model::wall::{CompileBounds, Machine, WallPlan};
+
+use crate::cache::Cache;
+use crate::spawn::{Identity, Image, Usage};
+
+/// What is asked of a run.
+#[derive(Debug)]
+pub struct Order {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Its whole environment, put together by the caller.
+    pub environment: Vec<(String, String)>,
+    /// What a native program is given besides, where that does not say otherwise.
+    pub native_environment: Vec<(String, String)>,
+    /// Where stdin, stdout and stderr go when the job names no path; `None` is /dev/null.
+    pub stdio: [Option<OwnedFd>; 3],
+    /// Who it runs as; `None` keeps the supervisor's user.
+    pub identity: Option<Identity>,
+    /// Whether that user was made up for a job that names none; no native program runs so.
+    pub nameless: bool,
+    /// Whose program files may be, besides root's; `None` = anybody's.
+    pub owner: Option<u32>,
+    /// Whether walls that this machine lacks are done without.
+    pub best_effort: bool,
+    /// Whether denials are looked for and reported.
+    pub explain: bool,
+    /// Whether terminals get the job's bytes unfiltered.
+    pub raw: bool,
+}
+
+/// Who is told what happens while a job runs.
+pub trait Reporter {
+    /// The program is being compiled, which takes a while.
+    fn compiling(&mut self, path: &Path);
+    /// Something was denied.
+    fn denied(&mut self, denial: &Denial);
+    /// The walls stand; this is the evidence, and these do not stand.
+    fn walls(&mut self, evidence: &[Evidence], plan: &WallPlan);
+    /// Something the operator should know.
+    fn warn(&mut self, text: &str);
+    /// What the run used.
+    fn used(&mut self, usage: Usage);
+}
+
+/// What every run of a supervisor uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// The `wjob` file.
+    pub image: &'a Image,
+    /// What the kernel can do, for the run's user.
+    pub machine: &'a Machine,
+    /// Compiled programs.
+    pub cache: Option<&'a Cache>,
+    /// What a compilation may use.
+    pub compile: CompileBounds,
+}
