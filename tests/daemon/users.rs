@@ -71,6 +71,7 @@ fn a_native_job_is_the_user_and_group_it_names() {
         (bin().with("GroupName", "daemon"), user("bin"), group, Some(first), None),
         (bin().with("GroupName", "daemon").with("InitGroups", false), user("bin"), group, Some(group), Some(first)),
         (Job::shell(STAYS).with("UserName", "root"), 0, 0, None, None),
+        (Job::shell(STAYS).with("UserName", "root").with("GroupName", "daemon"), 0, group, Some(group), None),
     ] {
         let supervisor = running(job);
         assert_eq!((status(&supervisor, "a", "Uid"), status(&supervisor, "a", "Gid")), (vec![uid; 4], vec![gid; 4]));
@@ -88,11 +89,13 @@ fn a_user_that_is_not_to_be_had_is_named() {
         ("UserName = bin; GroupName = wjob-test-ghost;", "GroupName is wjob-test-ghost: there is no such group"),
         ("UserName = nobody;", "65534"),
         ("", "UserName is missing"),
+        ("GroupName = daemon;", "GroupName is daemon: a group without a user would be root's"),
     ];
     let own_domain: &[(&str, &str)] = &[
         ("UserName = root;", "UserName is root: a user's own supervisor changes nobody"),
         ("UserName = daemon;", "UserName is daemon: a user's own supervisor changes nobody"),
         ("UserName = wjob-test-ghost;", "UserName is wjob-test-ghost: a user's own supervisor changes nobody"),
+        ("GroupName = daemon;", "GroupName is daemon: a user's own supervisor changes no job's group"),
     ];
     let rows = if is_root() { system } else { own_domain };
     for (keys, expected) in rows {

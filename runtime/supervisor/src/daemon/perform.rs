@@ -148,7 +148,7 @@ impl Daemon {
             return self.is_own(job).map(|()| None);
         }
         if let Some(person) = Accounts::read().person(job)? {
-            return Ok((person.identity.uid != 0).then_some(person));
+            return Ok(Some(person));
         }
         let identity = self.users.of(&job.label).map_err(|why| StartFailure::own("a user id for the job", why))?;
         Ok(Some(Person { identity, account: None }))
@@ -160,11 +160,12 @@ impl Daemon {
             let advice = format!("load the job into the system domain, or remove {key}");
             Err(StartFailure::job(format!("{key} is {value}"), why, advice))
         };
-        match (&job.user, &job.root_directory) {
-            (Some(user), _) if !self.is_owner(user) => {
+        match (&job.user, &job.group, &job.root_directory) {
+            (Some(user), ..) if !self.is_owner(user) => {
                 refuse("UserName", user, "a user's own supervisor changes nobody")
             }
-            (_, Some(root)) => refuse("RootDirectory", root, "a user's own supervisor changes no job's root"),
+            (_, Some(group), _) => refuse("GroupName", group, "a user's own supervisor changes no job's group"),
+            (.., Some(root)) => refuse("RootDirectory", root, "a user's own supervisor changes no job's root"),
             _ => Ok(()),
         }
     }
@@ -234,13 +235,14 @@ impl Daemon {
 
     fn gone(&mut self, label: &Label) {
         // A successor has taken its place already, and everything that is known of the label is its own.
-        let is_out = self.fleet.member(label).is_none();
-        if is_out {
-            self.origins.remove(label);
+        if self.fleet.member(label).is_some() {
+            let path = self.origins.get(label).map(|origin| origin.path.display().to_string());
+            return self.happened(Level::Info, Some(label), "loaded", &path.unwrap_or_default());
         }
+        self.origins.remove(label);
         self.happened(Level::Info, Some(label), "unloaded", "");
         // Who waits for the job to be gone waits for what it left over, too.
-        if !is_out || !self.end_left_over(label) {
+        if !self.end_left_over(label) {
             self.answer_bootout(label);
         }
     }
