@@ -1,5 +1,6 @@
 //! `wjobd` with jobs in it, as its users meet it: what starts and ends them, what its socket answers, what it survives.
 
+mod accounts;
 mod caller;
 mod control;
 mod files;

@@ -40,14 +40,15 @@ fn own_account() -> Option<String> {
 }
 
 /// The numbers of a line of /proc/PID/status of a job that runs.
-fn status(supervisor: &Supervisor, label: &str, name: &str) -> Vec<u32> {
+pub fn status(supervisor: &Supervisor, label: &str, name: &str) -> Vec<u32> {
     let pid = supervisor.row(label)["pid"].clone();
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the status of a process");
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.expect("a line").split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-const STAYS: &str = "echo ready; exec sleep 1000";
+/// Says that it is there, and stays.
+pub const STAYS: &str = "echo ready; exec sleep 1000";
 
 /// A supervisor with a job that runs.
 fn running(job: Job) -> Supervisor {
@@ -92,9 +93,9 @@ fn a_user_that_is_not_to_be_had_is_named() {
         ("GroupName = daemon;", "GroupName is daemon: a group without a user would be root's"),
     ];
     let own_domain: &[(&str, &str)] = &[
-        ("UserName = root;", "UserName is root: a user's own supervisor changes nobody"),
-        ("UserName = daemon;", "UserName is daemon: a user's own supervisor changes nobody"),
-        ("UserName = wjob-test-ghost;", "UserName is wjob-test-ghost: a user's own supervisor changes nobody"),
+        ("UserName = root;", "UserName is root: a user's own supervisor changes no job's user"),
+        ("UserName = daemon;", "UserName is daemon: a user's own supervisor changes no job's user"),
+        ("UserName = wjob-test-ghost;", "UserName is wjob-test-ghost: a user's own supervisor changes no job's user"),
         ("GroupName = daemon;", "GroupName is daemon: a user's own supervisor changes no job's group"),
     ];
     let rows = if is_root() { system } else { own_domain };

@@ -228,13 +228,15 @@ impl Ear {
         Self { path, fifo, heard: String::new() }
     }
 
-    /// Waits until this was said, after what was waited for before.
+    /// Waits until this was said, after what was waited for before; what was said between them.
     #[track_caller]
-    pub fn wait_for(&mut self, text: &str) {
+    pub fn wait_for(&mut self, text: &str) -> String {
         loop {
             if let Some(place) = self.heard.find(text) {
-                self.heard.drain(..place + text.len());
-                return;
+                let rest = self.heard.split_off(place + text.len());
+                let mut said = std::mem::replace(&mut self.heard, rest);
+                said.truncate(place);
+                return said;
             }
             let patience = Timespec { tv_sec: i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
             let ready = poll(&mut [PollFd::new(&self.fifo, PollFlags::IN)], Some(&patience));

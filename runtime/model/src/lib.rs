@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod advice;
 pub mod calendar;
 pub mod control;

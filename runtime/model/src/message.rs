@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::account::{Known, Question};
 use crate::denial::Denial;
 use crate::grant::{Endpoint, PathGrant};
 use crate::limit::Limits;
@@ -32,7 +33,7 @@ pub struct Start {
     pub role: Role,
 }
 
-/// The three roles of a worker.
+/// The roles of a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Role {
     /// Run a job.
@@ -41,6 +42,8 @@ pub enum Role {
     Compile(Compile),
     /// Look names up.
     Resolve(Resolve),
+    /// Look an account up.
+    Account(Question),
 }
 
 /// A run. Descriptors come with it in this order: compiled code (WebAssembly only), then inherited stdio.
@@ -178,6 +181,8 @@ pub enum FromWorker {
     Compiled,
     /// Names were looked up.
     Resolved(Names),
+    /// An account was looked up.
+    Account(Known),
 }
 
 /// How one wall was seen to stand.

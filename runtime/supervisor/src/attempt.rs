@@ -26,7 +26,7 @@ use crate::order::{Order, Reporter, Tools};
 use crate::program::{Found, find_in};
 use crate::resolve::{self, ask, understood};
 use crate::run_error::RunError;
-use crate::spawn::{Standing, Worker, spawn};
+use crate::spawn::{Identity, Standing, Worker, spawn};
 use crate::trust::{TrustedKind, open_trusted, open_trusted_below};
 
 /// Addresses are not asked for again sooner than this, whatever a worker says.
@@ -98,7 +98,8 @@ impl Attempt {
         if let Some(owner) = order.owner {
             trusted(&found, root, owner)?;
         }
-        if order.nameless && !found.kind.is_wasm() {
+        let account = order.person.as_ref().map(|person| person.account.as_ref());
+        if account == Some(None) && !found.kind.is_wasm() {
             return Err(RunError::Failed(StartFailure::job(
                 "UserName is missing",
                 "a native job of the system domain runs as the account it names",
@@ -106,12 +107,13 @@ impl Attempt {
             )));
         }
         let machine = Machine {
-            uid: order.identity.as_ref().map_or(tools.machine.uid, |identity| identity.uid),
+            uid: order.person.as_ref().map_or(tools.machine.uid, |person| person.identity.uid),
             ..tools.machine.clone()
         };
         let plan = walls(&order, &found, &machine)?;
         let wanted = wanted_names(&order.job);
-        let cache = tools.cache.map(|cache| cache.of_user(machine.uid));
+        let name = account.flatten().map(|account| account.name.as_str()).unwrap_or_default();
+        let cache = tools.cache.map(|cache| cache.of_user(machine.uid, name));
         Ok(Self {
             order,
             machine,
@@ -143,7 +145,7 @@ impl Attempt {
         if self.wanted.is_empty() {
             return self.seek_code(tools, false, reporter);
         }
-        match ask(tools.image, &self.machine, &self.wanted, self.order.identity.as_ref()) {
+        match ask(tools.image, &self.machine, &self.wanted, self.identity()) {
             Ok(errand) => {
                 self.phase = Phase::Resolving(errand, Instant::now() + resolve::WITHIN);
                 None
@@ -160,6 +162,10 @@ impl Attempt {
         &self.order.job
     }
 
+    fn identity(&self) -> Option<&Identity> {
+        self.order.person.as_ref().map(|person| &person.identity)
+    }
+
     /// The worker's process, once there is one.
     pub fn pid(&self) -> Option<u32> {
         match &self.phase {
@@ -174,7 +180,7 @@ impl Attempt {
         if self.plan.kind != WorkerKind::Native {
             return Some(worker);
         }
-        Some(first_child(self.inner(worker)).unwrap_or(worker))
+        Some(self.inner(worker).and_then(first_child).unwrap_or(worker))
     }
 
     /// Why the run could not begin, for those who tell failures apart.
@@ -247,8 +253,8 @@ impl Attempt {
         if !self.found.kind.is_wasm() {
             return self.work(tools, None);
         }
-        let identity = self.order.identity.as_ref();
         let tools_of_user = Tools { cache: self.cache.as_ref(), ..tools };
+        let identity = self.order.person.as_ref().map(|person| &person.identity);
         match seek(tools_of_user, &self.machine, &mut self.found, anew, identity) {
             Ok(Sought::There(code)) => self.work(tools, Some(code)),
             Ok(Sought::Making(compiling)) => {
@@ -267,7 +273,7 @@ impl Attempt {
             nice: job.nice,
             background: job.launch.background,
             low_io: job.launch.low_io,
-            identity: self.order.identity.as_ref(),
+            identity: self.identity(),
             name: None,
         };
         let worker = match spawn(tools.image, &standing) {
@@ -471,7 +477,7 @@ impl Attempt {
         let lately = self.asked.is_some_and(|asked| asked.elapsed() < FRESH);
         if self.addresses.is_none() && !lately && !self.wanted.is_empty() {
             self.asked = Some(Instant::now());
-            self.addresses = ask(tools.image, &self.machine, &self.wanted, self.order.identity.as_ref()).ok();
+            self.addresses = ask(tools.image, &self.machine, &self.wanted, self.identity()).ok();
         }
     }
 
@@ -512,7 +518,7 @@ impl Attempt {
 
     /// What the worker says of its walls, and what /proc does.
     fn read_walls(&self, told: Vec<Evidence>, reporter: &mut dyn Reporter) -> Option<Vec<Evidence>> {
-        let inner = self.inner(self.pid()?);
+        let inner = self.inner(self.pid()?)?;
         let mut evidence = told;
         evidence.extend(readback::read(inner, self.machine.uid, &self.plan));
         if !Path::new(&format!("/proc/{inner}")).exists() {
@@ -523,12 +529,10 @@ impl Attempt {
         Some(evidence)
     }
 
-    /// The process the walls are around: for a native job the init of its process table, the worker's only child.
-    fn inner(&self, pid: u32) -> u32 {
-        if !self.plan.processes {
-            return pid;
-        }
-        first_child(pid).unwrap_or(pid)
+    /// The process the walls are around: for a native job the init of its process table, the worker's only child,
+    /// which is not there any more when somebody ended it before it could begin.
+    fn inner(&self, pid: u32) -> Option<u32> {
+        if self.plan.processes { first_child(pid) } else { Some(pid) }
     }
 }
 

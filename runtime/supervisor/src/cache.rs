@@ -49,9 +49,13 @@ impl Cache {
         Ok(Self { folder: places.cache.clone(), state: places.state.clone(), key, build: fingerprint(build), user })
     }
 
-    /// The same folder for programs that run as another user: no entry of one serves the other.
-    pub fn of_user(&self, uid: u32) -> Self {
-        let build = if uid == self.user { self.build.clone() } else { format!("{}-{uid}", self.build) };
+    /// The same folder for programs that run as another user: no entry of one serves the other, nor an account that
+    /// was given the same number later.
+    pub fn of_user(&self, uid: u32, name: &str) -> Self {
+        let build = match uid == self.user {
+            true => self.build.clone(),
+            false => format!("{}-{uid}-{}", self.build, fingerprint(name)),
+        };
         Self { folder: self.folder.clone(), state: self.state.clone(), key: self.key, build, user: self.user }
     }
 

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use wjob_model::account::Account;
 use wjob_model::denial::Denial;
 use wjob_model::job::Job;
 use wjob_model::message::Evidence;
@@ -24,9 +25,7 @@ pub struct Order {
     /// Where stdin, stdout and stderr go when the job names no path; `None` is /dev/null.
     pub stdio: [Option<OwnedFd>; 3],
     /// Who it runs as; `None` keeps the supervisor's user.
-    pub identity: Option<Identity>,
-    /// Whether that user was made up for a job that names none; no native program runs so.
-    pub nameless: bool,
+    pub person: Option<Person>,
     /// Whose program files may be, besides root's; `None` = anybody's.
     pub owner: Option<u32>,
     /// Whether walls that this machine lacks are done without.
@@ -35,6 +34,15 @@ pub struct Order {
     pub explain: bool,
     /// Whether terminals get the job's bytes unfiltered.
     pub raw: bool,
+}
+
+/// Who a job is, and what it is told of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// What the kernel is told.
+    pub identity: Identity,
+    /// The account; `None` = a user that was made up for a job that names none, as which no native program runs.
+    pub account: Option<Account>,
 }
 
 /// Who is told what happens while a job runs.

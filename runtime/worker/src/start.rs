@@ -75,6 +75,7 @@ fn perform(channel: Channel, received: Received<Start>) -> u8 {
     match received.message.role {
         Role::Compile(compile) => crate::compile::perform(started, &compile),
         Role::Resolve(resolve) => crate::resolve::perform(started, &resolve),
+        Role::Account(question) => crate::account::perform(started, &question),
         Role::Run(run) => match run.code {
             wjob_model::message::Code::Native(_) => crate::native::perform(started, *run),
             _ => crate::wasm::perform(started, *run),

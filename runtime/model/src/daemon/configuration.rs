@@ -45,6 +45,8 @@ pub struct Configuration {
     pub compile_memory: u64,
     /// How long one compilation may take.
     pub compile_time: Duration,
+    /// How long a look-up of an account may take.
+    pub account_time: Duration,
 }
 
 impl Default for Configuration {
@@ -63,6 +65,7 @@ impl Default for Configuration {
             uid_range: UidRange::default(),
             compile_memory: compiling::MEMORY_BYTES,
             compile_time: Duration::from_secs(compiling::RUN_SECONDS),
+            account_time: Duration::from_secs(10),
         }
     }
 }

@@ -199,4 +199,12 @@ static OPTIONS: &[DaemonOption] = &[
         summary: "how long one compilation may take",
         reloadable: true,
     },
+    DaemonOption {
+        name: "account-seconds",
+        flag: "--account-seconds",
+        kind: Kind::Seconds { least: 1, most: 600, field: |configuration| &mut configuration.account_time },
+        default: "10",
+        summary: "how long the name service may take to find a job's account that is not in /etc/passwd",
+        reloadable: true,
+    },
 ];

@@ -162,6 +162,7 @@ fn defaults_are_those_in_words() {
         ("uid-range", default.uid_range.first().into()),
         ("compile-memory", default.compile_memory),
         ("compile-seconds", default.compile_time.as_secs()),
+        ("account-seconds", default.account_time.as_secs()),
     ];
     for (name, number) in numbers {
         let option = options().iter().find(|option| option.name == name).unwrap();

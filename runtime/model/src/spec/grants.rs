@@ -78,6 +78,10 @@ fn absolute(value: &RawValue, text: &str, context: &Context) -> Result<String, F
     match home_path(text, context.home) {
         Some(path) => Ok(path),
         None if text.starts_with('/') => Ok(normalise(text)),
+        None if text.starts_with('~') && context.home.is_empty() => {
+            let message = format!("{text:?}: the home of the job's user is not known; expected /...");
+            Err(error(value, "relative-path", message))
+        }
         None => {
             let message = format!("{text:?} is not absolute; expected /... or ~/...");
             Err(error(value, "relative-path", message))

@@ -1,208 +1,105 @@
-//! Who a job of the system domain runs as: the account it names, or, for WebAssembly without one, a user id of its own
-//! that no account has and that is kept by label. A user's own supervisor changes nobody.
+//! Who a job of the system domain runs as, by what is known of the account it names. A user's own supervisor changes
+//! nobody. Where that is known from is `asking`'s business.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 
+use wjob_model::account::{Known, Question};
 use wjob_model::job::Job;
 use wjob_model::message::StartFailure;
 
-use super::overrides::put;
+use crate::order::Person;
 use crate::spawn::Identity;
 
-/// Its file in the state directory.
-const NAME: &str = "users.json";
 /// nobody: what everything unknown is mapped to, so that it is no identity at all.
 const NOBODY: u32 = 65_534;
-/// Most further groups (NGROUPS_MAX).
-const MOST_GROUPS: usize = 65_536;
 
-/// An account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub name: String,
-    /// Its user.
-    pub uid: u32,
-    /// Its group.
-    pub gid: u32,
-    /// Its home.
-    pub home: String,
-    /// Its shell.
-    pub shell: String,
+/// What the files say. They are root's, and reading them waits for nobody.
+pub fn of_files(question: &Question) -> Known {
+    Known::of_files(&text("/etc/passwd"), &text("/etc/group"), question)
 }
 
-/// Who a job is, and what it is told of that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// What the kernel is told.
-    pub identity: Identity,
-    /// The account, if it has one.
-    pub account: Option<Account>,
+/// Whether nobody else needs to be asked about an account that the files have.
+pub fn files_suffice() -> bool {
+    wjob_model::account::files_suffice(&text("/etc/nsswitch.conf"))
 }
 
-/// The files accounts are in, as they are now. They are root's, and reading them waits for nobody.
-#[derive(Debug)]
-pub struct Accounts {
-    users: String,
-    groups: String,
+/// The account that has a number.
+pub fn name_of(uid: u32) -> Option<String> {
+    of_files(&Question { user: uid.to_string(), group: None }).account.map(|account| account.name)
 }
 
-impl Accounts {
-    /// Reads them.
-    pub fn read() -> Self {
-        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        Self { users: text("/etc/passwd"), groups: text("/etc/group") }
-    }
-
-    /// The account of a name or a number.
-    pub fn account(&self, wanted: &str) -> Option<Account> {
-        self.users
-            .lines()
-            .filter_map(account)
-            .find(|account| account.name == wanted || account.uid.to_string() == wanted)
-    }
-
-    /// The number of a group.
-    fn group(&self, wanted: &str) -> Option<u32> {
-        let groups = self.groups.lines().filter_map(group);
-        groups.into_iter().find(|(name, gid, _)| *name == wanted || gid.to_string() == wanted).map(|(_, gid, _)| gid)
-    }
-
-    /// All groups that list an account, its own among them.
-    fn groups(&self, account: &Account) -> Vec<u32> {
-        let member = |members: &str| members.split(',').any(|member| member == account.name);
-        let listed = self.groups.lines().filter_map(group).filter(|(_, _, members)| member(members));
-        let mut groups: Vec<u32> = listed.map(|(_, gid, _)| gid).chain([account.gid]).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups.truncate(MOST_GROUPS);
-        groups
-    }
-
-    /// Who a job is that names an account or a group.
-    ///
-    /// # Errors
-    /// When there is no such account or group.
-    pub fn person(&self, job: &Job) -> Result<Option<Person>, StartFailure> {
-        let user = match (&job.user, &job.group) {
-            (None, None) => return Ok(None),
-            (Some(user), _) => user.as_str(),
-            // launchd takes root then; here root is written out.
-            (None, Some(group)) => {
-                let why = "a group without a user would be root's";
-                return Err(StartFailure::job(
-                    format!("GroupName is {group}"),
-                    why,
-                    "add UserName; for root write root",
-                ));
-            }
-        };
-        let account = self.account(user).ok_or_else(|| missing("UserName", user, "user", "/etc/passwd"))?;
-        if account.uid == NOBODY {
-            let why = format!("{user} has user id {NOBODY}, which stands for every user that is not known");
-            return Err(StartFailure::job("UserName", why, "make an account for the job"));
-        }
-        let gid = match &job.group {
-            None => account.gid,
-            Some(group) => self.group(group).ok_or_else(|| missing("GroupName", group, "group", "/etc/group"))?,
-        };
-        let mut groups = if job.launch.init_groups { self.groups(&account) } else { Vec::new() };
-        if !groups.contains(&gid) {
-            groups.push(gid);
-        }
-        Ok(Some(Person { identity: Identity { uid: account.uid, gid, groups }, account: Some(account) }))
-    }
+fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
-fn missing(key: &str, name: &str, what: &str, file: &str) -> StartFailure {
+/// Who a job is that names an account.
+///
+/// # Errors
+/// When there is no such account or group.
+pub fn person(job: &Job, question: &Question, known: Known) -> Result<Person, StartFailure> {
+    let user = &question.user;
+    let account = known.account.ok_or_else(|| missing("UserName", user, "user"))?;
+    if account.uid == NOBODY {
+        let why = format!("{user} has user id {NOBODY}, which stands for every user that is not known");
+        return Err(StartFailure::job("UserName", why, "make an account for the job"));
+    }
+    let gid = match &question.group {
+        None => account.gid,
+        Some(group) => known.group.ok_or_else(|| missing("GroupName", group, "group"))?,
+    };
+    let mut groups = if job.launch.init_groups { known.groups } else { Vec::new() };
+    if !groups.contains(&gid) {
+        groups.push(gid);
+    }
+    Ok(Person { identity: Identity { uid: account.uid, gid, groups }, account: Some(account) })
+}
+
+fn missing(key: &str, name: &str, what: &str) -> StartFailure {
     StartFailure::job(
         format!("{key} is {name}"),
-        format!("there is no such {what} in {file}"),
+        format!("there is no such {what}"),
         format!("make the {what}, or correct {key}"),
     )
 }
 
-fn account(line: &str) -> Option<Account> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, home, shell] = fields[..] else {
-        return None;
-    };
-    Some(Account {
-        name: name.into(),
-        uid: uid.parse().ok()?,
-        gid: gid.parse().ok()?,
-        home: home.into(),
-        shell: shell.into(),
-    })
-}
-
-fn group(line: &str) -> Option<(&str, u32, &str)> {
-    let mut fields = line.split(':');
-    let name = fields.next()?;
-    let gid = fields.nth(1)?.parse().ok()?;
-    Some((name, gid, fields.next().unwrap_or_default()))
-}
-
-/// User ids of jobs without an account, by label. A label keeps its own for ever: files it owns stay its own.
-#[derive(Debug)]
-pub struct OwnUsers {
-    path: PathBuf,
-    first: u32,
-    last: u32,
-    labels: BTreeMap<String, u32>,
-}
-
-impl OwnUsers {
-    /// Reads who has which.
-    ///
-    /// # Errors
-    /// When the file is damaged: guessing would give one job's files to another.
-    pub fn open(state: &Path, first: u32, last: u32) -> Result<Self, String> {
-        let path = state.join(NAME);
-        let labels = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| format!("{}: {error}; expected an object of labels and user ids", path.display()))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(format!("{}: {error}", path.display())),
-        };
-        Ok(Self { path, first, last, labels })
+/// That a job of a user's own domain keeps that user's group and root.
+///
+/// # Errors
+/// The key that says otherwise.
+pub fn keeps_its_place(job: &Job) -> Result<(), StartFailure> {
+    match (&job.group, &job.root_directory) {
+        (Some(group), _) => not_here("GroupName", group, "group"),
+        (_, Some(root)) => not_here("RootDirectory", root, "root"),
+        _ => Ok(()),
     }
+}
 
-    /// The id of a label, given now if it has none.
-    ///
-    /// # Errors
-    /// When the range is used up or the file cannot be written.
-    pub fn of(&mut self, label: &str) -> Result<Identity, String> {
-        let identity = |uid| Identity { uid, gid: uid, groups: vec![uid] };
-        if let Some(uid) = self.labels.get(label) {
-            return Ok(identity(*uid));
-        }
-        let taken: std::collections::BTreeSet<u32> = self.labels.values().copied().collect();
-        let free = (self.first..=self.last).find(|uid| !taken.contains(uid));
-        let uid = free.ok_or_else(|| format!("all user ids from {} to {} are given away", self.first, self.last))?;
-        let mut labels = self.labels.clone();
-        labels.insert(label.to_owned(), uid);
-        let text = serde_json::to_vec_pretty(&labels).map_err(|error| error.to_string())?;
-        put(&self.path, &text).map_err(|error| format!("{}: {error}", self.path.display()))?;
-        self.labels = labels;
-        Ok(identity(uid))
+/// That the user a job of `owner`'s own domain names is that user.
+///
+/// # Errors
+/// When it is another, or none.
+pub fn is_owner(question: &Question, known: &Known, owner: u32) -> Result<(), StartFailure> {
+    match &known.account {
+        Some(account) if account.uid == owner => Ok(()),
+        _ => not_here("UserName", &question.user, "user"),
     }
+}
+
+fn not_here(key: &str, value: &str, what: &str) -> Result<(), StartFailure> {
+    let why = format!("a user's own supervisor changes no job's {what}");
+    let advice = format!("load the job into the system domain, or remove {key}");
+    Err(StartFailure::job(format!("{key} is {value}"), why, advice))
 }
 
 #[cfg(test)]
 mod tests {
+    use wjob_model::account::Account;
+
     use super::*;
 
-    fn accounts() -> Accounts {
-        Accounts {
-            users:
-                "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/srv:/bin/false\nnobody:x:65534:65534::/:/bin/false\nbad\n"
-                    .into(),
-            groups: "root:x:0:\nwww:x:33:\nstaff:x:50:root,www\nadm:x:4:someone\n".into(),
-        }
+    fn known(uid: u32) -> Known {
+        let account = Account { name: "www".into(), uid, gid: 33, home: "/srv".into(), shell: "/bin/false".into() };
+        Known { account: Some(account), group: Some(4), groups: vec![33, 50] }
     }
 
     fn job(keys: &str) -> Job {
@@ -211,43 +108,48 @@ mod tests {
         wjob_model::spec::load(text.as_bytes(), &context).job.unwrap()
     }
 
+    fn of(keys: &str, known: Known) -> Result<Person, StartFailure> {
+        let job = job(keys);
+        person(&job, &Question::of(&job).unwrap().unwrap(), known)
+    }
+
     #[test]
-    fn accounts_and_groups_are_what_the_files_say() {
+    fn a_job_is_its_account_with_the_groups_it_wants() {
         for (keys, expected) in [
-            ("", None),
-            ("UserName = www;", Some((33, 33, vec![33, 50]))),
-            ("UserName = 33;", Some((33, 33, vec![33, 50]))),
-            ("UserName = www; GroupName = adm;", Some((33, 4, vec![33, 50, 4]))),
-            ("UserName = www; InitGroups = NO;", Some((33, 33, vec![33]))),
+            ("UserName = www;", (33, 33, vec![33, 50])),
+            ("UserName = www; GroupName = adm;", (33, 4, vec![33, 50, 4])),
+            ("UserName = www; InitGroups = NO;", (33, 33, vec![33])),
         ] {
-            let person = accounts().person(&job(keys)).unwrap();
-            let found = person.map(|person| (person.identity.uid, person.identity.gid, person.identity.groups));
-            assert_eq!(found, expected, "{keys}");
+            let identity = of(keys, known(33)).unwrap().identity;
+            assert_eq!((identity.uid, identity.gid, identity.groups), expected, "{keys}");
         }
     }
 
     #[test]
     fn what_there_is_not_is_named() {
-        for (keys, expected) in [
-            ("UserName = ghost;", "no such user"),
-            ("UserName = www; GroupName = ghost;", "no such group"),
-            ("UserName = nobody;", "65534"),
-            ("GroupName = adm;", "root's"),
+        for (keys, known, expected) in [
+            ("UserName = ghost;", Known::default(), "no such user"),
+            ("UserName = www; GroupName = ghost;", Known { group: None, ..known(33) }, "no such group"),
+            ("UserName = nobody;", known(NOBODY), "65534"),
         ] {
-            let failure = accounts().person(&job(keys)).unwrap_err().to_string();
+            let failure = of(keys, known).unwrap_err().to_string();
             assert!(failure.contains(expected), "{keys}: {failure}");
         }
     }
 
     #[test]
-    fn a_label_keeps_its_own_id() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut users = OwnUsers::open(folder.path(), 7, 8).unwrap();
-        assert_eq!((users.of("a").unwrap().uid, users.of("b").unwrap().uid, users.of("a").unwrap().uid), (7, 8, 7));
-        assert!(users.of("c").unwrap_err().contains("from 7 to 8"));
-        let mut again = OwnUsers::open(folder.path(), 7, 8).unwrap();
-        assert_eq!(again.of("b").unwrap().uid, 8);
-        fs::write(folder.path().join(NAME), "{").unwrap();
-        assert!(OwnUsers::open(folder.path(), 7, 8).unwrap_err().contains("users.json"));
+    fn in_a_users_own_domain_a_job_is_that_user() {
+        for (keys, expected) in [
+            ("", None),
+            ("GroupName = www;", Some("GroupName is www")),
+            ("RootDirectory = \"/srv\";", Some("RootDirectory is /srv")),
+        ] {
+            let failure = keeps_its_place(&job(keys)).err().map(|failure| failure.what);
+            assert_eq!(failure.as_deref(), expected, "{keys}");
+        }
+        let question = Question { user: "www".into(), group: None };
+        for (known, owner, expected) in [(known(33), 33, true), (known(34), 33, false), (Known::default(), 33, false)] {
+            assert_eq!(is_owner(&question, &known, owner).is_ok(), expected, "{known:?}");
+        }
     }
 }

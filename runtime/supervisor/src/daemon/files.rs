@@ -6,13 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wjob_model::account::Question;
 use wjob_model::control::Failure;
 use wjob_model::finding::{Finding, Severity, line_and_column};
 use wjob_model::job::Job;
 use wjob_model::plist;
 use wjob_model::spec::{Context, load};
 
-use super::accounts::Accounts;
+use super::accounts::of_files;
 use crate::trust::{TrustedKind, open_trusted};
 
 /// Most job files of one folder.
@@ -48,10 +49,10 @@ impl Reader {
         let read = |home: &str| load(bytes, &Context { folder: &folder, home, uid: self.owner });
         let mut loaded = read(&self.home);
         // `~` is the home of the job's user, whose name stands in the file.
-        if let Some(user) = loaded.job.as_ref().and_then(|job| job.user.clone())
-            && let Some(account) = Accounts::read().account(&user)
-        {
-            loaded = read(&account.home);
+        if let Some(user) = loaded.job.as_ref().and_then(|job| job.user.clone()) {
+            let account = of_files(&Question { user, group: None }).account;
+            // Loading waits for no name service: what is not known then is to be written out.
+            loaded = read(account.as_ref().map(|account| account.home.as_str()).unwrap_or_default());
         }
         let errors = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error);
         let findings = errors.map(|finding| in_words(finding, bytes)).collect();

@@ -19,6 +19,7 @@ macro_rules! tools {
 mod accounts;
 mod adopted;
 mod ancestry;
+mod asking;
 mod clock;
 mod describe;
 mod files;
@@ -30,6 +31,7 @@ mod logger;
 mod notify;
 mod orphans;
 mod overrides;
+mod own_users;
 mod perform;
 mod poller;
 mod record;
@@ -55,7 +57,7 @@ use crate::control::clients::Clients;
 use crate::spawn::Image;
 use crate::watch::Watcher;
 
-use accounts::OwnUsers;
+use asking::Asking;
 use clock::Timer;
 use files::Reader;
 use left_over::LeftOver;
@@ -65,6 +67,7 @@ use logger::Logger;
 use notify::Manager;
 use orphans::Orphans;
 use overrides::Overrides;
+use own_users::OwnUsers;
 use poller::Poller;
 use record::Record;
 
@@ -80,6 +83,7 @@ enum Wakes {
     Listener,
     Client(u64),
     Run(RunId, Source),
+    Asking(RunId),
     Logger,
     LoggerGone,
     LeftOver(u32),
@@ -111,6 +115,8 @@ pub struct Daemon {
     reader: Reader,
     fleet: Fleet,
     runs: BTreeMap<RunId, Running>,
+    /// Runs for which it is still found out who they are.
+    asking: BTreeMap<RunId, Asking>,
     /// Workers without a run, the oldest first.
     left_over: Vec<LeftOver>,
     origins: BTreeMap<Label, Origin>,
@@ -197,7 +203,8 @@ impl Daemon {
         }
         let now = clock::now();
         let (boot, wall) = self.fleet.deadline();
-        let helpers = self.runs.values().filter_map(|running| running.attempt.deadline());
+        let questions = self.asking.values().map(|asking| asking.deadline);
+        let helpers = self.runs.values().filter_map(|running| running.attempt.deadline()).chain(questions);
         let helpers = helpers.map(|deadline| now.boot + millis_until(deadline));
         let shortage = self.watcher.shortage().map(|_| now.boot + LOOK_AGAIN);
         let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at];

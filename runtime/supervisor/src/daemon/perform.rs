@@ -11,7 +11,6 @@ use wjob_model::launch::KeepAlive;
 use wjob_model::message::StartFailure;
 use wjob_model::run::{self, End};
 
-use super::accounts::{Accounts, Person};
 use super::log::Level;
 use super::logger::Stream;
 use super::record::Record;
@@ -20,7 +19,7 @@ use super::{Daemon, Running, clock};
 use crate::attempt::Attempt;
 use crate::cache::Cache;
 use crate::environment::environment;
-use crate::order::Order;
+use crate::order::{Order, Person};
 use crate::watch::Want;
 
 impl Daemon {
@@ -103,27 +102,33 @@ impl Daemon {
             return Vec::new();
         };
         self.happened(Level::Info, Some(label), "started", &causes.join(", "));
-        let event = match self.attempt(&job, run) {
-            Ok(event) => event,
-            Err(failure) => Some(run::Event::Unprepared(failure)),
-        };
+        let event = self.begin_run(&job, run);
         let pid = self.runs.get(&run).and_then(|running| running.attempt.pid());
         self.logger.began(run, label, &causes, pid);
+        self.begun(run, event)
+    }
+
+    /// What a run has come to that was just begun.
+    pub(super) fn begun(&mut self, run: RunId, event: Result<Option<run::Event>, StartFailure>) -> Vec<Action> {
         self.after_attempt(run);
+        let event = event.unwrap_or_else(|failure| Some(run::Event::Unprepared(failure)));
         event.map(|event| self.fleet.run(run, event, clock::now())).unwrap_or_default()
     }
 
-    /// Begins to prepare a run.
-    fn attempt(&mut self, job: &Arc<Job>, run: RunId) -> Result<Option<run::Event>, StartFailure> {
-        let person = self.person(job)?;
+    /// Begins to prepare a run of a job that is known to be `person`.
+    pub(super) fn attempt(
+        &mut self,
+        job: &Arc<Job>,
+        run: RunId,
+        person: Option<Person>,
+    ) -> Result<Option<run::Event>, StartFailure> {
         let stdio = self.stdio(job, run).map_err(|error| StartFailure::own("a pipe for its output", error))?;
         let order = Order {
             job: job.clone(),
             environment: environment(job, |name| std::env::var(name).ok()),
             native_environment: native_environment(person.as_ref()),
             stdio,
-            nameless: person.as_ref().is_some_and(|person| person.account.is_none()),
-            identity: person.map(|person| person.identity),
+            person,
             owner: Some(self.reader.owner),
             best_effort: false,
             explain: job.launch.debug,
@@ -140,39 +145,6 @@ impl Daemon {
 
     fn own_folders(&self) -> Vec<wjob_model::message::OwnFolder> {
         self.cache.as_ref().map(Cache::folders).unwrap_or_default()
-    }
-
-    /// Who a job of the system runs as; a user's own jobs are that user.
-    fn person(&mut self, job: &Job) -> Result<Option<Person>, StartFailure> {
-        if self.reader.owner != 0 {
-            return self.is_own(job).map(|()| None);
-        }
-        if let Some(person) = Accounts::read().person(job)? {
-            return Ok(Some(person));
-        }
-        let identity = self.users.of(&job.label).map_err(|why| StartFailure::own("a user id for the job", why))?;
-        Ok(Some(Person { identity, account: None }))
-    }
-
-    /// Whether a job of a user's domain is to be that user, in his own root.
-    fn is_own(&self, job: &Job) -> Result<(), StartFailure> {
-        let refuse = |key: &str, value: &str, why: &str| {
-            let advice = format!("load the job into the system domain, or remove {key}");
-            Err(StartFailure::job(format!("{key} is {value}"), why, advice))
-        };
-        match (&job.user, &job.group, &job.root_directory) {
-            (Some(user), ..) if !self.is_owner(user) => {
-                refuse("UserName", user, "a user's own supervisor changes nobody")
-            }
-            (_, Some(group), _) => refuse("GroupName", group, "a user's own supervisor changes no job's group"),
-            (.., Some(root)) => refuse("RootDirectory", root, "a user's own supervisor changes no job's root"),
-            _ => Ok(()),
-        }
-    }
-
-    fn is_owner(&self, user: &str) -> bool {
-        user == self.reader.owner.to_string()
-            || Accounts::read().account(user).is_some_and(|account| account.uid == self.reader.owner)
     }
 
     /// Where its output goes when it names no path: to the logger.
@@ -196,7 +168,8 @@ impl Daemon {
         self.before_attempt(run);
         let tools = tools!(self);
         let Some(running) = self.runs.get_mut(&run) else {
-            return Vec::new();
+            // All that can be done to a run whose account is still looked up is to end it.
+            return self.no_answer_wanted(run);
         };
         if matches!(action, run::Action::Send(wjob_model::message::ToWorker::Go)) {
             write_down(&self.orphans, running);

@@ -13,7 +13,6 @@ use thiserror::Error;
 use wjob_model::daemon::{Configuration, Partial};
 use wjob_model::fleet::Fleet;
 
-use super::accounts::OwnUsers;
 use super::clock::Timer;
 use super::files::Reader;
 use super::lock::Lock;
@@ -22,6 +21,7 @@ use super::logger::Logger;
 use super::notify::{Manager, handed_in};
 use super::orphans::Orphans;
 use super::overrides::Overrides;
+use super::own_users::OwnUsers;
 use super::poller::Poller;
 use super::{Daemon, Wakes};
 use crate::cache::Cache;
@@ -202,6 +202,7 @@ impl Daemon {
             cache,
             reader,
             runs: Default::default(),
+            asking: Default::default(),
             left_over: Vec::new(),
             origins: Default::default(),
             watched: Default::default(),

@@ -25,6 +25,7 @@ impl Daemon {
             Wakes::Listener => self.accept(),
             Wakes::Client(number) => self.client(number, gone),
             Wakes::Run(run, source) => self.run_woken(run, Some(source)),
+            Wakes::Asking(run) => self.answered(run, Ok(())),
             Wakes::Logger => self.logger_said(),
             Wakes::LoggerGone => self.logger_gone(),
             Wakes::LeftOver(worker) => self.left_over_ended(worker),
@@ -74,6 +75,7 @@ impl Daemon {
         for run in late {
             self.run_woken(run, None);
         }
+        self.questions_due();
         for number in self.clients.sweep(now.boot) {
             self.client_left(number);
         }
