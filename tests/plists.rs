@@ -48,7 +48,17 @@ const FIXTURES: &[(&str, Expected)] = &[
         (Warning, "inetd-without-sockets", "inetdCompatibility"),
     ]),
     ("entities.plist", &[(Error, "internal-subset", "")]),
-    ("full.plist", &[(Warning, "not-yet", "Sockets")]),
+    ("full.plist", &[
+        (Warning, "not-yet", "Sockets"),
+        (Warning, "not-yet", "Grants.Services"),
+        (Warning, "not-yet", "Grants.Users"),
+        (Warning, "not-yet", "Limits.Instances"),
+        (Warning, "not-yet", "Limits.ConnectionsPerSource"),
+        (Warning, "not-yet", "Limits.ConnectionRate"),
+        (Warning, "not-yet", "Limits.IdleTime"),
+        (Warning, "not-yet", "Limits.Message"),
+        (Warning, "not-yet", "InstanceReuse"),
+    ]),
     ("macos.plist", &[
         (Note, "noted-key", "LaunchEvents"),
         (Warning, "not-yet", "StartOnMount"),

@@ -178,6 +178,48 @@ fn of_one_label_in_two_folders_the_first_counts() {
     assert_eq!(origin(&supervisor, "both"), later);
 }
 
+#[test]
+fn a_running_job_whose_first_file_goes_or_comes_is_put_in_its_place() {
+    let stays = || Job::shell("echo ready; exec sleep 1000").with("RunAtLoad", true);
+    let supervisor = Supervisor::new().with("a", stays());
+    let second = text(&supervisor.sandbox.make_folder("second"));
+    let later = supervisor.file("second/a.plist", "a", stays());
+    let supervisor = supervisor.flag(&["--jobs", second.as_str()]).start();
+    supervisor.logs(" a: started: RunAtLoad");
+    remove(&supervisor, "jobs/a.plist");
+    let loaded = supervisor.call("Reload", json!({})).expect("a reload");
+    assert_eq!((&loaded["loaded"], &loaded["removed"]), (&json!(["a"]), &json!([])), "{loaded}");
+    supervisor.logs(&format!(" a: loaded: {later}"));
+    supervisor.logs_times(" a: started: ", 2);
+    assert_eq!(origin(&supervisor, "a"), later);
+    let first = supervisor.job("a", stays());
+    supervisor.call("Reload", json!({})).expect("a reload");
+    supervisor.logs_times(" a: started: ", 3);
+    assert_eq!(origin(&supervisor, "a"), first);
+}
+
+#[test]
+fn a_folder_that_is_no_longer_one_of_the_domains_takes_its_jobs_along() {
+    let supervisor = Supervisor::new();
+    supervisor.sandbox.make_folder("kept");
+    supervisor.sandbox.make_folder("dropped");
+    for label in ["kept", "dropped"] {
+        supervisor.file(&format!("{label}/{label}.plist"), label, Job::shell("exit 0"));
+    }
+    let operators = supervisor.file("own.plist", "operators", Job::shell("exit 0"));
+    let folder = |name: &str| supervisor.sandbox.name(name);
+    let both = json!({ "jobs": [folder("kept"), folder("dropped")] }).to_string();
+    let one = json!({ "jobs": [folder("kept")] }).to_string();
+    let file = supervisor.sandbox.write("daemon.json", both);
+    let supervisor = supervisor.flag(&["--config", &file]).start();
+    bootstrap(&supervisor, &operators).expect("it is loaded");
+    assert_eq!(labels(&supervisor), ["dropped", "kept", "operators"]);
+    supervisor.sandbox.write("daemon.json", one);
+    let loaded = supervisor.call("Reload", json!({})).expect("a reload");
+    assert_eq!(loaded["removed"], json!(["dropped"]));
+    assert_eq!(labels(&supervisor), ["kept", "operators"]);
+}
+
 /// In one folder it is a mistake: nobody can want that the names of files decide.
 #[test]
 fn of_one_label_in_one_folder_the_second_is_refused_by_name() {

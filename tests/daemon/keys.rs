@@ -142,6 +142,9 @@ fn a_job_is_ended_once_it_has_no_work_any_more_and_not_before_it_had_some() {
         .start();
     supervisor.logs(" worked: ended: stopped\n");
     assert_eq!(standing(&supervisor, "worked"), "idle, 1 runs");
+    // Once more the same time, after which the others would surely have been ended too.
+    supervisor.call("Kickstart", json!({ "label": "worked", "kill": false })).expect("it is started");
+    supervisor.logs_times(" worked: ended: stopped\n", 2);
     for label in ["works", "waits"] {
         assert_eq!(standing(&supervisor, label), "running, 1 runs", "{label}");
     }

@@ -249,6 +249,17 @@ fn bootout_without_waiting_answers_while_the_job_leaves() {
     supervisor.call("Bootstrap", json!({ "path": file })).expect("its place is free");
 }
 
+/// Whenever it comes, the kill is what ended the run, and nothing else is blamed.
+#[test]
+fn a_job_that_is_killed_while_it_starts_is_reported_by_that() {
+    let supervisor = Supervisor::new().with("a", Job::shell("exec sleep 1000")).start();
+    for number in 1..=30 {
+        supervisor.call("Kickstart", json!({ "label": "a", "kill": false })).expect("it is started");
+        supervisor.call("Kill", json!({ "label": "a", "signal": 9 })).expect("it is killed");
+        supervisor.logs_times(" a: ended: ended by SIGKILL", number);
+    }
+}
+
 /// Runs that begin and end at the same moment use each other's descriptor numbers again.
 #[test]
 fn jobs_that_come_and_go_all_at_once_are_told_apart() {

@@ -68,7 +68,7 @@ fn kept(supervisor: &Supervisor, parameters: Json) -> Vec<Json> {
 }
 
 /// Waits until the log knows that a job's runs ended; its runs.
-fn history(supervisor: &Supervisor, label: &str, ends: usize) -> Vec<Json> {
+pub fn history(supervisor: &Supervisor, label: &str, ends: usize) -> Vec<Json> {
     let end = |line: &Json| {
         ["ended: ", "failed: "]
             .iter()

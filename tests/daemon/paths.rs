@@ -66,6 +66,40 @@ fn a_watched_path_starts_its_job_whatever_happens_to_it() {
 }
 
 #[test]
+fn after_a_reload_the_new_paths_are_watched_and_the_old_ones_are_not() {
+    let supervisor = Supervisor::new();
+    let paths = ["one", "other"].map(|name| supervisor.sandbox.write(name, "old"));
+    let on = |path: &String| Job::shell("exit 0").with("WatchPaths", texts([path.as_str()]));
+    let supervisor = supervisor.with("a", on(&paths[0])).start();
+    supervisor.job("a", on(&paths[1]));
+    supervisor.call("Reload", json!({ "label": "a" })).expect("a reload");
+    // What is seen is seen in order.
+    supervisor.sandbox.write("one", "new");
+    supervisor.sandbox.write("other", "new");
+    supervisor.logs(&format!(" a: started: WatchPaths: {} changed", paths[1]));
+    assert!(!supervisor.log().contains(&format!("{} changed", paths[0])), "{}", supervisor.log());
+}
+
+/// As bytes they differ, as paths they do not; each job is told of its own.
+#[test]
+fn one_path_written_in_two_ways_is_each_jobs_own() {
+    let supervisor = Supervisor::new();
+    supervisor.sandbox.make_folder("folder");
+    let plain = supervisor.sandbox.name("folder");
+    for (label, path) in
+        [("plain", plain.clone()), ("slash", format!("{plain}/")), ("double", plain.replace("/folder", "//folder"))]
+    {
+        let exists = Dictionary::from_iter([(path, true)]);
+        supervisor
+            .job(label, Job::shell("exit 0").with_in("KeepAlive", "PathState", exists).with("ThrottleInterval", 100));
+    }
+    let supervisor = supervisor.start();
+    for label in ["plain", "slash", "double"] {
+        supervisor.logs(&format!(" {label}: started: KeepAlive.PathState"));
+    }
+}
+
+#[test]
 fn changes_while_a_job_runs_lead_to_one_more_run() {
     let supervisor = Supervisor::new();
     let sandbox = &supervisor.sandbox;

@@ -26,7 +26,8 @@ fn deaf(ear: &Ear) -> Job {
 fn configured() -> Supervisor {
     let supervisor = Supervisor::new();
     let file = supervisor.sandbox.write("daemon.json", "{}");
-    supervisor.flag(&["--config", file.as_str()])
+    let jobs = supervisor.sandbox.name("jobs");
+    supervisor.flag(&["--config", file.as_str(), "--jobs", jobs.as_str()])
 }
 
 fn log_level(supervisor: &Supervisor) -> String {

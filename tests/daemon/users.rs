@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use serde_json::json;
 
 use super::life::{open_folder, standing, why};
-use super::output::captured;
+use super::output::{captured, history};
 use crate::harness::{Job, Supervisor, guest, is_root};
 
 /// The first user id of those that are given to jobs without an account (the default of uid-range).
@@ -151,6 +151,26 @@ fn owner(supervisor: &Supervisor, label: &str) -> u32 {
     let owner = fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).uid();
     fs::remove_file(path).expect("a file that can be removed");
     owner
+}
+
+/// More programs than are compiled at once, and each is, in its turn; what the history says of a run that had to wait
+/// is complete all the same.
+#[test]
+fn programs_are_compiled_a_few_at_a_time() {
+    let supervisor = Supervisor::new();
+    let labels: Vec<String> = (0..6).map(|number| format!("job-{number}")).collect();
+    for label in &labels {
+        let program =
+            supervisor.sandbox.write(&format!("{label}.wasm"), fs::read(guest("probe-exit")).expect("a guest"));
+        let keys = format!(r#"ProgramArguments = ("{program}", "0"); Config = {{ a = {label}; }};"#);
+        write(&supervisor, label, &keys);
+    }
+    let supervisor = supervisor.start();
+    for label in &labels {
+        supervisor.logs(&format!(" {label}: ended: exit 0"));
+        let runs = history(&supervisor, label, 1);
+        assert!(runs[0]["pid"].as_u64().is_some_and(|pid| pid > 1), "{runs:?}");
+    }
 }
 
 #[test]

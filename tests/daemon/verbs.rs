@@ -108,6 +108,10 @@ fn the_log_and_the_history_tell_what_happened() {
     let history = objects(&supervisor.wjob(&["history", "--json", "fails"]));
     assert!(history.iter().all(|run| run["label"] == "fails"), "{history:?}");
     supervisor.wjob(&["history"]).exits(0).says("stays");
+    for verb in ["log", "history"] {
+        supervisor.wjob(&[verb, "ghost"]).exits(113).complains("there is no job ghost");
+        supervisor.wjob(&[verb, "timed"]).exits(0);
+    }
 }
 
 #[test]
@@ -115,18 +119,19 @@ fn events_are_told_as_they_come() {
     let supervisor = supervisor();
     let events = Running::start(supervisor.wjob_command(&["events", "--json"]));
     // It watches once it has told of anything: disabling is told each time it is said.
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let told = std::thread::scope(|scope| {
-        let speaker = scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                supervisor.wjob(&["disable", "timed"]).exits(0);
+    // The speaker ends with its end of the pipe, also when what is waited for does not come.
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let speaks = &supervisor;
+        scope.spawn(move || {
+            while is_done.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                speaks.wjob(&["disable", "timed"]).exits(0);
             }
         });
+        let done = done;
         events.wait_for_output("\"disabled\"");
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        speaker.join().is_ok()
+        drop(done);
     });
-    assert!(told);
     events.signal(rustix::process::Signal::INT);
     let events = events.end();
     assert!(objects(&events).iter().any(|event| event["label"] == "timed" && event["what"] == "disabled"));

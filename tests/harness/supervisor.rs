@@ -60,8 +60,10 @@ impl Supervisor {
         let jobs = self.sandbox.name("jobs");
         let (state, socket) = (self.sandbox.name("state"), self.socket());
         let cache = self.sandbox.name("cache");
-        let mut flags =
-            vec!["--state-directory", &state, "--cache-directory", &cache, "--socket", &socket, "--jobs", &jobs];
+        let mut flags = vec!["--state-directory", &state, "--cache-directory", &cache, "--socket", &socket];
+        if !self.flags.iter().any(|flag| flag == "--config") {
+            flags.extend(["--jobs", &jobs]);
+        }
         flags.extend(self.flags.iter().map(String::as_str));
         let mut command = self.sandbox.command("wjobd", &flags);
         command.env("XDG_CONFIG_HOME", self.sandbox.path("config"));

@@ -31,8 +31,11 @@ pub(crate) struct Arguments {
 /// Prints them, the newest last.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let target = Target::or_own(arguments.target.as_deref())?;
-    let query = HistoryQuery { label: target.label, last: Some(arguments.last.into()) };
+    let query = HistoryQuery { label: target.label.clone(), last: Some(arguments.last.into()) };
     let runs = ask(&mut socket::log(target.domain)?, &query)?;
+    if let Some(label) = target.label.filter(|_| runs.is_empty()) {
+        socket::is_loaded(target.domain, &label)?;
+    }
     let text = if arguments.json { lines(&runs)? } else { in_table(&runs, &Clock::system()) };
     render::print(text)?;
     Ok(ExitCode::SUCCESS)

@@ -27,7 +27,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => keys::all().iter().collect(),
     };
     if let (Some(name), []) = (&arguments.key, found.as_slice()) {
-        eprintln!("{}", unknown(name));
+        render::complain_text(&(unknown(name) + "\n"));
         return Ok(ExitCode::from(Status::Usage.code()));
     }
     let text: String = if arguments.json {

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use wjob_model::control::{Kickstart, Kickstarted, Method};
+use wjob_model::status::Status;
 
 use crate::target::{self, Target};
 use crate::{render, socket};
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None if arguments.print_pid => {
             let label = &kickstart.label;
             render::complain(&format!("{label} has no process yet; `wjob print {label}` says how far it is"));
+            return Ok(ExitCode::from(Status::NotRunning.code()));
         }
         _ => render::print(in_words(&kickstart, &started))?,
     }

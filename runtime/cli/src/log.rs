@@ -45,17 +45,22 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
     let target = Target::or_own(arguments.target.as_deref())?;
-    let query = query(&arguments, target.label, &clock)?;
+    let query = query(&arguments, target.label.clone(), &clock)?;
+    let mut silent = true;
     let mut client = socket::log(target.domain)?;
     let mut lines = Lines::new(clock, std::io::stdout().is_terminal());
     for reply in client.stream::<Value>(&format!("{INTERFACE}.Log"), &query)? {
         let Some(line) = line(reply?)? else {
             break;
         };
+        silent = false;
         let text = if arguments.json { serde_json::to_string(&line)? + "\n" } else { lines.show(&line) };
         if !outlet::write(&text)? {
             return Ok(ExitCode::SUCCESS);
         }
+    }
+    if let Some(label) = target.label.filter(|_| silent) {
+        socket::is_loaded(target.domain, &label)?;
     }
     outlet::write(lines.finish())?;
     Ok(ExitCode::SUCCESS)

@@ -94,9 +94,13 @@ fn escape_lines(text: &str) -> String {
 
 /// Whether stdout wants colours: a terminal that has them, and nobody said no (no-color.org).
 pub fn colour() -> bool {
+    wants_colour(std::io::stdout().is_terminal())
+}
+
+fn wants_colour(terminal: bool) -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    std::io::stdout().is_terminal() && !refused && !dumb
+    terminal && !refused && !dumb
 }
 
 /// Writes to stdout. A reader that has seen enough and left (`wjob keys | head`) is no fault.
@@ -108,6 +112,16 @@ pub fn print(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
+/// Whether stderr wants colours.
+pub fn colour_of_errors() -> bool {
+    wants_colour(std::io::stderr().is_terminal())
+}
+
+/// Text on stderr that is safe already. A closed stderr is no reason to fail.
+pub fn complain_text(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// One line on stderr, made safe for a terminal.
 pub fn complain(line: &str) {
     complain_lines(&[line.to_owned()]);
@@ -115,12 +129,11 @@ pub fn complain(line: &str) {
 
 /// Lines on stderr, each made safe for a terminal. A closed stderr is no reason to fail.
 pub fn complain_lines(lines: &[String]) {
-    use std::io::Write as _;
     let mut text = String::new();
     for line in lines.iter().flat_map(|line| line.lines()) {
         text += &format!("wjob: {}\n", escape(line));
     }
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    complain_text(&text);
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             &job.label,
             Status::NotPermitted.code(),
             &why,
-            "remove the key, or wait for the supervisor",
+            "remove the key, or load the job into the system's supervisor with `wjob bootstrap`",
         ));
     }
     if let Some(why) = wrong_user(&job) {
@@ -120,8 +120,11 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             if arguments.explain && verdict.status() != 0 {
                 terminal.native_view();
             }
-            if let Some(file) = &arguments.status_file {
-                terminal.write_status(file, &job.label, &verdict)?;
+            // The status says how the run ended, which is more than how the file did.
+            if let Some(file) = &arguments.status_file
+                && let Err(error) = terminal.write_status(file, &job.label, &verdict)
+            {
+                render::complain(&format!("{error:#}"));
             }
             Ok(ExitCode::from(verdict.status()))
         }
@@ -150,7 +153,14 @@ fn job(arguments: &Arguments) -> anyhow::Result<Prepared> {
     if ProgramKind::of(&head).is_some() {
         return of_program(arguments, &file);
     }
-    if !arguments.options.none() || arguments.print_plist {
+    if arguments.print_plist && arguments.options.none() {
+        render::complain_lines(&[
+            format!("{} is a job file already", file.display()),
+            "--print-plist shows what a program and its options come to".into(),
+        ]);
+        return Ok(Prepared::Refused(Status::Usage));
+    }
+    if !arguments.options.none() {
         render::complain_lines(&[
             format!("{}: grants on the command line are for a program, and this is a job file", file.display()),
             "write them into its Grants and Limits".into(),
@@ -199,7 +209,9 @@ fn of_file(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
 }
 
 fn of_program(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
-    let text = match arguments.options.property_list(file, &arguments.arguments) {
+    // A property list is text, and arguments are any bytes: only what is printed has them in it.
+    let written: &[String] = if arguments.print_plist { &arguments.arguments } else { &[] };
+    let text = match arguments.options.property_list(file, written) {
         Ok(text) => text,
         Err(error) => {
             render::complain(&format!("{error:#}"));
@@ -214,7 +226,7 @@ fn of_program(arguments: &Arguments, file: &Path) -> anyhow::Result<Prepared> {
         render::print(&text)?;
         return Ok(Prepared::Printed);
     }
-    Ok(finished(loaded.job, &[]))
+    Ok(finished(loaded.job, &arguments.arguments))
 }
 
 fn finished(job: Option<Job>, more: &[String]) -> Prepared {
@@ -229,9 +241,9 @@ fn finished(job: Option<Job>, more: &[String]) -> Prepared {
 
 /// Errors and warnings; notes are for `wjob check`.
 fn complain(file: &str, text: &[u8], findings: &[Finding]) {
-    let colour = rustix::termios::isatty(std::io::stderr());
+    let colour = render::colour_of_errors();
     for finding in findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
-        eprintln!("{}", render::finding(file, text, finding, colour));
+        render::complain_text(&(render::finding(file, text, finding, colour) + "\n"));
     }
 }
 

@@ -26,7 +26,13 @@ impl Runtime {
     /// The same as a supervisor's loop takes it.
     pub fn tools(&self) -> Tools<'_> {
         let cache = self.cache.as_ref().ok();
-        Tools { image: &self.image, machine: &self.machine, cache, compile: CompileBounds::default() }
+        Tools {
+            image: &self.image,
+            machine: &self.machine,
+            cache,
+            may_compile: true,
+            compile: CompileBounds::default(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use wjob_model::control::{Method, Supervisor};
+use wjob_model::control::{JobDetail, Method, OfJob, Supervisor};
 use wjob_model::status::Status;
 use wjob_model::varlink::Nothing;
 
@@ -38,7 +38,20 @@ pub(crate) fn control(domain: Domain) -> anyhow::Result<Client> {
 /// # Errors
 /// As [`control`].
 pub(crate) fn log(domain: Domain) -> anyhow::Result<Client> {
+    if is_anothers(domain) {
+        control(domain)?;
+    }
     connect(domain, &control_path(domain)?.with_file_name(LOG))
+}
+
+/// That a label of which nothing was kept is at least one that is loaded: else it was misspelt.
+///
+/// # Errors
+/// When it is not loaded.
+pub(crate) fn is_loaded(domain: Domain, label: &str) -> anyhow::Result<()> {
+    let of_job = OfJob { label: label.to_owned() };
+    let _: JobDetail = control(domain)?.call(Method::Print, &of_job)?;
+    Ok(())
 }
 
 /// The control socket of a domain.

@@ -139,6 +139,15 @@ pub enum EndpointError {
     /// A scheme no wall knows.
     #[error("unknown scheme {0:?}; expected tcp, udp, http or https")]
     UnknownScheme(String),
+    /// Bind to what only requests have.
+    #[error("{0} has requests and no listener; expected tcp or udp")]
+    NoListener(&'static str),
+    /// Bind to a name.
+    #[error("{0:?} is a name, and a listener has an address, as in 127.0.0.1 or [::]")]
+    NameOfListener(String),
+    /// Connect to port 0.
+    #[error("port 0 is no destination; expected a number from 1 to 65535 or *")]
+    PortOfNothing,
     /// `unix://`, which is not offered yet.
     #[error("unix:// sockets cannot be granted yet")]
     UnixNotYet,
@@ -175,7 +184,7 @@ impl Endpoint {
             return Err(EndpointError::Unspecified(address));
         }
         if endpoint.port == Port::Number(0) {
-            return Err(EndpointError::BadPort("0".into()));
+            return Err(EndpointError::PortOfNothing);
         }
         Ok(endpoint)
     }
@@ -187,10 +196,8 @@ impl Endpoint {
     pub fn parse_bind(text: &str) -> Result<Self, EndpointError> {
         let endpoint: Self = text.parse()?;
         match (endpoint.transport, &endpoint.host) {
-            (Transport::Http | Transport::Https, _) => {
-                Err(EndpointError::UnknownScheme(endpoint.transport.scheme().into()))
-            }
-            (_, Host::Name(name)) => Err(EndpointError::BadHost(name.clone())),
+            (Transport::Http | Transport::Https, _) => Err(EndpointError::NoListener(endpoint.transport.scheme())),
+            (_, Host::Name(name)) => Err(EndpointError::NameOfListener(name.clone())),
             _ => Ok(endpoint),
         }
     }
@@ -379,7 +386,7 @@ mod tests {
             ("tcp://x", EndpointError::NoPort),
             ("tcp://x:70000", EndpointError::BadPort("70000".into())),
             ("tcp://x:+1", EndpointError::BadPort("+1".into())),
-            ("tcp://x:0", EndpointError::BadPort("0".into())),
+            ("tcp://x:0", EndpointError::PortOfNothing),
             ("https://x/y", EndpointError::TrailingPath("/y".into())),
             ("https://u@x", EndpointError::TrailingPath("@x".into())),
             ("tcp://1.2.3:1", EndpointError::BadHost("1.2.3".into())),
@@ -387,6 +394,12 @@ mod tests {
             ("tcp://::1:1", EndpointError::BadHost("::1:1".into())),
         ] {
             assert_eq!(Endpoint::parse_connect(text), Err(expected), "{text}");
+        }
+        for (text, expected) in [
+            ("http://127.0.0.1:1", EndpointError::NoListener("http")),
+            ("tcp://localhost:1", EndpointError::NameOfListener("localhost".into())),
+        ] {
+            assert_eq!(Endpoint::parse_bind(text), Err(expected), "{text}");
         }
     }
 

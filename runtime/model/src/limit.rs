@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::Available;
+
 /// A limit, by its key in the property list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Limit {
@@ -49,6 +51,8 @@ pub struct LimitRow {
     pub least: u64,
     /// Largest value accepted.
     pub most: u64,
+    /// Who acts on it.
+    pub available: Available,
     /// What holds it in the guest.
     pub guest_wall: &'static str,
     /// What holds it in the kernel.
@@ -66,6 +70,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "instance",
         least: 65_536,
         most: 1024 * GIB,
+        available: Available::Run,
         guest_wall: "sum over memories and tables",
         kernel_wall: "RLIMIT_DATA",
     },
@@ -76,6 +81,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "instance; native: run",
         least: 1,
         most: 31_536_000,
+        available: Available::Run,
         guest_wall: "ticks of its own running time",
         kernel_wall: "RLIMIT_CPU",
     },
@@ -86,6 +92,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "instance or request, host calls included",
         least: 1,
         most: 31_536_000,
+        available: Available::Run,
         guest_wall: "the run is dropped at the deadline",
         kernel_wall: "the worker is killed 1 s later",
     },
@@ -96,6 +103,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "job",
         least: 1,
         most: 1_000,
+        available: Available::NotYet,
         guest_wall: "semaphore",
         kernel_wall: "the rest waits in the backlog",
     },
@@ -106,6 +114,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "job",
         least: 1,
         most: 1_000_000,
+        available: Available::NotYet,
         guest_wall: "closed at accept",
         kernel_wall: "the rest waits in the backlog",
     },
@@ -116,6 +125,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "job",
         least: 1,
         most: 1_000_000,
+        available: Available::NotYet,
         guest_wall: "accepting pauses",
         kernel_wall: "the rest waits in the backlog",
     },
@@ -126,6 +136,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "connection",
         least: 1,
         most: 86_400,
+        available: Available::NotYet,
         guest_wall: "the connection is dropped",
         kernel_wall: "none",
     },
@@ -136,6 +147,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "instance",
         least: 16,
         most: 1_000_000,
+        available: Available::Run,
         guest_wall: "component handles and table capacity",
         kernel_wall: "RLIMIT_NOFILE",
     },
@@ -146,6 +158,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "run",
         least: 1,
         most: 1024 * GIB,
+        available: Available::Run,
         guest_wall: "the stream waits",
         kernel_wall: "the pipe waits",
     },
@@ -156,6 +169,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "run",
         least: 0,
         most: 1024 * GIB,
+        available: Available::Run,
         guest_wall: "the run ends at the first byte too many",
         kernel_wall: "reading stops and the run is killed",
     },
@@ -166,6 +180,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "job; WebAssembly has none",
         least: 1,
         most: 1_000_000,
+        available: Available::Run,
         guest_wall: "none: a guest has no processes",
         kernel_wall: "RLIMIT_NPROC in its own user namespace",
     },
@@ -176,6 +191,7 @@ pub const LIMITS: &[LimitRow] = &[
         per: "service call",
         least: 1,
         most: 4 << 20,
+        available: Available::NotYet,
         guest_wall: "checked on both ends",
         kernel_wall: "none",
     },

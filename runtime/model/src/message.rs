@@ -238,7 +238,7 @@ impl StartFailure {
 
     /// A wall that could not be put up.
     pub fn wall(what: impl Into<String>, why: impl ToString) -> Self {
-        let advice = "`wjob info` lists the walls; `--best-effort` runs without those that are missing";
+        let advice = "`wjob info` lists the walls; `wjob run --best-effort` does without those that are missing";
         Self::new(Fault::Wall, what, why, advice)
     }
 

@@ -27,6 +27,8 @@ pub struct Terms {
     pub memory: bool,
     /// Whether what a native program leaves running lives on after it (AbandonProcessGroup).
     pub abandon: bool,
+    /// Whether listeners were handed to it, so that a successor can accept while it ends.
+    pub listens: bool,
 }
 
 impl Terms {
@@ -39,6 +41,7 @@ impl Terms {
             native,
             memory: job.limits.memory.is_some(),
             abandon: job.abandon_process_group,
+            listens: false,
         }
     }
 }
@@ -99,6 +102,8 @@ pub enum Event {
     Prepared {
         /// Whether the program is a native one.
         native: bool,
+        /// Whether listeners were handed to it.
+        listens: bool,
     },
     /// There will be another worker, and it takes a while: what this one was given did not fit.
     Renewing,

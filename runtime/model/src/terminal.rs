@@ -83,7 +83,7 @@ fn character(rest: &[u8]) -> Step {
     }
 }
 
-fn printable(character: char) -> bool {
+pub(crate) fn printable(character: char) -> bool {
     !character.is_control()
         && !matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }

@@ -3,18 +3,21 @@
 
 use rustix::process::DumpableBehavior;
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
-use wjob_model::wall::{Wall, WorkerKind};
+use wjob_model::wall::Wall;
 
 use crate::{Doing, WallError};
 
 /// Sets no_new_privs (prctl(2), PR_SET_NO_NEW_PRIVS); it cannot be unset.
-pub(crate) fn no_new_privileges() -> Result<(), WallError> {
+///
+/// # Errors
+/// When the kernel refuses, which none does that wjob runs on.
+pub fn no_new_privileges() -> Result<(), WallError> {
     rustix::thread::set_no_new_privs(true).doing(Wall::NoNewPrivileges, "PR_SET_NO_NEW_PRIVS")
 }
 
 /// A worker holds other jobs' authority in memory as little as its own: no core files, no tracer of the same user.
 /// A native program becomes dumpable again by its exec, as everywhere.
-pub(crate) fn never_dumpable(_kind: WorkerKind) -> Result<(), WallError> {
+pub(crate) fn never_dumpable() -> Result<(), WallError> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).doing(Wall::Capabilities, "PR_SET_DUMPABLE")
 }
 

@@ -69,7 +69,7 @@ pub fn confine(plan: &WallPlan, opened: &[Opened]) -> Result<(), WallError> {
     if plan.is_unwalled() {
         return Ok(());
     }
-    capabilities::never_dumpable(plan.kind)?;
+    capabilities::never_dumpable()?;
     capabilities::no_new_privileges()?;
     capabilities::drop_all()?;
     landlock::restrict(plan, opened)?;

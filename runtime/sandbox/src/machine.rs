@@ -9,12 +9,8 @@ use crate::{confine, mount, namespaces};
 
 /// Looks, without trying.
 pub fn look() -> Machine {
-    Machine {
-        uid: rustix::process::geteuid().as_raw(),
-        landlock_abi: landlock_abi(),
-        seccomp: seccomp(),
-        namespaces: namespaces(),
-    }
+    let uid = rustix::process::geteuid().as_raw();
+    Machine { uid, landlock_abi: landlock_abi(), seccomp: seccomp(), namespaces: namespaces(uid) }
 }
 
 /// Landlock's ABI, 0 when the kernel has none (landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION).
@@ -40,8 +36,18 @@ const REFUSALS: &[(&str, &str)] = &[
     ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
 ];
 
-fn namespaces() -> Result<(), String> {
-    if rustix::process::geteuid().is_root() {
+/// The same for another user, which a process of root's is to become: what root may have is not always an ordinary
+/// user's.
+pub fn for_user(machine: &Machine, uid: u32) -> Machine {
+    let namespaces = match machine.namespaces {
+        Ok(()) => namespaces(uid),
+        Err(_) => machine.namespaces.clone(),
+    };
+    Machine { uid, namespaces, ..machine.clone() }
+}
+
+fn namespaces(uid: u32) -> Result<(), String> {
+    if uid == 0 {
         return Ok(());
     }
     for (setting, refusing) in REFUSALS {

@@ -51,7 +51,7 @@ pub const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/rand
 /// Size of a native program's private /tmp.
 const TEMPORARY_SIZE: &str = "256m";
 
-/// Largest number of entries the root itself may have: mount points and the directories above them.
+/// Size of the root itself, which holds mount points and the directories above them.
 const ROOT_SIZE: &str = "1m";
 
 /// Puts the view up and enters it; the caller is alone in a mount namespace of its own, and for a native

@@ -23,7 +23,7 @@ use crate::cache::Cache;
 use crate::compile::{Compiling, Sought, seek};
 use crate::helper::{Errand, Silence};
 use crate::order::{Order, Reporter, Tools};
-use crate::program::{Found, find_in};
+use crate::program::{Found, Place};
 use crate::resolve::{self, ask, understood};
 use crate::run_error::RunError;
 use crate::spawn::{Identity, Standing, Worker, spawn};
@@ -42,6 +42,8 @@ const ENDING: [u8; 2] = [2, 15];
 pub enum Source {
     /// A helper that prepares the run has answered or ended.
     Helper,
+    /// It is its turn to have its program compiled.
+    Turn,
     /// The worker speaks.
     Channel,
     /// The worker's process has ended.
@@ -55,6 +57,8 @@ pub enum Source {
 enum Phase {
     /// Names are being looked up.
     Resolving(Errand, Instant),
+    /// The code is to be compiled, when others are; whether that is to be done anew.
+    Queued(bool),
     /// The code is being compiled.
     Compiling(Box<Compiling>),
     /// There is a worker.
@@ -93,11 +97,7 @@ impl Attempt {
     /// # Errors
     /// When there is no program, or a required wall is missing.
     pub fn begin(order: Order, tools: Tools<'_>, own: Vec<OwnFolder>) -> Result<Self, RunError> {
-        let root = order.job.root_directory.as_deref();
-        let found = find_in(&order.job.program.file, root)?;
-        if let Some(owner) = order.owner {
-            trusted(&found, root, owner)?;
-        }
+        let found = program(&order)?;
         let account = order.person.as_ref().map(|person| person.account.as_ref());
         if account == Some(None) && !found.kind.is_wasm() {
             return Err(RunError::Failed(StartFailure::job(
@@ -106,10 +106,8 @@ impl Attempt {
                 "add UserName; for root write root",
             )));
         }
-        let machine = Machine {
-            uid: order.person.as_ref().map_or(tools.machine.uid, |person| person.identity.uid),
-            ..tools.machine.clone()
-        };
+        let uid = order.person.as_ref().map_or(tools.machine.uid, |person| person.identity.uid);
+        let machine = wjob_sandbox::machine::for_user(tools.machine, uid);
         let plan = walls(&order, &found, &machine)?;
         let wanted = wanted_names(&order.job);
         let name = account.flatten().map(|account| account.name.as_str()).unwrap_or_default();
@@ -197,10 +195,20 @@ impl Attempt {
                 vec![(Source::Channel, worker.channel.as_fd()), (Source::Process, worker.pidfd.as_fd())]
             }
             Phase::Working(worker) => vec![(Source::Process, worker.pidfd.as_fd())],
-            Phase::Over => Vec::new(),
+            Phase::Queued(_) | Phase::Over => Vec::new(),
         };
         sources.extend(self.addresses.iter().map(|errand| (Source::Addresses, errand.as_fd())));
         sources
+    }
+
+    /// Whether its program is being compiled.
+    pub fn is_compiling(&self) -> bool {
+        matches!(self.phase, Phase::Compiling(_))
+    }
+
+    /// Whether its program is to be compiled when others are: [`Source::Turn`] says that it may.
+    pub fn waits_its_turn(&self) -> bool {
+        matches!(self.phase, Phase::Queued(_))
     }
 
     /// When a helper has taken too long.
@@ -208,7 +216,7 @@ impl Attempt {
         match &self.phase {
             Phase::Resolving(_, deadline) => Some(*deadline),
             Phase::Compiling(compiling) => Some(compiling.deadline),
-            Phase::Working(_) | Phase::Over => None,
+            Phase::Queued(_) | Phase::Working(_) | Phase::Over => None,
         }
     }
 
@@ -218,6 +226,10 @@ impl Attempt {
             None if self.deadline().is_none_or(|deadline| deadline > Instant::now()) => None,
             None => self.helped(Err(Silence::Late), tools, reporter),
             Some(Source::Helper) => self.helped(Ok(()), tools, reporter),
+            Some(Source::Turn) => match self.phase {
+                Phase::Queued(anew) => self.seek_code(tools, anew, reporter),
+                _ => None,
+            },
             Some(Source::Channel) => self.said(tools, reporter),
             // What it said before it ended is heard before its end is.
             Some(Source::Process) => self.said(tools, reporter).or_else(|| self.gone(reporter)),
@@ -262,6 +274,10 @@ impl Attempt {
                 self.phase = Phase::Compiling(compiling);
                 None
             }
+            Ok(Sought::Waiting) => {
+                self.phase = Phase::Queued(anew);
+                None
+            }
             Err(error) => self.fail(error.into()),
         }
     }
@@ -285,7 +301,7 @@ impl Attempt {
         self.talking = true;
         self.phase = Phase::Working(worker);
         match sent {
-            Ok(()) => Some(Event::Prepared { native: self.plan.kind == WorkerKind::Native }),
+            Ok(()) => Some(Event::Prepared { native: self.plan.kind == WorkerKind::Native, listens: false }),
             Err(why) => self.fail(RunError::System(why)),
         }
     }
@@ -354,7 +370,12 @@ impl Attempt {
                 return None;
             };
             match worker.channel.hear::<FromWorker>(WORKER_BYTES) {
-                Ok(Heard::Message(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => {}
+                // One of ours stops there; listening to another could take for ever.
+                Ok(Heard::Message(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => {
+                    self.talking = false;
+                    worker.kill();
+                    return None;
+                }
                 Ok(Heard::Message(FromWorker::Failed(failure))) if self.renewable(&failure) => {
                     return self.renew(&failure, tools, reporter);
                 }
@@ -512,7 +533,9 @@ impl Attempt {
             }
             Phase::Over => None,
             // Dropping a helper ends it.
-            Phase::Resolving(..) | Phase::Compiling(_) => self.fail(RunError::System("it was stopped".into())),
+            Phase::Resolving(..) | Phase::Queued(_) | Phase::Compiling(_) => {
+                self.fail(RunError::System("it was stopped".into()))
+            }
         }
     }
 
@@ -550,17 +573,18 @@ pub fn outcome(attempt: &mut Attempt, end: End) -> Result<wjob_model::outcome::V
     }
 }
 
-/// The program file is held to the same rules as the job file: who can change it decides what runs.
-fn trusted(found: &Found, root: Option<&str>, owner: u32) -> Result<(), RunError> {
-    let opened = match root {
-        Some(root) => open_trusted_below(Path::new(root), &found.seen, owner),
-        None => open_trusted(&found.path, owner, TrustedKind::Program),
-    };
-    let Err(distrust) = opened else {
-        return Ok(());
+/// The program, opened. Its file is held to the same rules as the job file: who can change it decides what runs.
+fn program(order: &Order) -> Result<Found, RunError> {
+    let root = order.job.root_directory.as_deref();
+    let place = Place::of(&order.job.program.file, root)?;
+    let file = match (order.owner, root) {
+        (None, _) => return Ok(place.open().and_then(|file| place.holds(file))?),
+        (Some(owner), Some(root)) => open_trusted_below(Path::new(root), Path::new(place.seen()), owner),
+        (Some(owner), None) => open_trusted(Path::new(&place.path), owner, TrustedKind::Program),
     };
     let advice = "correct its owner and mode, or those of the folder named";
-    Err(RunError::Failed(StartFailure::job(format!("program {}", found.path.display()), distrust, advice)))
+    let file = file.map_err(|distrust| StartFailure::job(format!("program {}", place.path), distrust, advice));
+    Ok(place.holds(file.map_err(RunError::Failed)?)?)
 }
 
 fn walls(order: &Order, found: &Found, machine: &Machine) -> Result<WallPlan, WallRefusal> {

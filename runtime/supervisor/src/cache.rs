@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use wjob_model::message::OwnFolder;
 
-use crate::places::{Places, private_folder};
+use crate::places::{Places, own_place, private_folder};
 
 /// Most bytes of compiled programs kept; the oldest go first.
 const MOST_BYTES: u64 = 4 << 30;
@@ -62,14 +62,7 @@ impl Cache {
     /// The folders that no job may reach: who can write here can have any code run.
     pub fn folders(&self) -> Vec<OwnFolder> {
         let folders = [self.folder.clone(), self.state.clone(), self.folder.join("objects"), self.folder.join("index")];
-        folders
-            .iter()
-            .filter_map(|folder| {
-                let path = fs::canonicalize(folder).ok()?;
-                let status = fs::metadata(&path).ok()?;
-                Some(OwnFolder { path: path.to_string_lossy().into_owned(), device: status.dev(), inode: status.ino() })
-            })
-            .collect()
+        folders.iter().filter_map(|folder| own_place(folder)).collect()
     }
 
     /// The hash of a program that was read before and has not changed since.

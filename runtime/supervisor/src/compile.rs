@@ -59,6 +59,8 @@ pub enum Sought {
     There(File),
     /// It is being made.
     Making(Box<Compiling>),
+    /// It is to be made when others are done.
+    Waiting,
 }
 
 /// The compiled form of a program, for reading only, and whether it had to be made. It waits.
@@ -72,6 +74,10 @@ pub fn compiled(tools: Tools<'_>, found: &mut Found, anew: bool) -> Result<(File
             let waited = wait(compiling.as_fd(), compiling.deadline);
             compiling.finish(tools.cache, waited).map(|file| (file, true))
         }
+        Sought::Waiting => Err(CompileError::System {
+            path: found.path.display().to_string(),
+            why: "others are compiled, and this one does not wait".into(),
+        }),
     }
 }
 
@@ -100,6 +106,9 @@ pub(crate) fn seek(
     }
     if status.len() > compiling::PROGRAM_BYTES {
         return Err(CompileError::TooLarge { path: found.path.display().to_string() });
+    }
+    if !tools.may_compile {
+        return Ok(Sought::Waiting);
     }
     let (copy, hash) = sealed_copy(&mut found.file).map_err(|error| system(&found.path, error))?;
     if let Some(cache) = cache.filter(|_| !anew)

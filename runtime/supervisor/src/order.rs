@@ -68,6 +68,8 @@ pub struct Tools<'a> {
     pub machine: &'a Machine,
     /// Compiled programs.
     pub cache: Option<&'a Cache>,
+    /// Whether a program may be compiled now, or must wait until others are.
+    pub may_compile: bool,
     /// What a compilation may use.
     pub compile: CompileBounds,
 }

@@ -4,6 +4,8 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use wjob_model::message::OwnFolder;
+
 /// Folders of one user.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -56,6 +58,14 @@ pub fn private_folder(folder: &Path, uid: u32) -> Result<(), String> {
         return Err(format!("{name}: mode {:o} lets others in, expected 700", status.mode() & 0o777));
     }
     Ok(())
+}
+
+/// A folder or file that no job may reach, if it is there: who can write to it decides what runs, or speaks as
+/// somebody else.
+pub fn own_place(path: &Path) -> Option<OwnFolder> {
+    let path = std::fs::canonicalize(path).ok()?;
+    let status = std::fs::metadata(&path).ok()?;
+    Some(OwnFolder { path: path.to_string_lossy().into_owned(), device: status.dev(), inode: status.ino() })
 }
 
 #[cfg(test)]

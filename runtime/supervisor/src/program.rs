@@ -56,63 +56,88 @@ pub enum ProgramError {
 /// # Errors
 /// When there is none, or it is no program.
 pub fn find(program: &ProgramFile) -> Result<Found, ProgramError> {
-    find_in(program, None)
+    let place = Place::of(program, None)?;
+    let file = place.open()?;
+    place.holds(file)
 }
 
-/// The same in another root, if there is one.
-///
-/// # Errors
-/// When there is none, it is no program, or there is no such root.
-pub(crate) fn find_in(program: &ProgramFile, root: Option<&str>) -> Result<Found, ProgramError> {
-    let unusable = |path: &str, error: rustix::io::Errno| {
-        let why = format!("RootDirectory cannot be opened: {error}");
-        ProgramError::Unusable { path: path.to_owned(), why }
-    };
-    let root = root.map(|path| Root::open(path).map_err(|error| unusable(path, error))).transpose()?;
-    let root = root.as_ref();
-    match program {
-        ProgramFile::Path(path) => open(path, root),
-        ProgramFile::Name(name) => STANDARD_PATH
-            .split(':')
-            .map(|folder| format!("{}{folder}/{name}", root.map_or("", Root::path)))
-            .find(|path| is_file(path, root))
-            .map_or_else(|| Err(ProgramError::NotInPath { name: name.clone() }), |path| open(&path, root)),
+/// Where a program is.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its path on the host.
+    pub path: String,
+    root: Option<Root>,
+}
+
+impl Place {
+    /// The place of a program, in another root if there is one. Nothing of the program itself is opened yet.
+    ///
+    /// # Errors
+    /// When no folder has one of that name, or there is no such root.
+    pub fn of(program: &ProgramFile, root: Option<&str>) -> Result<Self, ProgramError> {
+        let unusable = |path: &str, error: rustix::io::Errno| {
+            let why = format!("RootDirectory cannot be opened: {error}");
+            ProgramError::Unusable { path: path.to_owned(), why }
+        };
+        let root = root.map(|path| Root::open(path).map_err(|error| unusable(path, error))).transpose()?;
+        let path = match program {
+            ProgramFile::Path(path) => path.clone(),
+            ProgramFile::Name(name) => STANDARD_PATH
+                .split(':')
+                .map(|folder| format!("{}{folder}/{name}", root.as_ref().map_or("", Root::path)))
+                .find(|path| is_file(path, root.as_ref()))
+                .ok_or_else(|| ProgramError::NotInPath { name: name.clone() })?,
+        };
+        Ok(Self { path, root })
+    }
+
+    /// The same as the job sees it.
+    pub fn seen(&self) -> &str {
+        self.root.as_ref().and_then(|root| root.inside(&self.path)).unwrap_or(&self.path)
+    }
+
+    /// Opens it, whoever could have put it there.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self) -> Result<File, ProgramError> {
+        // A FIFO must not hang this process, and nothing is read through a magic link of /proc.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        // A native program may be executable and not readable; then it is not WebAssembly.
+        let opened = open_on_host(self.root.as_ref(), &self.path, flags, Mode::empty());
+        opened.map(File::from).map_err(|error| self.unusable(error.to_string()))
+    }
+
+    /// What a file that was opened here holds.
+    ///
+    /// # Errors
+    /// When it is no program.
+    pub fn holds(self, mut file: File) -> Result<Found, ProgramError> {
+        let status = file.metadata().map_err(|error| self.unusable(error.to_string()))?;
+        if !status.is_file() {
+            return Err(self.unusable(format!("expected a file, found {}", in_words(&status))));
+        }
+        let mut head = [0; MAGIC_LENGTH];
+        let length = file.read(&mut head).map_err(|error| self.unusable(error.to_string()))?;
+        let kind = ProgramKind::of(&head[..length])
+            .ok_or_else(|| ProgramError::NoProgram { path: self.path.clone(), found: describe(&head[..length]) })?;
+        if !kind.is_wasm() && status.mode() & 0o111 == 0 {
+            let mode = status.mode() & 0o777;
+            return Err(self.unusable(format!("{} that nobody may execute (mode {mode:o})", kind.in_words())));
+        }
+        std::io::Seek::rewind(&mut file).map_err(|error| self.unusable(error.to_string()))?;
+        let seen = self.seen().into();
+        Ok(Found { path: self.path.into(), seen, kind, file })
+    }
+
+    fn unusable(&self, why: String) -> ProgramError {
+        ProgramError::Unusable { path: self.path.clone(), why }
     }
 }
 
 fn is_file(path: &str, root: Option<&Root>) -> bool {
     let place = open_on_host(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     place.is_ok_and(|place| File::from(place).metadata().is_ok_and(|status| status.is_file()))
-}
-
-fn open(path: &str, root: Option<&Root>) -> Result<Found, ProgramError> {
-    let unusable = |why: String| ProgramError::Unusable { path: path.to_owned(), why };
-    // A FIFO must not hang this process, and nothing is read through a magic link of /proc.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor = match open_on_host(root, path, flags, Mode::empty()) {
-        Ok(descriptor) => descriptor,
-        // A native program may be executable and not readable; then it is not WebAssembly.
-        Err(error) => return Err(unusable(error.to_string())),
-    };
-    let mut file = File::from(descriptor);
-    let status = file.metadata().map_err(|error| unusable(error.to_string()))?;
-    if !status.is_file() {
-        return Err(unusable(format!("expected a file, found {}", in_words(&status))));
-    }
-    let mut head = [0; MAGIC_LENGTH];
-    let length = file.read(&mut head).map_err(|error| unusable(error.to_string()))?;
-    let kind = ProgramKind::of(&head[..length])
-        .ok_or_else(|| ProgramError::NoProgram { path: path.to_owned(), found: describe(&head[..length]) })?;
-    if !kind.is_wasm() && status.mode() & 0o111 == 0 {
-        return Err(unusable(format!(
-            "{} that nobody may execute (mode {:o})",
-            kind.in_words(),
-            status.mode() & 0o777
-        )));
-    }
-    std::io::Seek::rewind(&mut file).map_err(|error| unusable(error.to_string()))?;
-    let seen = root.and_then(|root| root.inside(path)).unwrap_or(path);
-    Ok(Found { path: path.into(), seen: seen.into(), kind, file })
 }
 
 fn in_words(status: &std::fs::Metadata) -> &'static str {
@@ -139,6 +164,12 @@ fn describe(head: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn found_in(program: &ProgramFile, root: Option<&str>) -> Result<Found, ProgramError> {
+        let place = Place::of(program, root)?;
+        let file = place.open()?;
+        place.holds(file)
+    }
 
     #[test]
     fn what_is_no_program_is_said() {
@@ -177,10 +208,10 @@ mod tests {
             (path("/out"), None),
             (ProgramFile::Name("sh".into()), None),
         ] {
-            let found = find_in(&program, Some(&name)).ok().map(|found| found.seen);
+            let found = found_in(&program, Some(&name)).ok().map(|found| found.seen);
             assert_eq!(found, seen.map(PathBuf::from), "{program:?}");
         }
-        let error = find_in(&path("/link"), Some("/no/such/root")).unwrap_err().to_string();
+        let error = found_in(&path("/link"), Some("/no/such/root")).unwrap_err().to_string();
         assert!(error.contains("/no/such/root: RootDirectory cannot be opened"), "{error}");
     }
 }

@@ -55,7 +55,7 @@ impl Loop<'_> {
 
     /// Event in, the model decides, actions out.
     fn step(&mut self, event: Event) -> (Option<wjob_model::run::End>, Option<Event>) {
-        if let Event::Prepared { native } = event {
+        if let Event::Prepared { native, .. } = event {
             self.terms.native = native;
         }
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);

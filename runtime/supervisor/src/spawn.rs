@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wjob_model::run::Exit;
@@ -128,6 +128,22 @@ pub struct Standing<'a> {
     pub name: Option<&'a CStr>,
 }
 
+/// How many files a job may have open unless it says otherwise: what this process was started with.
+static FILES: OnceLock<libc::rlimit> = OnceLock::new();
+
+/// Lets this process have as many files open as it may: each run of a job takes some. Jobs get what it had before.
+pub fn raise_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read or write the limit they are given, which outlives them.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            let _ = FILES.set(limit);
+            let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised);
+        }
+    }
+}
+
 /// Starts a worker.
 ///
 /// # Errors
@@ -183,6 +199,9 @@ fn become_worker(image: &Image, channel: RawFd, standing: &Standing<'_>) -> ! {
             libc::syscall(libc::SYS_dup2, from, to);
         }
         libc::syscall(libc::SYS_close_range, 4, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        if let Some(files) = FILES.get() {
+            libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, std::ptr::from_ref(files), 0usize);
+        }
         // CLONE_CLEAR_SIGHAND leaves what the caller had ignored, and an ignored SIGCHLD would reap for us.
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let none: u64 = 0;

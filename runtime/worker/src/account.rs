@@ -7,18 +7,28 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use wjob_model::account::{Account, Group, Known, Question};
+use wjob_model::limit::{Resource, ResourceLimit};
 use wjob_model::message::{FromWorker, StartFailure};
 
-use crate::role::{Started, report};
+use wjob_sandbox::{capabilities, limits};
+
+use crate::role::{Started, report, wall};
 
 /// Where the programs are: the usual places, and NixOS's.
 const PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin";
 /// Most groups of an account that are told: more do not fit into one message.
 const MOST_GROUPS: usize = 4096;
 
+/// What the programs may use: they answer within seconds or never.
+fn bounds() -> [ResourceLimit; 3] {
+    let hard = |resource, value| ResourceLimit { resource, soft: Some(value), hard: Some(value) };
+    [hard(Resource::Core, 1), hard(Resource::Cpu, 10), hard(Resource::Data, 256 << 20)]
+}
+
 /// Performs the role.
 pub(crate) fn perform(started: Started, question: &Question) -> u8 {
-    match known(question) {
+    let walled = limits::set(&bounds()).and_then(|()| capabilities::no_new_privileges());
+    match walled.map_err(|error| wall(&error)).and_then(|()| known(question)) {
         Ok(known) => u8::from(started.channel.send(&FromWorker::Account(known), &[]).is_err()),
         Err(failure) => {
             report(&started.channel, failure);

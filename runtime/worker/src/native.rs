@@ -341,7 +341,11 @@ impl Program {
         };
         // The child was not waited for yet, so the number is still its own. Gone is as good as signalled.
         let _ = match Signal::from_named_raw(signal) {
-            Some(Signal::KILL) => rustix::process::kill_process_group(pid, Signal::KILL),
+            // It may have left its group, and may have made another of its number's.
+            Some(Signal::KILL) => {
+                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+                rustix::process::kill_process(pid, Signal::KILL)
+            }
             Some(signal) => rustix::process::kill_process(pid, signal),
             None => Ok(()),
         };

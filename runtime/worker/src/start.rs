@@ -54,7 +54,11 @@ fn begin(channel: &Channel, build: &str) -> Result<Received<Start>, StartFailure
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| own("parent-death signal", error.to_string()))?;
     // What protects a supervisor from the kernel's want of memory is not for its jobs; raising it is always allowed.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+    let protected =
+        std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|adjustment| adjustment.starts_with('-'));
+    if protected {
+        let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+    }
     let peer = rustix::net::sockopt::socket_peercred(channel).map_err(|error| own("peer", error.to_string()))?;
     if rustix::process::getppid() != Some(peer.pid) {
         return Err(own("parent", "the supervisor is gone".into()));

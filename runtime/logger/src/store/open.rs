@@ -34,16 +34,19 @@ pub(crate) struct Opened {
 /// # Errors
 /// When the system refuses; a damaged database is no error.
 pub(crate) fn open(directory: &Path, bounds: Bounds, now: Timestamp) -> Result<Opened, StoreError> {
-    let (connection, note) = match writer(directory) {
+    let begun = |directory: &Path| {
+        let connection = writer(directory)?;
+        begin(&connection, now).map(|()| connection)
+    };
+    let (connection, note) = match begun(directory) {
         Err(error) if error.is_damage() => {
             let name = set_aside(directory, now)?;
             let note =
                 format!("the log could not be read: {error}; it was set aside as {name} and a new one was begun");
-            (writer(directory)?, Some(note))
+            (begun(directory)?, Some(note))
         }
         other => (other?, None),
     };
-    begin(&connection, now)?;
     let readers = (0..READERS).map(|_| reader(directory)).collect::<Result<_, _>>()?;
     Ok(Opened { store: Store { connection, bounds }, readers, note })
 }

@@ -40,7 +40,7 @@ fn begin(connection: &Connection, began: &Began, per_job: i64) -> Result<(), Err
     connection
         .prepare_cached(
             "INSERT INTO runs (job, run, reason, pid, started) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (job, run, started) DO UPDATE SET ended = NULL, outcome = NULL",
+             ON CONFLICT (job, run, started) DO UPDATE SET pid = excluded.pid, ended = NULL, outcome = NULL",
         )?
         .execute(params![job, began.run.cast_signed(), reason, began.pid, began.wall_ms])?;
     forget(connection, job, per_job)

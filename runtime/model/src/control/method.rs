@@ -98,6 +98,11 @@ impl Method {
     pub fn streams(self) -> bool {
         self == Self::Events
     }
+
+    /// Whether it does nothing but answer, so that nothing is to be done for a caller who wants no answer.
+    pub fn only_tells(self) -> bool {
+        matches!(self, Self::List | Self::Print | Self::Overrides | Self::Blame | Self::Supervisor | Self::Events)
+    }
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ impl Member {
 #[derive(Clone, Debug)]
 struct Successor {
     job: Arc<Job>,
+    disabled: bool,
     was_running: bool,
 }
 
@@ -191,6 +192,16 @@ impl Fleet {
             // It is leaving already, and nothing takes its place any more; a second word would kill it.
             return actions;
         }
+        let disabled = match event {
+            Event::Enable => Some(false),
+            Event::Disable => Some(true),
+            _ => None,
+        };
+        if let Some(disabled) = disabled
+            && let Some(successor) = self.members.get_mut(label).and_then(|member| member.successor.as_mut())
+        {
+            successor.disabled = disabled;
+        }
         if let Some((label, _)) = self.members.get_key_value(label) {
             self.step(&label.clone(), event, now, &mut actions);
         }
@@ -230,11 +241,17 @@ impl Fleet {
         self.all(|| Event::ClockSet, now)
     }
 
+    /// The zone of calendar times is this one now.
+    pub fn zone_set(&mut self, zone: TimeZone, now: Now) -> Vec<Action> {
+        self.zone = zone;
+        self.clock_set(now)
+    }
+
     /// A job's file was read again: what it says now takes the old one's place, which ends first.
     ///
     /// # Errors
     /// When there is no such job, or everything is shutting down.
-    pub fn reload(&mut self, job: Arc<Job>, now: Now) -> Result<Vec<Action>, Refusal> {
+    pub fn reload(&mut self, job: Arc<Job>, disabled: bool, now: Now) -> Result<Vec<Action>, Refusal> {
         if self.is_stopping() {
             return Err(Refusal::ShuttingDown);
         }
@@ -246,7 +263,7 @@ impl Fleet {
             (None, state) => matches!(state, State::Active { .. }),
         };
         let first = member.successor.is_none();
-        member.successor = Some(Successor { job, was_running });
+        member.successor = Some(Successor { job, disabled, was_running });
         let mut actions = Vec::new();
         if first {
             self.step(&label, Event::Unload, now, &mut actions);
@@ -356,7 +373,7 @@ impl Fleet {
         let Some(successor) = member.successor else {
             return self.tell_dependents(label, now, actions);
         };
-        let label = self.insert(successor.job, member.life.is_disabled());
+        let label = self.insert(successor.job, successor.disabled);
         self.begin_one(&label, now, actions);
         if successor.was_running {
             self.step(&label, Event::Demand(Cause::Reload), now, actions);

@@ -105,7 +105,8 @@ impl Story {
     /// Its worker comes up.
     fn up(&mut self) -> &mut Self {
         let walls: Vec<Evidence> = Vec::new();
-        self.event(run::Event::Prepared { native: true });
+        let listens = self.fleet.member(LABEL).is_some_and(|member| !member.job.sockets.is_empty());
+        self.event(run::Event::Prepared { native: true, listens });
         self.event(run::Event::Said(FromWorker::Walls(walls.clone())));
         self.event(run::Event::WallsRead(walls))
     }
@@ -245,7 +246,7 @@ fn failures_in_a_row_wait_longer_and_longer_and_never_give_up() {
 
 #[test]
 fn an_end_for_want_of_work_is_no_failure_and_holds_nothing_back() {
-    let mut story = Story::of(on_path());
+    let mut story = Story::of(Launch { transactions: true, ..on_path() });
     story.wanted(path()).lives(1, Outcome::Exited(1)).wait(10);
     story.wanted(path()).lives(1, Outcome::Stopped).wanted(path());
     assert_eq!((story.word(), story.starts(), story.life().failures()), ("starting", 3, 0));
@@ -432,7 +433,14 @@ fn disabling_leaves_what_runs_and_starts_nothing() {
     story.wanted(path()).tell(Event::Kickstart { kill: false, uid: 0 });
     assert_eq!(story.starts(), 1);
     story.tell(Event::Enable);
-    assert_eq!((story.word(), story.life().is_armed(), story.starts()), ("idle", true, 1), "enable starts nothing");
+    assert_eq!(
+        (story.word(), story.life().is_armed(), story.starts()),
+        ("starting", true, 2),
+        "it is kept alive again"
+    );
+    let mut story = Story::of(at_load());
+    story.lives(30, Outcome::Exited(0)).tell(Event::Disable).tell(Event::Enable);
+    assert_eq!((story.word(), story.starts()), ("idle", 1), "RunAtLoad is of the loading");
 }
 
 #[test]
@@ -453,12 +461,59 @@ fn taking_out_waits_for_the_end() {
 fn a_reload_takes_the_new_file_once_the_old_run_has_ended() {
     let mut story = Story::of(at_load());
     story.up();
-    let actions = story.fleet.reload(Arc::new(job(LABEL, on_path())), story.now).unwrap();
+    let actions = story.fleet.reload(Arc::new(job(LABEL, on_path())), false, story.now).unwrap();
     story.note(actions);
     story.ends(Outcome::Signaled(15));
     assert_eq!(story.last_start(), "a starts: reload: it was running");
     assert_eq!(story.fleet.member(LABEL).unwrap().job.launch.watch_paths, ["/p"]);
-    assert_eq!(story.fleet.reload(Arc::new(job("other", at_load())), story.now), Err(Refusal::Leaving));
+    assert_eq!(story.fleet.reload(Arc::new(job("other", at_load())), false, story.now), Err(Refusal::Leaving));
+}
+
+#[test]
+fn what_a_reload_says_of_being_disabled_counts_and_so_does_what_is_said_meanwhile() {
+    for (at_reload, meanwhile, expected) in [
+        (true, None, "disabled"),
+        (false, None, "starting"),
+        (true, Some(Event::Enable), "starting"),
+        (false, Some(Event::Disable), "disabled"),
+    ] {
+        let mut story = Story::of(at_load());
+        story.up();
+        let actions = story.fleet.reload(Arc::new(job(LABEL, at_load())), at_reload, story.now).unwrap();
+        story.note(actions);
+        if let Some(event) = meanwhile.clone() {
+            story.tell(event);
+        }
+        story.ends(Outcome::Signaled(15));
+        assert_eq!(story.word(), expected, "{at_reload} then {meanwhile:?}");
+    }
+}
+
+#[test]
+fn one_that_runs_only_once_stays_finished_whatever_is_allowed() {
+    let mut story = Story::of(Launch { only_once: true, ..at_load() });
+    story.lives(30, Outcome::Exited(0)).tell(Event::Disable).tell(Event::Enable);
+    story.tell(Event::Kickstart { kill: false, uid: 0 });
+    assert_eq!((story.word(), story.starts()), ("finished", 1));
+    let mut story = Story::of(Launch { only_once: true, ..at_load() });
+    story.up().tell(Event::Disable).wait(30).ends(Outcome::Exited(0)).tell(Event::Enable);
+    assert_eq!((story.word(), story.starts()), ("finished", 1), "nor when it ends while it is disabled");
+}
+
+#[test]
+fn an_end_for_want_of_work_frees_only_a_job_that_may_end_so() {
+    let mut story = Story::of(Launch { keep_alive: KeepAlive::Always, ..Launch::default() });
+    story.lives(1, Outcome::Stopped);
+    assert_eq!((story.word(), story.starts()), ("waiting", 1), "its ThrottleInterval holds");
+}
+
+#[test]
+fn a_job_that_waits_says_when_it_starts_and_not_when_its_timer_comes() {
+    let mut story = Story::of(Launch { interval: Some(2), throttle: 300, ..Launch::default() });
+    story.wait(2).lives(1, Outcome::Exited(0)).wait(2);
+    let member = story.fleet.member(LABEL).expect("the job");
+    let next = Words::of(&member.job, &member.life, story.now).next.map(|next| millis(story.now.wall, next));
+    assert_eq!((story.word(), next), ("waiting", Some(297_000)));
 }
 
 #[test]

@@ -26,6 +26,12 @@ impl Throttle {
         self.last_start = Some(now);
     }
 
+    /// A start came to nothing, however long it took: the next one is counted from here.
+    pub fn not_started(&mut self, now: Moment) {
+        self.last_start = Some(now);
+        self.failures = self.failures.saturating_add(1);
+    }
+
     /// A run ended that nobody had asked to end.
     pub fn ended(&mut self, now: Moment, failed: bool) {
         let lasted = self.last_start.map_or(0, |start| now.saturating_sub(start));
@@ -92,6 +98,13 @@ mod tests {
             throttle.ended(1000 + lasted, failed);
             assert_eq!(throttle.failures, expected, "{failures} then {lasted} ms, failed {failed}");
         }
+    }
+
+    #[test]
+    fn the_time_of_a_start_that_came_to_nothing_is_no_health() {
+        let mut throttle = Throttle { last_start: Some(1000), failures: 1 };
+        throttle.not_started(1000 + 2 * HEALTHY);
+        assert_eq!((throttle.failures, throttle.earliest(10)), (2, 1000 + 2 * HEALTHY + 20_000));
     }
 
     #[test]

@@ -59,11 +59,11 @@ fn next(life: &Life, now: Now) -> Option<Timestamp> {
         let ahead = i64::try_from(boot.saturating_sub(now.boot)).unwrap_or(i64::MAX);
         now.wall.checked_add(SignedDuration::from_millis(ahead)).ok()
     };
-    let waiting = match life.state() {
+    match life.state() {
+        // Timers that come before that start nothing.
         State::Waiting { until, .. } => at(*until),
-        _ => None,
-    };
-    [waiting, life.schedule().interval().and_then(at), life.calendar()].into_iter().flatten().min()
+        _ => [life.schedule().interval().and_then(at), life.calendar()].into_iter().flatten().min(),
+    }
 }
 
 /// What can start a job, in words.

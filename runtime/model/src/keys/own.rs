@@ -38,7 +38,7 @@ static KEYS: &[Key] = &[
         "Which job provides an interface that this one imports, by label."),
     key("Grants.Environment", TEXTS, Available::Run,
         "Names of host variables that are passed on; without it the job sees none but its EnvironmentVariables."),
-    key("Grants.Users", Kind::Array(&ACCOUNT), Available::Supervisor,
+    key("Grants.Users", Kind::Array(&ACCOUNT), Available::NotYet,
         "Who may connect to the job's Unix sockets and call its services: names, @groups or numbers. Without it the job's own user and root."),
     key("Grants.Control", Kind::OneOf(&["Observe", "Operate"]), Available::Supervisor,
         "Whether the job may look at other jobs, or also start and stop loaded ones. Without it neither."),
@@ -46,7 +46,7 @@ static KEYS: &[Key] = &[
         "How much the job may use; what ended a run is named in its message and record."),
     key("Isolation", Kind::OneOf(&["Process", "Shared", "None"]), Available::Run,
         "How the job is kept apart: in a worker of its own, in a shared one (not yet), or, for native programs, not at all."),
-    key("InstanceReuse", Kind::Integer { least: 1, most: 1_000_000 }, Available::Supervisor,
+    key("InstanceReuse", Kind::Integer { least: 1, most: 1_000_000 }, Available::NotYet,
         "How many requests one instance serves before it is thrown away; 1, the default, is a fresh one each time."),
     key("Config", Kind::Settings, Available::Run,
         "Settings the job reads through wasi:config; nested dictionaries become names joined by dots."),
@@ -70,6 +70,6 @@ fn limit(row: &LimitRow) -> Key {
         class: Class::Honoured,
         since: SINCE,
         summary: summary.leak(),
-        available: Available::Run,
+        available: row.available,
     }
 }

@@ -3,8 +3,14 @@
 use super::*;
 use crate::wall::Wall;
 
-const WASM: Terms =
-    Terms { run_time: Some(5_000), exit_timeout: Some(20_000), native: false, memory: true, abandon: false };
+const WASM: Terms = Terms {
+    run_time: Some(5_000),
+    exit_timeout: Some(20_000),
+    native: false,
+    memory: true,
+    abandon: false,
+    listens: false,
+};
 const NATIVE: Terms = Terms { run_time: None, native: true, ..WASM };
 
 fn walk(terms: &Terms, events: Vec<(Moment, Event)>) -> (State, Vec<Action>) {
@@ -181,7 +187,7 @@ fn preparing_has_no_deadline_and_can_be_stopped() {
     let failure = StartFailure::job("the program", "missing", "install it");
     let (state, actions) = State::Preparing.step(Event::Unprepared(failure.clone()), 5, &WASM);
     assert_eq!((state, actions), (State::Over, vec![Action::Finish(End::Failed(failure.clone()))]));
-    let (state, _) = State::Preparing.step(Event::Prepared { native: false }, 100_000, &WASM);
+    let (state, _) = State::Preparing.step(Event::Prepared { native: false, listens: false }, 100_000, &WASM);
     assert_eq!(state.deadline(), Some(100_000 + START_DEADLINE));
     let (state, actions) = State::Preparing.step(Event::Stop(StopReason::Terminate), 5, &WASM);
     assert_eq!(actions, [Action::Kill]);
@@ -195,7 +201,7 @@ fn a_worker_that_is_made_anew_has_its_own_time() {
     let starting = State::Starting { until: START_DEADLINE };
     let (state, _) = starting.clone().step(Event::Renewing, 29_000, &WASM);
     assert_eq!(state, State::Preparing);
-    let (state, _) = state.step(Event::Prepared { native: false }, 60_000, &WASM);
+    let (state, _) = state.step(Event::Prepared { native: false, listens: false }, 60_000, &WASM);
     assert_eq!(state.deadline(), Some(60_000 + START_DEADLINE));
     let (_, actions) = starting.step(Event::Unprepared(failure()), 9, &WASM);
     assert_eq!(actions, [Action::Finish(End::Failed(failure()))]);

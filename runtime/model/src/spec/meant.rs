@@ -3,12 +3,15 @@
 
 use crate::finding::{Finding, Severity};
 use crate::job::{DEFAULT_EXIT_TIMEOUT, Isolation, Job, Program, ProgramFile};
+use crate::terminal::printable;
 
 use super::paths::{below, normalise, protected, resolve};
 use super::raw::{RawData, RawJob, RawValue, entries, items, number, text, truth};
 use super::{Context, grants, launch, limits};
 
 /// Labels that stay launchd's own, whatever the letter case (jobmgr_label_test of launchd 842).
+/// Longest label, bytes: it is a line's beginning in logs and tables.
+const LABEL_BYTES: usize = 1024;
 const RESERVED_LABELS: [&str; 2] = ["com.apple.launchd", "com.apple.launchctl"];
 
 /// The job, if it has a label and a program; whether it counts is up to the findings.
@@ -87,13 +90,17 @@ fn label(raw: &RawJob, findings: &mut Vec<Finding>) -> Option<String> {
     }
 }
 
-fn label_fault(label: &str) -> Option<&'static str> {
+/// Why a text cannot be a label.
+pub fn label_fault(label: &str) -> Option<&'static str> {
     let lower = label.to_ascii_lowercase();
     if label.is_empty() {
         return Some("a label cannot be empty");
     }
-    if label.bytes().any(|byte| byte.is_ascii_control()) {
-        return Some("a label has no control characters");
+    if label.len() > LABEL_BYTES {
+        return Some("a label has at most 1024 bytes");
+    }
+    if label.chars().any(|letter| !printable(letter)) {
+        return Some("a label has no control characters, and none that turn the direction of writing");
     }
     RESERVED_LABELS
         .iter()

@@ -16,7 +16,7 @@ use crate::job::Job;
 use crate::keys::Key;
 use crate::plist::{self, Format};
 
-pub use paths::{own_folders, protected};
+pub use meant::label_fault;
 pub use raw::{RawData, RawEntry, RawJob, RawValue};
 
 /// What a job file is read against.

@@ -311,7 +311,7 @@ impl Reader<'_> {
         }
         if key.class == Class::Noted {
             say(Severity::Note, "noted-key", format!("{name} does nothing here. {}", key.summary));
-        } else if key.available == Available::NotYet && !key.is_own() && !waits(key.parent()) {
+        } else if key.available == Available::NotYet && !waits(key.parent()) {
             let message = format!("{name} is checked, but nothing acts on it yet");
             say(Severity::Warning, "not-yet", message);
         }

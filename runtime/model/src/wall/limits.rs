@@ -17,7 +17,7 @@ const HANDLES_BASE: u64 = 64;
 const PROCESSES_BASE: u64 = 2;
 
 /// The kernel's half of the limits; a job's own hard limits are never raised by ours.
-pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -> Vec<ResourceLimit> {
+pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind, walled: bool) -> Vec<ResourceLimit> {
     let native = kind == WorkerKind::Native;
     let mut kernel = own.to_vec();
     // The guest wall of a wasm job ends it at the limit itself, the kernel wall only if that failed.
@@ -27,7 +27,7 @@ pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind) -
     let handles = limits.handles.or((!native).then_some(DEFAULT_HANDLES));
     let handles = handles.map(|handles| handles.saturating_add(base(HANDLES_BASE)));
     let processes = limits.processes.filter(|_| native).map(|count| count + PROCESSES_BASE);
-    put(&mut kernel, Resource::Core, Some((NO_CORE, NO_CORE)));
+    put(&mut kernel, Resource::Core, walled.then_some((NO_CORE, NO_CORE)));
     put(&mut kernel, Resource::Cpu, cpu);
     put(&mut kernel, Resource::Data, memory.map(|bytes| (bytes, bytes)));
     put(&mut kernel, Resource::NumberOfFiles, handles.map(|handles| (handles, handles)));
@@ -59,11 +59,13 @@ mod tests {
     fn kernel_limits_leave_room_for_the_worker_and_a_native_pair_as_it_is() {
         let limits = Limits { handles: Some(100), cpu_time: Some(5), ..Limits::default() };
         let own = [pair(Resource::NumberOfFiles, 100, 200)];
-        let native = kernel_limits(&limits, &own, WorkerKind::Native);
+        let native = kernel_limits(&limits, &own, WorkerKind::Native, true);
         assert!(native.contains(&pair(Resource::NumberOfFiles, 100, 200)));
         assert!(native.contains(&pair(Resource::Cpu, 5, 6)));
         assert!(native.contains(&pair(Resource::Core, 1, 1)));
-        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm);
+        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm, true);
+        let bare = kernel_limits(&limits, &[pair(Resource::Core, 7, 8)], WorkerKind::Native, false);
+        assert!(bare.contains(&pair(Resource::Core, 7, 8)), "without walls its own limits stand");
         assert!(wasm.contains(&pair(Resource::NumberOfFiles, 164, 164)));
         assert!(wasm.contains(&pair(Resource::Cpu, 6, 7)));
     }

@@ -58,7 +58,7 @@ pub const WALLS: &[WallRow] = &[
         wall: Wall::User,
         name: "user",
         purpose: "the job's user and groups, nobody else's",
-        evidence: "read back: Uid, Gid",
+        evidence: "read back: Uid",
     },
     WallRow {
         wall: Wall::Processes,
@@ -89,7 +89,7 @@ pub const WALLS: &[WallRow] = &[
         wall: Wall::Capabilities,
         name: "capabilities",
         purpose: "no capability is held or can be regained",
-        evidence: "read back: CapEff, CapPrm, CapBnd",
+        evidence: "read back: CapEff, CapPrm, CapInh, CapAmb",
     },
     WallRow {
         wall: Wall::Landlock,
@@ -255,7 +255,7 @@ pub fn plan(
         mount: None,
         processes: false,
         network_namespace: false,
-        limits: kernel_limits(&job.limits, &job.resource_limits, kind),
+        limits: kernel_limits(&job.limits, &job.resource_limits, kind, job.isolation != Isolation::None),
         landlock_abi: machine.landlock_abi,
         seccomp: machine.seccomp,
         network,

@@ -10,6 +10,8 @@ use wjob_model::message::StartFailure;
 use crate::order::Person;
 use crate::spawn::Identity;
 
+/// What the kernel takes for "leave it as it is" (setresuid(2)).
+const NOT_ANY: u32 = u32::MAX;
 /// nobody: what everything unknown is mapped to, so that it is no identity at all.
 const NOBODY: u32 = 65_534;
 
@@ -39,8 +41,8 @@ fn text(path: &str) -> String {
 pub fn person(job: &Job, question: &Question, known: Known) -> Result<Person, StartFailure> {
     let user = &question.user;
     let account = known.account.ok_or_else(|| missing("UserName", user, "user"))?;
-    if account.uid == NOBODY {
-        let why = format!("{user} has user id {NOBODY}, which stands for every user that is not known");
+    if [NOBODY, NOT_ANY].contains(&account.uid) {
+        let why = format!("{user} has user id {}, which is nobody's", account.uid);
         return Err(StartFailure::job("UserName", why, "make an account for the job"));
     }
     let gid = match &question.group {
@@ -131,6 +133,7 @@ mod tests {
             ("UserName = ghost;", Known::default(), "no such user"),
             ("UserName = www; GroupName = ghost;", Known { group: None, ..known(33) }, "no such group"),
             ("UserName = nobody;", known(NOBODY), "65534"),
+            ("UserName = root;", known(NOT_ANY), "4294967295"),
         ] {
             let failure = of(keys, known).unwrap_err().to_string();
             assert!(failure.contains(expected), "{keys}: {failure}");

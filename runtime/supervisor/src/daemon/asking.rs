@@ -28,6 +28,11 @@ pub(super) struct Asking {
 }
 
 impl Asking {
+    /// The job's label.
+    pub fn label(&self) -> &str {
+        &self.job.label
+    }
+
     /// What wakes when there is an answer.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.errand.as_fd()

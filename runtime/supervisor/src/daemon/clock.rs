@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rustix::io::Errno;
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
@@ -26,12 +27,23 @@ pub fn monotonic_micros() -> i64 {
     now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000)
 }
 
+/// What says which zone the machine is in (localtime(5)).
+pub const ZONE_FILE: &str = "/etc/localtime";
+
+/// The machine's time zone, as it is now.
+pub fn zone() -> TimeZone {
+    jiff::tz::reset_system_time_zone_cache();
+    TimeZone::system()
+}
+
 /// A kernel timer and the moment it is set to, milliseconds on its clock.
 #[derive(Debug)]
 pub struct Timer {
     descriptor: OwnedFd,
     flags: TimerfdTimerFlags,
     set: Option<i64>,
+    /// The clock was set, which nobody has been told yet.
+    was_set: bool,
 }
 
 impl Timer {
@@ -53,7 +65,7 @@ impl Timer {
 
     fn new(clock: TimerfdClockId, flags: TimerfdTimerFlags) -> io::Result<Self> {
         let descriptor = timerfd_create(clock, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        Ok(Self { descriptor, flags, set: None })
+        Ok(Self { descriptor, flags, set: None, was_set: false })
     }
 
     /// Wakes at this moment, or no more.
@@ -68,6 +80,13 @@ impl Timer {
         let result =
             timerfd_settime(&self.descriptor, self.flags, &Itimerspec { it_interval: interval, it_value: value });
         self.set = result.is_ok().then_some(moment).flatten();
+        // Set anew it would not tell any more that the clock was set meanwhile.
+        self.was_set |= matches!(result, Err(Errno::CANCELED));
+    }
+
+    /// Whether setting it met a clock that had been set, which takes the notice of it.
+    pub fn take_was_set(&mut self) -> bool {
+        std::mem::take(&mut self.was_set)
     }
 
     /// Takes the wake-up; whether the clock was set.

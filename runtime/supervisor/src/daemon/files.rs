@@ -97,6 +97,9 @@ pub fn is_job_file(path: &Path) -> bool {
     !name.starts_with('.') && name.to_ascii_lowercase().ends_with(".plist")
 }
 
+/// What is said of a job that is not.
+pub const NOT_FOR_HOST: &str = "not loaded: LimitLoadToHosts or LimitLoadFromHosts leaves this host out";
+
 /// Whether the job is one for this host (LimitLoadToHosts and LimitLoadFromHosts; whole names, letter case aside).
 pub fn is_for_host(job: &Job, host: &str) -> bool {
     let named = |hosts: &[String]| hosts.iter().any(|name| name.eq_ignore_ascii_case(host));

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use wjob_model::control::{Failure, Loaded};
 use wjob_model::daemon::{Configuration, merge, read};
-use wjob_model::fleet::{Event, Refusal};
+use wjob_model::fleet::{Event, Label, Refusal};
 use wjob_model::job::Job;
 
-use super::files::{is_for_host, is_job_file, of_folder};
+use super::files::{NOT_FOR_HOST, is_for_host, is_job_file, of_folder};
 use super::log::Level;
+use super::scan::{Scan, in_one_line};
 use super::{Daemon, Origin, clock};
 
 impl Daemon {
@@ -20,18 +21,47 @@ impl Daemon {
         if left > 0 {
             self.say(Level::Warn, None, &format!("{left} processes of an earlier supervisor were ended"));
         }
-        let loaded = self.load_folders();
+        let loaded = self.follow_folders();
         let count = loaded.loaded.len();
         self.say(Level::Info, None, &format!("serving {}, {count} jobs loaded", self.settings.domain()));
     }
 
-    /// Loads what the folders have and is not loaded; the first folder's label counts.
-    fn load_folders(&mut self) -> Loaded {
-        let mut loaded = Loaded::default();
-        for folder in self.settings.folders(&self.configuration) {
-            match of_folder(&folder) {
-                Ok(files) => files.iter().for_each(|file| self.load_found(file, &mut loaded)),
-                Err(why) => loaded.refused.push(why),
+    /// Makes what is loaded from the folders what the folders have: new files are loaded, jobs that have none any more
+    /// are taken out, and where the first file of a label says something else, that takes the old one's place.
+    fn follow_folders(&mut self) -> Loaded {
+        let folders = self.settings.folders(&self.configuration);
+        let mut scan = Scan::of(&folders, &self.reader, &host());
+        for (label, level, why) in std::mem::take(&mut scan.passed_over) {
+            self.say(level, Some(&label), &why);
+        }
+        let mut loaded = Loaded { refused: std::mem::take(&mut scan.refused), ..Loaded::default() };
+        let known: Vec<(Label, PathBuf)> = self
+            .origins
+            .iter()
+            .filter(|(_, origin)| {
+                origin.found || origin.path.parent().is_some_and(|of| folders.iter().any(|f| f == of))
+            })
+            .map(|(label, origin)| (label.clone(), origin.path.clone()))
+            .collect();
+        for (label, path) in known {
+            match scan.jobs.remove(&*label) {
+                Some((file, job)) => self.follow_file(&label, &file, job, &mut loaded),
+                None if scan.unreadable.contains(&path) => {}
+                None => {
+                    let actions = self.fleet.tell(&label, Event::Unload, clock::now());
+                    self.act(actions);
+                    loaded.removed.push(label.to_string());
+                }
+            }
+        }
+        for (label, (file, job)) in scan.jobs {
+            match self.load_job(&file, job, true) {
+                Ok(()) => loaded.loaded.push(label),
+                // An operator loaded another file.
+                Err(Failure::AlreadyLoaded { path, .. }) => {
+                    self.say(Level::Info, Some(&label), &format!("{}: it is loaded from {path}", file.display()));
+                }
+                Err(failure) => loaded.refused.push(in_one_line(&failure)),
             }
         }
         self.begin();
@@ -41,37 +71,48 @@ impl Daemon {
         loaded
     }
 
-    fn load_found(&mut self, file: &Path, loaded: &mut Loaded) {
-        match self.load_file(file) {
-            Ok(Some(label)) => loaded.loaded.push(label),
-            Ok(None) => {}
-            // The same label in a later folder, or the same file at a reload.
-            Err(Failure::AlreadyLoaded { label, path }) if Path::new(&path) == file || other_folder(&path, file) => {
-                let text = format!("{}: {label} is loaded from {path}", file.display());
-                self.say(Level::Debug, Some(&label), &text);
-            }
-            Err(failure) => loaded.refused.push(failure.to_string().replace('\n', "; ")),
+    /// What a label's file says now, if that is something else than before or another file.
+    fn follow_file(&mut self, label: &Label, file: &Path, job: Arc<Job>, loaded: &mut Loaded) {
+        let path = self.origins.get(label).map(|origin| origin.path.as_path());
+        if path == Some(file) && self.fleet.member(label).is_some_and(|member| *member.job == *job) {
+            return;
+        }
+        match self.replace(label, file, job) {
+            Ok(()) => loaded.loaded.push(label.to_string()),
+            Err(failure) => loaded.refused.push(in_one_line(&failure)),
         }
     }
 
-    /// Reads and loads one file, which does not begin yet. `None` = it is not for this host.
-    fn load_file(&mut self, file: &Path) -> Result<Option<String>, Failure> {
-        let job = self.reader.job(file)?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        if !is_for_host(&job, &host) {
-            self.say(
-                Level::Info,
-                Some(&job.label),
-                "not loaded: LimitLoadToHosts or LimitLoadFromHosts leaves this host out",
-            );
-            return Ok(None);
-        }
+    /// Loads a job, which does not begin yet.
+    fn load_job(&mut self, file: &Path, job: Arc<Job>, found: bool) -> Result<(), Failure> {
         let disabled = self.is_disabled(&job);
         self.fleet.load(job.clone(), disabled).map_err(|refusal| self.refused(&job.label, refusal))?;
-        let origin = Origin { path: file.to_owned(), walls: Vec::new() };
+        let origin = Origin { path: file.to_owned(), found, walls: Vec::new() };
         self.origins.insert(job.label.as_str().into(), origin);
         let detail = file.display().to_string();
         self.happened(Level::Info, Some(&job.label), "loaded", &detail);
+        Ok(())
+    }
+
+    /// Puts a job in the place of the one that is loaded under its label.
+    fn replace(&mut self, label: &str, file: &Path, job: Arc<Job>) -> Result<(), Failure> {
+        let disabled = self.is_disabled(&job);
+        let actions = self.fleet.reload(job, disabled, clock::now()).map_err(|refusal| self.refused(label, refusal))?;
+        if let Some(origin) = self.origins.get_mut(label) {
+            origin.path = file.to_owned();
+        }
+        self.act(actions);
+        Ok(())
+    }
+
+    /// Reads and loads an operator's file, which does not begin yet. `None` = it is not for this host.
+    fn load_file(&mut self, file: &Path) -> Result<Option<String>, Failure> {
+        let job = self.reader.job(file)?;
+        if !is_for_host(&job, &host()) {
+            self.say(Level::Info, Some(&job.label), NOT_FOR_HOST);
+            return Ok(None);
+        }
+        self.load_job(file, job.clone(), false)?;
         Ok(Some(job.label.clone()))
     }
 
@@ -117,7 +158,7 @@ impl Daemon {
         for file in files {
             match self.load_file(&file) {
                 Ok(label) => loaded.loaded.extend(label),
-                Err(failure) => loaded.refused.push(failure.to_string().replace('\n', "; ")),
+                Err(failure) => loaded.refused.push(in_one_line(&failure)),
             }
         }
         self.begin();
@@ -133,49 +174,15 @@ impl Daemon {
             let why = format!("{} is the file of {} now", path.display(), job.label);
             return Err(Failure::Failed { why });
         }
-        let actions = self.fleet.reload(job, clock::now()).map_err(|refusal| self.refused(label, refusal))?;
-        self.act(actions);
+        self.replace(label, &path, job)?;
         Ok(Loaded { loaded: vec![label.to_owned()], ..Loaded::default() })
     }
 
-    /// The configuration and the folders again: new files are loaded, those of jobs whose file is gone are taken out,
-    /// and jobs whose file says something else are reloaded.
+    /// The configuration, the time zone and the folders again.
     pub(super) fn reload_everything(&mut self) -> Result<Loaded, Failure> {
         self.reload_options()?;
-        let mut removed = Vec::new();
-        let folders = self.settings.folders(&self.configuration);
-        let of_folders = |path: &PathBuf| folders.iter().any(|folder| path.parent() == Some(folder));
-        let known: Vec<(String, PathBuf)> = self
-            .origins
-            .iter()
-            .filter(|(_, origin)| of_folders(&origin.path))
-            .map(|(label, origin)| (label.to_string(), origin.path.clone()))
-            .collect();
-        let mut changed = Vec::new();
-        for (label, path) in known {
-            if !path.exists() || self.is_anothers(&label, &path) {
-                let actions = self.fleet.tell(&label, Event::Unload, clock::now());
-                self.act(actions);
-                removed.push(label);
-            } else if self.has_changed(&label, &path) && self.reload_job(&label).is_ok() {
-                changed.push(label);
-            }
-        }
-        let mut loaded = self.load_folders();
-        loaded.loaded.extend(changed);
-        loaded.removed = removed;
-        Ok(loaded)
-    }
-
-    /// Whether the file is another job's by now.
-    fn is_anothers(&self, label: &str, path: &Path) -> bool {
-        self.reader.job(path).is_ok_and(|job| job.label != label)
-    }
-
-    fn has_changed(&self, label: &str, path: &Path) -> bool {
-        let job: Option<Arc<Job>> = self.reader.job(path).ok();
-        let member = self.fleet.member(label);
-        job.zip(member).is_some_and(|(job, member)| *job != *member.job)
+        self.zone_may_be_another();
+        Ok(self.follow_folders())
     }
 
     /// SIGHUP.
@@ -190,9 +197,7 @@ impl Daemon {
                 let (new, gone) = (loaded.loaded.len(), loaded.removed.len());
                 self.happened(Level::Info, None, "reloaded", &format!("{new} jobs loaded, {gone} taken out"));
             }
-            Err(failure) => {
-                self.happened(Level::Error, None, "reload refused", &failure.to_string().replace('\n', "; "))
-            }
+            Err(failure) => self.happened(Level::Error, None, "reload refused", &in_one_line(&failure)),
         }
         self.manager.say("READY=1");
     }
@@ -218,7 +223,6 @@ impl Daemon {
     }
 }
 
-/// Whether two files lie in different folders.
-fn other_folder(one: &str, other: &Path) -> bool {
-    Path::new(one).parent() != other.parent()
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

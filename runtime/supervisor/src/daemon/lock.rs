@@ -48,7 +48,10 @@ impl Lock {
                 error => return Err(failed(error.into())),
             }
         }
-        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+        // Looking for the holder moved the place at which is written.
+        let written =
+            file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
+        written.map_err(failed)?;
         Ok(Self(file))
     }
 }

@@ -1,12 +1,11 @@
 //! The logger's other end: starts it, hands it the pipes of jobs and the record of each run, and starts it again when
-//! it dies; the pipes wait meanwhile. It reads no byte of what a job writes. While there is no logger at all, what
+//! it dies; the pipes wait meanwhile. It looks at no byte of what a job writes. While there is no logger at all, what
 //! jobs write is dropped, so that none of them waits for it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::RunId;
@@ -27,6 +26,11 @@ const MOST_WAITING: usize = 100_000;
 /// First and longest wait before a logger that died is started again, milliseconds.
 const SOON: Moment = 100;
 const LONGEST: Moment = 60_000;
+/// One that kept things for so long works, milliseconds.
+const HEALTHY: Moment = 10_000;
+/// How long its channel may be full at the end, milliseconds and seconds.
+const LAST: Moment = 5_000;
+const LAST_SECONDS: i64 = 1;
 /// How soon a full channel is tried again, milliseconds.
 const AGAIN: Moment = 50;
 /// Largest message a logger sends, bytes.
@@ -43,12 +47,14 @@ struct Pipe {
     over: bool,
     /// The logger that runs now has it.
     handed: bool,
+    /// What comes is taken here and dropped.
+    dropped: bool,
 }
 
 /// The logger, if there is one.
 #[derive(Debug)]
 enum Process {
-    Up { worker: Worker, ready: bool },
+    Up { worker: Worker, ready: bool, since: Moment },
     Down { again_at: Moment, why: String },
 }
 
@@ -61,7 +67,11 @@ pub struct Logger {
     waiting: VecDeque<ToLogger>,
     /// Runs that have begun and are not over.
     runs: BTreeMap<RunId, Began>,
-    full: bool,
+    /// When a channel that was full is tried again.
+    full_until: Option<Moment>,
+    /// Whether pipes are read here because there is no logger, and whether anything was lost by that.
+    dropping: bool,
+    has_dropped: bool,
     state: OwnedFd,
     queries: Bound,
     bounds: Bounds,
@@ -89,7 +99,9 @@ impl Logger {
             pipes: BTreeMap::new(),
             waiting: VecDeque::new(),
             runs: BTreeMap::new(),
-            full: false,
+            full_until: None,
+            dropping: false,
+            has_dropped: false,
             state,
             queries,
             bounds: bounds(configuration),
@@ -100,7 +112,8 @@ impl Logger {
 
     /// A pipe for what a run writes.
     pub fn attach(&mut self, run: RunId, label: &str, stream: Stream, read: OwnedFd) {
-        self.pipes.insert((run, stream), Pipe { label: label.to_owned(), read, over: false, handed: false });
+        self.pipes
+            .insert((run, stream), Pipe { label: label.to_owned(), read, over: false, handed: false, dropped: false });
         self.flush();
     }
 
@@ -172,7 +185,7 @@ impl Logger {
     /// Whether it runs, in words.
     pub fn in_words(&self) -> String {
         match &self.process {
-            Process::Up { ready: true, worker } => format!("running, process {}", worker.pid),
+            Process::Up { ready: true, worker, .. } => format!("running, process {}", worker.pid),
             Process::Up { worker, .. } => format!("starting, process {}", worker.pid),
             Process::Down { why, .. } => format!("down: {why}"),
         }
@@ -182,17 +195,32 @@ impl Logger {
     pub fn deadline(&self) -> Option<Moment> {
         match &self.process {
             Process::Down { again_at, .. } => Some(*again_at),
-            Process::Up { .. } => self.full.then(|| clock::now().boot + AGAIN),
+            Process::Up { .. } => self.full_until,
         }
     }
 
     /// Nothing more comes: what is in the pipes is written, then it ends by itself.
     pub fn finish(&mut self) {
+        let end = clock::now().boot + LAST;
         self.flush();
+        // A slow disk gets some time; nobody else is kept waiting by now.
+        while self.full_until.is_some() && clock::now().boot < end && self.writable() {
+            self.flush();
+        }
         let down = Process::Down { again_at: Moment::MAX, why: "the supervisor ends".into() };
         if let Process::Up { worker, .. } = std::mem::replace(&mut self.process, down) {
             worker.wait_after_close();
         }
+    }
+
+    /// Waits until the channel takes something again; false when it will not.
+    fn writable(&self) -> bool {
+        let Process::Up { worker, .. } = &self.process else {
+            return false;
+        };
+        let patience = Timespec { tv_sec: LAST_SECONDS, tv_nsec: 0 };
+        let mut channel = [PollFd::new(&worker.channel, PollFlags::OUT)];
+        matches!(poll(&mut channel, Some(&patience)), Ok(1..)) && !channel[0].revents().contains(PollFlags::HUP)
     }
 
     fn tell(&mut self, message: ToLogger) {
@@ -205,23 +233,22 @@ impl Logger {
 
     /// Sends what waits, as far as the logger takes it: pipes first, so that a run's end never comes before them.
     fn flush(&mut self) {
-        let Process::Up { worker, ready: true } = &self.process else {
+        let Process::Up { worker, ready: true, .. } = &self.process else {
             return;
         };
-        self.full = false;
+        let mut full = false;
         for ((run, stream), pipe) in self.pipes.iter_mut().filter(|(_, pipe)| !pipe.handed) {
             let message = ToLogger::Attach(Attach { label: pipe.label.clone(), run: *run, stream: *stream });
             pipe.handed = worker.channel.offer_with(&message, &[pipe.read.as_fd()]).is_ok();
-            self.full |= !pipe.handed;
+            full |= !pipe.handed;
         }
-        while !self.full
-            && let Some(message) = self.waiting.pop_front()
-        {
+        while !full && let Some(message) = self.waiting.pop_front() {
             if worker.channel.offer_with(&message, &[]).is_err() {
                 self.waiting.push_front(message);
-                self.full = true;
+                full = true;
             }
         }
+        self.full_until = full.then(|| clock::now().boot + AGAIN);
         self.forget_pipes();
     }
 
@@ -236,7 +263,7 @@ impl Logger {
         let open = ToLogger::Open(Open { build: self.build.clone(), owner: self.owner, limits: self.bounds });
         let descriptors: [BorrowedFd<'_>; 2] = [self.state.as_fd(), self.queries.listener.as_fd()];
         worker.channel.send(&open, &descriptors).map_err(|error| error.to_string())?;
-        self.process = Process::Up { worker, ready: false };
+        self.process = Process::Up { worker, ready: false, since: clock::now().boot };
         // Said again, a run is the same run: a logger that was restarted goes on with it.
         for began in self.runs.values() {
             self.waiting.push_front(ToLogger::Began(began.clone()));
@@ -246,24 +273,20 @@ impl Logger {
 
     /// It is gone, or never came: once more later.
     fn down(&mut self, why: String) {
+        let now = clock::now().boot;
+        if matches!(&self.process, Process::Up { ready: true, since, .. } if now.saturating_sub(*since) >= HEALTHY) {
+            self.failures = 0;
+        }
         self.failures = self.failures.saturating_add(1);
         let wait = (SOON << self.failures.min(16)).min(LONGEST);
-        self.process = Process::Down { again_at: clock::now().boot + wait, why };
+        self.process = Process::Down { again_at: now + wait, why };
         self.pipes.values_mut().for_each(|pipe| pipe.handed = false);
-        self.full = false;
+        self.full_until = None;
     }
 
-    /// Whoever writes to a pipe that nobody reads would wait for ever.
-    fn drop_output(&mut self) -> bool {
-        let mut dropped = false;
-        for pipe in self.pipes.values_mut() {
-            let _ = rustix::io::ioctl_fionbio(&pipe.read, true);
-            if let Ok(read) = pipe.read.try_clone() {
-                let mut buffer = [0; DROPPED];
-                dropped |= matches!(File::from(read).read(&mut buffer), Ok(1..));
-            }
-        }
-        dropped
+    /// The first time the pipes wait; a logger that does not come back holds nobody up.
+    fn is_missed(&self) -> bool {
+        matches!(self.process, Process::Down { .. }) && self.failures > 1
     }
 }
 
@@ -274,10 +297,6 @@ impl Daemon {
         match &self.logger.process {
             Process::Up { .. } => self.logger.flush(),
             Process::Down { again_at, .. } if *again_at <= now => {
-                // The first time the pipes wait; a logger that does not come back must hold nobody up.
-                if self.logger.failures > 1 && self.logger.drop_output() {
-                    self.say(Level::Error, None, "there is no logger: what jobs write is dropped");
-                }
                 match self.logger.start(&self.image) {
                     Ok(()) => self.logger.pid().into_iter().for_each(|pid| self.orphans.logger_begins(pid)),
                     Err(why) => self.logger.down(why),
@@ -298,18 +317,57 @@ impl Daemon {
         }
     }
 
-    /// It is ready, or says why it is not.
+    /// As long as the logger is missed, what jobs write is taken here; who writes to a pipe that nobody reads would
+    /// wait for ever.
+    pub(super) fn watch_output(&mut self) {
+        let missed = self.logger.is_missed();
+        if !missed && !self.logger.dropping {
+            return;
+        }
+        self.logger.dropping = missed;
+        self.logger.has_dropped &= missed;
+        for ((run, stream), pipe) in self.logger.pipes.iter_mut().filter(|(_, pipe)| pipe.dropped != missed) {
+            if missed {
+                let _ = rustix::io::ioctl_fionbio(&pipe.read, true);
+                // One that cannot be waited for is tried again at the next turn.
+                pipe.dropped = self.poller.add(pipe.read.as_fd(), Wakes::Output(*run, *stream)).is_ok();
+            } else {
+                self.poller.remove(&pipe.read);
+                pipe.dropped = false;
+            }
+        }
+    }
+
+    /// Something was written, or nobody can write any more.
+    pub(super) fn drop_output(&mut self, run: RunId, stream: Stream) {
+        let Some(pipe) = self.logger.pipes.get(&(run, stream)) else {
+            return;
+        };
+        match rustix::io::read(&pipe.read, &mut [0; DROPPED]) {
+            Ok(0) => {
+                self.poller.remove(&pipe.read);
+                self.logger.pipes.remove(&(run, stream));
+            }
+            Ok(_) if !std::mem::replace(&mut self.logger.has_dropped, true) => {
+                self.say(Level::Error, None, "there is no logger: what jobs write is dropped");
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// It is ready, or says why it keeps nothing; it reads all the same.
     pub(super) fn logger_said(&mut self) {
-        let Process::Up { worker, ready } = &mut self.logger.process else {
+        let Process::Up { worker, ready, .. } = &mut self.logger.process else {
             return;
         };
         match worker.channel.receive::<FromLogger>(MOST_BYTES) {
             Ok(Some(FromLogger::Ready)) => {
                 *ready = true;
-                self.logger.failures = 0;
                 self.logger.flush();
             }
             Ok(Some(FromLogger::Failed { why })) => {
+                *ready = true;
+                self.logger.flush();
                 self.say(Level::Error, None, &format!("the logger: {why}"));
             }
             Ok(None) | Err(_) => {

@@ -8,6 +8,7 @@ macro_rules! tools {
             image: &$daemon.image,
             machine: &$daemon.machine,
             cache: $daemon.cache.as_ref(),
+            may_compile: $daemon.compiling.len() < $daemon.most_compiling,
             compile: wjob_model::wall::CompileBounds {
                 memory: $daemon.configuration.compile_memory,
                 seconds: $daemon.configuration.compile_time.as_secs(),
@@ -35,11 +36,12 @@ mod own_users;
 mod perform;
 mod poller;
 mod record;
+mod scan;
 mod serve;
 mod setup;
 mod sources;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -63,13 +65,14 @@ use files::Reader;
 use left_over::LeftOver;
 use lock::Lock;
 use log::{Level, Log};
-use logger::Logger;
+use logger::{Logger, Stream};
 use notify::Manager;
 use orphans::Orphans;
 use overrides::Overrides;
 use own_users::OwnUsers;
 use poller::Poller;
 use record::Record;
+use sources::Watched;
 
 pub use setup::{Settings, SetupError};
 
@@ -84,6 +87,7 @@ enum Wakes {
     Client(u64),
     Run(RunId, Source),
     Asking(RunId),
+    Output(RunId, Stream),
     Logger,
     LoggerGone,
     LeftOver(u32),
@@ -102,6 +106,8 @@ struct Running {
 #[derive(Clone, Debug, Default)]
 struct Origin {
     path: PathBuf,
+    /// Whether it was found in one of the domain's folders, and not named by an operator.
+    found: bool,
     walls: Vec<wjob_model::message::Evidence>,
 }
 
@@ -120,9 +126,13 @@ pub struct Daemon {
     /// Workers without a run, the oldest first.
     left_over: Vec<LeftOver>,
     origins: BTreeMap<Label, Origin>,
-    /// Jobs by the token their paths are watched under.
-    watched: HashMap<u64, Label>,
+    /// Jobs by the token their paths are watched under, and the tokens by job and kind.
+    watched: HashMap<u64, (Label, Watched)>,
+    tokens: HashMap<(Label, Watched), u64>,
+    next_token: u64,
     watcher: Watcher,
+    /// When paths that lack a watch are looked at again, if there are any.
+    look_again_at: Option<u64>,
     /// Paths were added, and what there is to see of them at once was not looked at.
     look_at_paths: bool,
     poller: Poller<Wakes>,
@@ -142,6 +152,13 @@ pub struct Daemon {
     /// Clients that wait for a job to be gone, and those that watch events.
     leaving: Vec<(u64, Label)>,
     subscribers: Vec<u64>,
+    /// Clients with calls that were left for the next turn.
+    busy: BTreeSet<u64>,
+    /// Runs whose program is being compiled, and those that wait until one of them is done.
+    compiling: BTreeSet<RunId>,
+    queued: BTreeSet<RunId>,
+    /// Most compilations at once: one for each processor.
+    most_compiling: usize,
     overrides: Overrides,
     users: OwnUsers,
     orphans: Orphans,
@@ -161,12 +178,16 @@ impl Daemon {
         self.manager.say("READY=1\nSTATUS=serving");
         while !self.exiting {
             self.prepare_to_wait();
-            for (name, gone) in self.poller.wait() {
-                self.woken(name, gone);
+            for (number, gone) in self.poller.wait(!self.busy.is_empty()) {
+                if let Some(name) = self.poller.name(number) {
+                    self.woken(name, gone);
+                }
                 if self.exiting {
                     break;
                 }
             }
+            self.go_on_with_calls();
+            self.next_compilations();
         }
         self.end();
         0
@@ -206,11 +227,17 @@ impl Daemon {
         let questions = self.asking.values().map(|asking| asking.deadline);
         let helpers = self.runs.values().filter_map(|running| running.attempt.deadline()).chain(questions);
         let helpers = helpers.map(|deadline| now.boot + millis_until(deadline));
-        let shortage = self.watcher.shortage().map(|_| now.boot + LOOK_AGAIN);
+        let short = self.watcher.shortage().is_some();
+        let shortage = short.then(|| self.look_again_at.unwrap_or(now.boot + LOOK_AGAIN));
+        self.look_again_at = shortage;
         let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at];
         let boot = boot.into_iter().chain(helpers).chain(others.into_iter().flatten()).min();
+        self.watch_output();
         self.boot_timer.set(boot.map(|moment| i64::try_from(moment).unwrap_or(i64::MAX)));
         self.wall_timer.set(wall.map(Timestamp::as_millisecond));
+        if self.wall_timer.take_was_set() {
+            self.clock_was_set();
+        }
         self.hand_on_log();
         self.register_clients();
     }
@@ -224,7 +251,16 @@ impl Daemon {
             self.say(Level::Warn, Some(&label), words);
             let end = End::Failed(StartFailure::own("the run", words));
             self.logger.ended(run, &label, words, &end, &running.record);
-            self.forget_orphan(&running);
+            let Running { attempt, record: _, written } = running;
+            let abandons = attempt.job().abandon_process_group;
+            // Its worker ends here; what it had started without a process table of its own does after it.
+            drop(attempt);
+            self.end_session(written, abandons);
+        }
+        for (run, asking) in std::mem::take(&mut self.asking) {
+            let words = "ended by the end of the supervisor";
+            let end = End::Failed(StartFailure::own("the run", words));
+            self.logger.ended(run, asking.label(), words, &end, &Record::default());
         }
         self.end_all_left_over();
         self.say(Level::Info, None, "ended");

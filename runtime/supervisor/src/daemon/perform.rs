@@ -14,12 +14,13 @@ use wjob_model::run::{self, End};
 use super::log::Level;
 use super::logger::Stream;
 use super::record::Record;
-use super::sources::AWAITED;
+use super::sources::Watched;
 use super::{Daemon, Running, clock};
 use crate::attempt::Attempt;
 use crate::cache::Cache;
 use crate::environment::environment;
 use crate::order::{Order, Person};
+use crate::places::own_place;
 use crate::watch::Want;
 
 impl Daemon {
@@ -31,9 +32,9 @@ impl Daemon {
         };
         match action {
             JobAction::Arm => self.arm(&label),
-            JobAction::Disarm => self.unwatch(&label, 0),
+            JobAction::Disarm => self.unwatch(&label, Watched::Demands),
             JobAction::Await => self.await_missing(&label),
-            JobAction::Forget => self.unwatch(&label, AWAITED),
+            JobAction::Forget => self.unwatch(&label, Watched::Missing),
             JobAction::Start { run, causes } => return self.start(&label, run, causes.in_words()),
             JobAction::Worker { run, action } => return self.worker(run, action),
             JobAction::Ended { run, end } => self.ended(&label, run, &end),
@@ -42,15 +43,10 @@ impl Daemon {
         Vec::new()
     }
 
-    fn token(&self, label: &str) -> u64 {
-        self.fleet.member(label).map(|member| u64::from(member.id)).unwrap_or_default()
-    }
-
     fn arm(&mut self, label: &Label) {
         let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
             return;
         };
-        let token = self.token(label);
         let launch = &job.launch;
         let changes = launch.watch_paths.iter().map(|path| (path.clone(), Want::Change));
         let queues = launch.queue_directories.iter().map(|path| (path.clone(), Want::Queue));
@@ -60,7 +56,7 @@ impl Daemon {
         };
         let states = states.iter().map(|(path, _)| (path.clone(), Want::Existence));
         let wanted: Vec<(String, Want)> = changes.chain(queues).chain(states).collect();
-        self.watch(label, token, wanted);
+        self.watch(label, Watched::Demands, wanted);
     }
 
     /// What the job names and is not there.
@@ -68,20 +64,22 @@ impl Daemon {
         let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
             return;
         };
-        let token = self.token(label) | AWAITED;
         let missing = named_paths(&job).into_iter().filter(|path| !Path::new(path).exists());
         let mut wanted: Vec<(String, Want)> = missing.map(|path| (path, Want::Appearance)).collect();
         if job.user.is_some() || job.group.is_some() {
             wanted.extend(["/etc/passwd", "/etc/group"].map(|path| (path.to_owned(), Want::Change)));
         }
-        self.watch(label, token, wanted);
+        self.watch(label, Watched::Missing, wanted);
     }
 
-    fn watch(&mut self, label: &Label, token: u64, wanted: Vec<(String, Want)>) {
+    fn watch(&mut self, label: &Label, kind: Watched, wanted: Vec<(String, Want)>) {
         if wanted.is_empty() {
             return;
         }
-        self.watched.insert(token, label.clone());
+        self.next_token += 1;
+        let token = self.next_token;
+        self.tokens.insert((label.clone(), kind), token);
+        self.watched.insert(token, (label.clone(), kind));
         for (path, want) in wanted {
             if let Err(error) = self.watcher.add(token, Path::new(&path), want) {
                 self.say(Level::Error, Some(label), &format!("{path} cannot be watched: {error}"));
@@ -90,9 +88,10 @@ impl Daemon {
         self.look_at_paths = true;
     }
 
-    fn unwatch(&mut self, label: &Label, kind: u64) {
-        let token = self.token(label) | kind;
-        if self.watched.remove(&token).is_some() {
+    /// By label and not by job: the job may be gone, and another have its place.
+    fn unwatch(&mut self, label: &Label, kind: Watched) {
+        if let Some(token) = self.tokens.remove(&(label.clone(), kind)) {
+            self.watched.remove(&token);
             self.watcher.remove(token);
         }
     }
@@ -144,7 +143,13 @@ impl Daemon {
     }
 
     fn own_folders(&self) -> Vec<wjob_model::message::OwnFolder> {
-        self.cache.as_ref().map(Cache::folders).unwrap_or_default()
+        let mut own = self.cache.as_ref().map(Cache::folders).unwrap_or_default();
+        let settings = &self.settings;
+        let places =
+            [&settings.state, &settings.cache, &settings.socket, &settings.log_socket(), &settings.configuration];
+        let places = places.into_iter().cloned().chain(settings.folders(&self.configuration));
+        own.extend(places.filter_map(|place| own_place(&place)));
+        own
     }
 
     /// Where its output goes when it names no path: to the logger.
@@ -182,26 +187,27 @@ impl Daemon {
     fn ended(&mut self, label: &Label, run: RunId, end: &End) {
         self.before_attempt(run);
         let running = self.runs.remove(&run);
+        self.compiling.remove(&run);
+        self.queued.remove(&run);
         let (level, what, words) = in_words(end);
         self.happened(level, Some(label), what, &words);
         let Some(running) = running else {
             self.logger.ended(run, label, &words, end, &Record::default());
             return;
         };
-        if let Some(pid) = running.written.filter(|_| !running.attempt.job().abandon_process_group) {
-            // A worker that was killed could not end what it had started.
-            self.orphans.end_session_of(pid);
-        }
-        self.forget_orphan(&running);
+        self.end_session(running.written, running.attempt.job().abandon_process_group);
         self.logger.ended(run, label, &words, end, &running.record);
         if let Some(origin) = self.origins.get_mut(label) {
             origin.walls = running.record.walls;
         }
     }
 
-    /// The session of a run is over.
-    pub(super) fn forget_orphan(&self, running: &Running) {
-        if let Some(pid) = running.written {
+    /// A worker that was written down is gone; one that was killed could not end what it had started.
+    pub(super) fn end_session(&self, written: Option<u32>, abandons: bool) {
+        if let Some(pid) = written {
+            if !abandons {
+                self.orphans.end_session_of(pid);
+            }
             self.orphans.ended(pid);
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
@@ -74,18 +75,26 @@ impl<T: Copy + PartialEq> Poller<T> {
         }
     }
 
-    /// Waits for something to happen; the names of what can be read or written, and whether its other end is gone.
-    pub fn wait(&mut self) -> Vec<(T, bool)> {
+    /// Waits for something to happen, or only looks; the numbers of what can be read or written, and whether its
+    /// other end is gone.
+    pub fn wait(&mut self, only_look: bool) -> Vec<(u64, bool)> {
         self.events.clear();
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         // Interrupted: nothing has happened yet.
-        if epoll::wait(&self.descriptor, spare_capacity(&mut self.events), None).is_err() {
+        if epoll::wait(&self.descriptor, spare_capacity(&mut self.events), only_look.then_some(&at_once)).is_err() {
             return Vec::new();
         }
-        let events = self.events.iter().filter_map(|event| {
+        let events = self.events.iter().map(|event| {
             // A packed structure: its fields are copied, not borrowed.
             let (flags, data) = (event.flags, event.data);
-            Some((*self.names.get(&data.u64())?, flags.intersects(EventFlags::HUP | EventFlags::ERR)))
+            (data.u64(), flags.intersects(EventFlags::HUP | EventFlags::ERR))
         });
         events.collect()
+    }
+
+    /// What a number was given to, if that is still waited for: what was done about an earlier event may have closed
+    /// it, and put another thing of the same name in its place.
+    pub fn name(&self, number: u64) -> Option<T> {
+        self.names.get(&number).copied()
     }
 }

@@ -14,6 +14,7 @@ use wjob_model::control::{
 };
 use wjob_model::fleet::{Event, Label, Other, State};
 use wjob_model::run;
+use wjob_model::spec::label_fault;
 use wjob_model::varlink::{self, Call, Interface, Nothing, Standard, introspect};
 use wjob_sandbox::peer::Peer as PeerProcess;
 
@@ -31,13 +32,13 @@ const ENDING: [u8; 3] = [2, 9, 15];
 const RESERVE: usize = 2;
 /// Most clients taken in at once.
 const AT_ONCE: usize = 16;
+/// Most calls of one client answered at once.
+const CALLS_AT_ONCE: u32 = 16;
 /// How soon clients are taken in again for whom there were no descriptors, milliseconds.
 const LISTEN_AGAIN: u64 = 1_000;
 /// How often it is said that clients are sent away: so many times in so many milliseconds.
 const MOST_SAID: u32 = 20;
 const SAY_AGAIN: u64 = 1_000;
-/// Longest label that is decided about; those of job files are no longer in practice.
-const LONGEST_LABEL: usize = 1024;
 
 /// Why a call has no answer yet, or a bad one.
 enum Answer {
@@ -148,10 +149,24 @@ impl Daemon {
         self.calls(number);
     }
 
-    /// Answers all calls that are here.
+    /// What was left of calls in the last turn.
+    pub(super) fn go_on_with_calls(&mut self) {
+        for number in std::mem::take(&mut self.busy) {
+            self.calls(number);
+        }
+    }
+
+    /// Answers the calls that are here, some of them in this turn: whoever sends many leaves time for the others.
     fn calls(&mut self, number: u64) {
         let now = clock::now().boot;
-        while let Some(connection) = self.clients.get(number) {
+        for turn in 0.. {
+            if turn == CALLS_AT_ONCE {
+                self.busy.insert(number);
+                break;
+            }
+            let Some(connection) = self.clients.get(number) else {
+                break;
+            };
             match connection.incoming() {
                 Some(Incoming::Call(call)) => {
                     let nobody = Peer::Job { control: None };
@@ -181,6 +196,7 @@ impl Daemon {
         }
         self.clients.remove(number);
         self.callers.remove(&number);
+        self.busy.remove(&number);
         self.listen_again_at = self.listen_again_at.map(|_| 0);
         self.subscribers.retain(|subscriber| *subscriber != number);
         self.leaving.retain(|(client, _)| *client != number);
@@ -217,6 +233,9 @@ impl Daemon {
         };
         if method.streams() && !call.more {
             return Standard::ExpectedMore {}.into();
+        }
+        if call.oneway && method.only_tells() {
+            return Answer::Later;
         }
         let verdict = who::may(peer, method);
         if let Verdict::No(why) = verdict {
@@ -262,7 +281,9 @@ impl Daemon {
             }
             Method::Events => {
                 call.take::<Nothing>()?;
-                self.subscribers.push(number);
+                if !self.subscribers.contains(&number) {
+                    self.subscribers.push(number);
+                }
                 Answer::Later
             }
         })
@@ -327,8 +348,8 @@ impl Daemon {
         if verdict == Verdict::IfLoaded && self.fleet.member(label).is_none() {
             return Err(Failure::NoSuchJob { label: label.to_owned() });
         }
-        if label.is_empty() || label.len() > LONGEST_LABEL || label.bytes().any(|byte| byte.is_ascii_control()) {
-            let why = format!("that is no label; expected 1 to {LONGEST_LABEL} bytes without control characters");
+        if let Some(why) = label_fault(label) {
+            let why = format!("that is no label: {why}");
             return Err(Failure::Failed { why });
         }
         self.overrides.set(label, disabled).map_err(|error| Failure::Failed { why: error.to_string() })?;

@@ -3,17 +3,17 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use rustix::fs::Mode;
 use thiserror::Error;
 use wjob_model::daemon::{Configuration, Partial};
 use wjob_model::fleet::Fleet;
 
-use super::clock::Timer;
+use super::clock::{self, Timer};
 use super::files::Reader;
 use super::lock::Lock;
 use super::log::Log;
@@ -23,11 +23,12 @@ use super::orphans::Orphans;
 use super::overrides::Overrides;
 use super::own_users::OwnUsers;
 use super::poller::Poller;
+use super::sources::ZONE;
 use super::{Daemon, Wakes};
 use crate::cache::Cache;
 use crate::places::{Places, private_folder};
-use crate::spawn::Image;
-use crate::watch::Watcher;
+use crate::spawn::{Image, raise_files};
+use crate::watch::{Want, Watcher};
 
 /// Signals the supervisor acts on.
 const SIGNALS: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGCHLD];
@@ -157,6 +158,7 @@ impl Daemon {
         let orphans = Orphans::open(&settings.state).map_err(system("the folder of running jobs"))?;
         orphans.await_logger();
         wjob_sandbox::signals::default_for_children();
+        raise_files();
         let signals = wjob_sandbox::signals::Signals::block(&SIGNALS).map_err(system("signals"))?;
         // Short of memory the kernel is to take jobs first (proc_pid_oom_score_adj(5)); only root may ask for that.
         let _ = fs::write("/proc/self/oom_score_adj", "-900");
@@ -177,7 +179,9 @@ impl Daemon {
             .ok();
         let listener = listener(&settings)?;
         let mut poller = Poller::new().map_err(system("epoll"))?;
-        let watcher = Watcher::new().map_err(system("inotify"))?;
+        let mut watcher = Watcher::new().map_err(system("inotify"))?;
+        // Without it the zone is still looked at with every reload.
+        let _ = watcher.add(ZONE, Path::new(clock::ZONE_FILE), Want::Change);
         let boot_timer = Timer::boot().map_err(system("a timer"))?;
         let wall_timer = Timer::wall().map_err(system("a timer"))?;
         for (source, name) in [
@@ -194,7 +198,7 @@ impl Daemon {
         Ok(Self {
             machine: wjob_sandbox::machine::look(),
             manager: Manager::of(std::env::var("NOTIFY_SOCKET").ok().as_deref()),
-            fleet: Fleet::new(TimeZone::system()),
+            fleet: Fleet::new(clock::zone()),
             since: Timestamp::now(),
             settings,
             configuration,
@@ -206,7 +210,10 @@ impl Daemon {
             left_over: Vec::new(),
             origins: Default::default(),
             watched: Default::default(),
+            tokens: Default::default(),
+            next_token: 0,
             watcher,
+            look_again_at: None,
             look_at_paths: false,
             poller,
             boot_timer,
@@ -220,6 +227,10 @@ impl Daemon {
             callers: Default::default(),
             leaving: Vec::new(),
             subscribers: Vec::new(),
+            busy: Default::default(),
+            compiling: Default::default(),
+            queued: Default::default(),
+            most_compiling: std::thread::available_parallelism().map_or(1, usize::from),
             overrides,
             users,
             orphans,
@@ -265,9 +276,12 @@ pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
     }
     let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().display(), std::process::id()));
     let _ = fs::remove_file(&beside);
-    let listener = UnixListener::bind(&beside).map_err(failed)?;
     let mode = if uid == 0 { 0o666 } else { 0o600 };
-    fs::set_permissions(&beside, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    // Made with its mode: a name that is asked for again might be another file's by then. There is one thread.
+    let umask = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
+    let listener = UnixListener::bind(&beside).map_err(failed);
+    rustix::process::umask(umask);
+    let listener = listener?;
     fs::rename(&beside, path).map_err(failed)?;
     Ok(Bound::at(listener, path))
 }

@@ -1,5 +1,6 @@
 //! What woke the loop, made into events.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -10,6 +11,18 @@ use super::log::Level;
 use super::{Daemon, Wakes, adopted, clock};
 use crate::attempt::Source;
 use crate::watch::{Seen, What};
+
+/// What a job has paths watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Watched {
+    /// They start it, or keep it alive.
+    Demands,
+    /// They are missing, and it cannot start without them.
+    Missing,
+}
+
+/// The token under which the file of the machine's time zone is watched.
+pub(super) const ZONE: u64 = u64::MAX;
 
 impl Daemon {
     /// Something can be read, or its other end is gone.
@@ -26,6 +39,7 @@ impl Daemon {
             Wakes::Client(number) => self.client(number, gone),
             Wakes::Run(run, source) => self.run_woken(run, Some(source)),
             Wakes::Asking(run) => self.answered(run, Ok(())),
+            Wakes::Output(run, stream) => self.drop_output(run, stream),
             Wakes::Logger => self.logger_said(),
             Wakes::LoggerGone => self.logger_gone(),
             Wakes::LeftOver(worker) => self.left_over_ended(worker),
@@ -56,11 +70,26 @@ impl Daemon {
 
     fn wall_clock(&mut self) {
         if self.wall_timer.woke() {
-            self.say(Level::Info, None, "the wall clock was set");
-            let actions = self.fleet.clock_set(clock::now());
-            self.act(actions);
+            self.clock_was_set();
         }
         self.due();
+    }
+
+    pub(super) fn clock_was_set(&mut self) {
+        self.say(Level::Info, None, "the wall clock was set");
+        let actions = self.fleet.clock_set(clock::now());
+        self.act(actions);
+    }
+
+    /// Calendar times follow the machine's time zone.
+    pub(super) fn zone_may_be_another(&mut self) {
+        let zone = clock::zone();
+        if zone != *self.fleet.zone() {
+            let name = zone.iana_name().unwrap_or("of TZ").to_owned();
+            self.say(Level::Info, None, &format!("the time zone is {name} now"));
+            let actions = self.fleet.zone_set(zone, clock::now());
+            self.act(actions);
+        }
     }
 
     /// Everything whose moment has come.
@@ -80,7 +109,10 @@ impl Daemon {
             self.client_left(number);
         }
         self.logger_due();
-        if let Some(why) = self.watcher.shortage() {
+        if self.look_again_at.is_some_and(|moment| moment <= now.boot)
+            && let Some(why) = self.watcher.shortage()
+        {
+            self.look_again_at = None;
             self.say(Level::Warn, None, &format!("a path is not watched in full: {why}"));
             self.paths_seen();
         }
@@ -91,12 +123,16 @@ impl Daemon {
     /// Paths changed, came or went: the jobs that asked for them are told.
     pub(super) fn paths_seen(&mut self) {
         for Seen { token, path, what } in self.watcher.read() {
-            let Some(label) = self.watched.get(&token).cloned() else {
+            if token == ZONE {
+                self.zone_may_be_another();
+                continue;
+            }
+            let Some((label, kind)) = self.watched.get(&token).cloned() else {
                 continue;
             };
             let path = path.to_string_lossy().into_owned();
             let event = match what {
-                _ if token & AWAITED != 0 => Event::Appeared,
+                _ if kind == Watched::Missing => Event::Appeared,
                 What::Changed => Event::Demand(Cause::Path(path)),
                 What::Exists(exists) => Event::PathState(path, exists),
                 What::Queue { entries } => Event::Queue(path, entries),
@@ -147,6 +183,8 @@ impl Daemon {
         let Some(running) = self.runs.get_mut(&run) else {
             return;
         };
+        keep_in(&mut self.compiling, run, running.attempt.is_compiling());
+        keep_in(&mut self.queued, run, running.attempt.waits_its_turn());
         let said = running.record.take_said();
         let label = running.attempt.job().label.clone();
         for (source, descriptor) in running.attempt.sources() {
@@ -157,6 +195,15 @@ impl Daemon {
         }
         for (level, text) in said {
             self.say(level, Some(&label), &text);
+        }
+    }
+
+    /// Lets programs be compiled that waited for others.
+    pub(super) fn next_compilations(&mut self) {
+        while self.compiling.len() < self.most_compiling
+            && let Some(run) = self.queued.pop_first()
+        {
+            self.run_woken(run, Some(Source::Turn));
         }
     }
 
@@ -187,5 +234,10 @@ impl Daemon {
     }
 }
 
-/// Marks the tokens of what is missing.
-pub(super) const AWAITED: u64 = 1 << 63;
+fn keep_in(runs: &mut BTreeSet<RunId>, run: RunId, is_in: bool) {
+    if is_in {
+        runs.insert(run);
+    } else {
+        runs.remove(&run);
+    }
+}

@@ -15,6 +15,7 @@ mod tests;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -75,7 +76,9 @@ pub struct Watcher {
     kernel: Kernel,
     table: Table,
     places: BTreeMap<Id, Place>,
-    ids: HashMap<PathBuf, Id>,
+    /// By every byte of the path: as paths, `/a/b/` and `/a/b` would be one, and whoever asked for one be told of the
+    /// other.
+    ids: HashMap<OsString, Id>,
     tokens: HashMap<u64, BTreeSet<Id>>,
     /// Paths to be attended to by the next read.
     due: BTreeMap<Id, Attention>,
@@ -113,7 +116,7 @@ impl Watcher {
     /// the message says what to raise. Nothing is watched then that was not before.
     pub fn add(&mut self, token: u64, path: &Path, want: Want) -> io::Result<()> {
         check(path)?;
-        let id = match self.ids.get(path) {
+        let id = match self.ids.get(path.as_os_str()) {
             Some(id) => *id,
             None => self.begin(path)?,
         };
@@ -192,7 +195,7 @@ impl Watcher {
         let id = self.next;
         self.next += 1;
         self.table.join(id, &walk.trail);
-        self.ids.insert(path.to_owned(), id);
+        self.ids.insert(path.as_os_str().to_owned(), id);
         self.places.insert(id, Place::new(path, walk.trail, walk.look.unwrap_or_default()));
         Ok(id)
     }
@@ -227,7 +230,7 @@ impl Watcher {
 
     fn end(&mut self, id: Id) {
         if let Some(place) = self.places.remove(&id) {
-            self.ids.remove(&place.path);
+            self.ids.remove(place.path.as_os_str());
             self.table.leave(id, &place.trail);
             self.sweep(&place.trail);
         }

@@ -155,7 +155,7 @@ impl Step<'_> {
     }
 
     fn kickstart(&mut self, kill: bool, cause: Cause) {
-        let overlaps = self.overlaps();
+        let overlaps = self.life.draining.is_none();
         match &mut self.life.state {
             State::Idle => self.start(Causes::of(cause)),
             State::Waiting { causes, .. } => {
@@ -163,7 +163,8 @@ impl Step<'_> {
                 causes.add(cause);
                 self.start(causes);
             }
-            State::Active { .. } if kill && overlaps => self.drain(cause),
+            // One that holds listeners loses no client when the new worker accepts while the old one ends.
+            State::Active { run, .. } if kill && overlaps && run.terms.listens => self.drain(cause),
             State::Active { run, again, .. } if kill => {
                 let id = run.id;
                 *again = Some(cause);
@@ -171,11 +172,6 @@ impl Step<'_> {
             }
             State::Active { .. } | State::Finished | State::Disabled | State::Leaving { .. } | State::Gone => {}
         }
-    }
-
-    /// A job with listeners loses no client when the new worker accepts while the old one ends.
-    fn overlaps(&self) -> bool {
-        self.life.draining.is_none() && !self.setting.job.sockets.is_empty()
     }
 
     fn drain(&mut self, cause: Cause) {
@@ -190,17 +186,20 @@ impl Step<'_> {
         self.run(id, run::Event::Stop(StopReason::Terminate));
     }
 
+    /// What would keep it alive does so again; what starts it when it is loaded does not.
     fn enable(&mut self) {
         self.life.disabled = false;
         if self.life.state == State::Disabled {
             self.life.state = State::Idle;
             self.arm();
+            self.keep();
         }
     }
 
     fn disable(&mut self) {
         self.life.disabled = true;
-        if matches!(self.life.state, State::Idle | State::Waiting { .. } | State::Finished) {
+        // One that is never to run again stays so, whatever is allowed later.
+        if matches!(self.life.state, State::Idle | State::Waiting { .. }) {
             self.life.state = State::Disabled;
             self.disarm();
         }
@@ -234,8 +233,9 @@ impl Step<'_> {
         let Some(run) = self.life.run_mut(id) else {
             return;
         };
-        if let run::Event::Prepared { native } = event {
+        if let run::Event::Prepared { native, listens } = event {
             run.terms.native = native;
+            run.terms.listens = listens;
         }
         let since = self.setting.now.boot.saturating_sub(run.began);
         let state = std::mem::replace(&mut run.state, run::State::Over);
@@ -267,12 +267,18 @@ impl Step<'_> {
 
     /// The current run is over: what is next?
     fn after(&mut self, run: Run, pending: Causes, again: Option<Cause>, end: End) {
-        let failed = fails(&end);
-        if again.is_none() {
-            self.life.throttle.ended(self.setting.now.boot, failed);
+        match &end {
+            End::Failed(_) => self.life.throttle.not_started(self.setting.now.boot),
+            // Only a job that may end when it has nothing to do can have done so, whatever its worker says.
+            End::Ran(verdict) if Ended::was_idle(verdict) && self.setting.job.launch.idle_exit().is_some() => {
+                self.life.throttle.was_idle();
+            }
+            End::Ran(_) if again.is_some() => {}
+            End::Ran(_) => self.life.throttle.ended(self.setting.now.boot, fails(&end)),
         }
-        if matches!(&end, End::Ran(verdict) if Ended::was_idle(verdict)) {
-            self.life.throttle.was_idle();
+        if self.setting.job.launch.only_once && matches!(end, End::Ran(_)) {
+            self.life.state = State::Finished;
+            return self.disarm();
         }
         if self.life.disabled {
             self.life.state = State::Disabled;
@@ -288,10 +294,6 @@ impl Step<'_> {
                 let mut causes = run.causes;
                 causes.join(pending);
                 self.hold(causes, failure.fault, failure.to_string());
-            }
-            End::Ran(_) if self.setting.job.launch.only_once => {
-                self.life.state = State::Finished;
-                self.disarm();
             }
             End::Ran(verdict) => {
                 let launch = &self.setting.job.launch;

@@ -181,7 +181,8 @@ impl World {
 
     fn reload(&mut self, label: &str) {
         let job = jobs::any(label, &mut self.random);
-        if let Ok(actions) = self.fleet.reload(job, self.now()) {
+        let disabled = self.random.one_in(4);
+        if let Ok(actions) = self.fleet.reload(job, disabled, self.now()) {
             self.watched.reloaded(label);
             self.perform(actions);
         }
@@ -263,7 +264,7 @@ impl World {
         let event = match self.random.below(12) {
             0 => run::Event::Unprepared(failure),
             1 => run::Event::Unprepared(own),
-            _ => run::Event::Prepared { native: self.random.one_in(2) },
+            _ => run::Event::Prepared { native: self.random.one_in(2), listens: self.random.one_in(3) },
         };
         if matches!(event, run::Event::Prepared { .. }) {
             // The walls stand some time after the worker was made; some never come so far.
