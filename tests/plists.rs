@@ -89,6 +89,7 @@ const FIXTURES: &[(&str, Expected)] = &[
         (Error, "wrong-endpoint", "Grants.Connect[0]"),
         (Error, "not-yet", "Grants.Connect[1]"),
         (Error, "not-yet", "Grants.Services"),
+        (Warning, "not-yet", "Grants.Users"),
         (Error, "users-on-network-socket", "Grants.Users"),
         (Error, "out-of-range", "Limits.Memory"),
         (Error, "out-of-range", "SoftResourceLimits.NumberOfFiles"),

@@ -190,8 +190,8 @@ fn the_readme_does_what_it_says() {
 
 #[test]
 fn every_verb_of_xtask_that_the_readme_names_is_there() {
-    let Some(text) = readme() else { return };
-    let verbs = fs::read_to_string(harness::root().join("tests/xtask/src/main.rs")).expect("the verbs of xtask");
+    let (Some(text), Some(root)) = (readme(), crate::structure::sources()) else { return };
+    let verbs = fs::read_to_string(root.join("tests/xtask/src/main.rs")).expect("the verbs of xtask");
     for block in blocks(&text).iter().filter(|block| block.language == "sh") {
         let xtask = |command: &String| command.strip_prefix("cargo xtask ").map(String::from);
         for command in commands(&block.text).iter().filter_map(xtask) {
@@ -239,4 +239,11 @@ fn dots_stand_for_any_lines() {
     ] {
         assert_eq!(matches(expected, lines), same, "{expected:?} {lines:?}");
     }
+}
+
+#[test]
+fn the_table_of_who_may_what_is_the_one_that_is_enforced() {
+    let security = fs::read_to_string(harness::root().join("SECURITY.md")).expect("SECURITY.md");
+    let table = wjob_model::control::who::table();
+    assert!(security.ends_with(&table), "SECURITY.md ends with another table than\n{table}");
 }

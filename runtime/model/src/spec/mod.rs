@@ -11,6 +11,8 @@ mod scalar;
 mod sockets;
 mod warnings;
 
+use std::collections::HashSet;
+
 use crate::finding::{Finding, Severity};
 use crate::job::Job;
 use crate::keys::Key;
@@ -55,9 +57,22 @@ pub fn load(bytes: &[u8], context: &Context) -> Loaded {
     let raw = raw::read(&document, &mut findings);
     let job = meant::job(&raw, context, &mut findings);
     warnings::check(&raw, &mut findings);
+    leave_out_outdone(&mut findings);
     findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     Loaded { job: job.filter(|_| !refused), findings, format: Some(document.format), keys: raw.keys }
+}
+
+/// An error says what a warning of the same kind, at the same place, only begins to say.
+fn leave_out_outdone(findings: &mut Vec<Finding>) {
+    let errors: HashSet<(&'static str, String)> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| (finding.code, finding.key_path.clone()))
+        .collect();
+    findings.retain(|finding| {
+        finding.severity == Severity::Error || !errors.contains(&(finding.code, finding.key_path.clone()))
+    });
 }
 
 #[cfg(test)]
