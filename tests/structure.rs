@@ -41,6 +41,9 @@ const IMPURE: &[&str] = &[
     "std::{",
     "Instant::now",
     "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "TimeZone::system",
     "tokio",
 ];
 

@@ -15,7 +15,7 @@ use wjob_model::message::{
 };
 use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event};
-use wjob_model::wall::{Machine, WallPlan, WallRefusal, WorkerKind, plan};
+use wjob_model::wall::{Machine, Wall, WallPlan, WallRefusal, WorkerKind, plan};
 use wjob_sandbox::channel::Heard;
 use wjob_sandbox::readback;
 
@@ -80,7 +80,8 @@ pub struct Attempt {
     /// Compiled programs of its user.
     cache: Option<Cache>,
     phase: Phase,
-    addresses: Option<Errand>,
+    /// Fresh addresses that were asked for, and when that has taken too long.
+    addresses: Option<(Errand, Instant)>,
     asked: Option<Instant>,
     killed: bool,
     talking: bool,
@@ -197,7 +198,7 @@ impl Attempt {
             Phase::Working(worker) => vec![(Source::Process, worker.pidfd.as_fd())],
             Phase::Queued(_) | Phase::Over => Vec::new(),
         };
-        sources.extend(self.addresses.iter().map(|errand| (Source::Addresses, errand.as_fd())));
+        sources.extend(self.addresses.iter().map(|(errand, _)| (Source::Addresses, errand.as_fd())));
         sources
     }
 
@@ -213,6 +214,11 @@ impl Attempt {
 
     /// When a helper has taken too long.
     pub fn deadline(&self) -> Option<Instant> {
+        let addresses = self.addresses.as_ref().map(|(_, deadline)| *deadline);
+        self.phase_deadline().into_iter().chain(addresses).min()
+    }
+
+    fn phase_deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Resolving(_, deadline) => Some(*deadline),
             Phase::Compiling(compiling) => Some(compiling.deadline),
@@ -223,8 +229,7 @@ impl Attempt {
     /// A source woke it, or `None` its deadline did.
     pub fn woken(&mut self, source: Option<Source>, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
         match source {
-            None if self.deadline().is_none_or(|deadline| deadline > Instant::now()) => None,
-            None => self.helped(Err(Silence::Late), tools, reporter),
+            None => self.late(tools, reporter),
             Some(Source::Helper) => self.helped(Ok(()), tools, reporter),
             Some(Source::Turn) => match self.phase {
                 Phase::Queued(anew) => self.seek_code(tools, anew, reporter),
@@ -238,6 +243,18 @@ impl Attempt {
                 None
             }
         }
+    }
+
+    /// Whatever has taken too long is done without.
+    fn late(&mut self, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
+        let now = Instant::now();
+        if self.addresses.take_if(|(_, deadline)| *deadline <= now).is_some() {
+            reporter.warn("names cannot be looked up again: it took too long");
+        }
+        self.phase_deadline()
+            .is_some_and(|deadline| deadline <= now)
+            .then(|| self.helped(Err(Silence::Late), tools, reporter))
+            .flatten()
     }
 
     /// A helper is done, or too late.
@@ -365,34 +382,32 @@ impl Attempt {
 
     /// The next message; a worker that breaks the rules is not listened to any more.
     fn said(&mut self, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
-        loop {
-            let Phase::Working(worker) = &self.phase else {
-                return None;
-            };
-            match worker.channel.hear::<FromWorker>(WORKER_BYTES) {
-                // One of ours stops there; listening to another could take for ever.
-                Ok(Heard::Message(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => {
-                    self.talking = false;
-                    worker.kill();
-                    return None;
-                }
-                Ok(Heard::Message(FromWorker::Failed(failure))) if self.renewable(&failure) => {
-                    return self.renew(&failure, tools, reporter);
-                }
-                Ok(Heard::Message(said)) => {
-                    self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
-                    return Some(Event::Said(said));
-                }
-                Ok(Heard::Nothing) => return None,
-                Ok(Heard::End) => {
-                    self.talking = false;
-                    return None;
-                }
-                Err(_) => {
-                    self.talking = false;
-                    worker.kill();
-                    return None;
-                }
+        let Phase::Working(worker) = &self.phase else {
+            return None;
+        };
+        match worker.channel.hear::<FromWorker>(WORKER_BYTES) {
+            // One of ours stops there; listening to another could take for ever.
+            Ok(Heard::Message(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => {
+                self.talking = false;
+                worker.kill();
+                None
+            }
+            Ok(Heard::Message(FromWorker::Failed(failure))) if self.renewable(&failure) => {
+                self.renew(&failure, tools, reporter)
+            }
+            Ok(Heard::Message(said)) => {
+                self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
+                Some(Event::Said(said))
+            }
+            Ok(Heard::Nothing) => None,
+            Ok(Heard::End) => {
+                self.talking = false;
+                None
+            }
+            Err(_) => {
+                self.talking = false;
+                worker.kill();
+                None
             }
         }
     }
@@ -498,13 +513,14 @@ impl Attempt {
         let lately = self.asked.is_some_and(|asked| asked.elapsed() < FRESH);
         if self.addresses.is_none() && !lately && !self.wanted.is_empty() {
             self.asked = Some(Instant::now());
-            self.addresses = ask(tools.image, &self.machine, &self.wanted, self.identity()).ok();
+            let asked = ask(tools.image, &self.machine, &self.wanted, self.identity()).ok();
+            self.addresses = asked.map(|errand| (errand, Instant::now() + resolve::WITHIN));
         }
     }
 
     /// Fresh addresses have come, or will not; the old ones stay in force then.
     fn looked_up(&mut self, reporter: &mut dyn Reporter) {
-        let Some(errand) = self.addresses.take() else {
+        let Some((errand, _)) = self.addresses.take() else {
             return;
         };
         match understood(&self.wanted, errand.answer()) {
@@ -541,7 +557,12 @@ impl Attempt {
 
     /// What the worker says of its walls, and what /proc does.
     fn read_walls(&self, told: Vec<Evidence>, reporter: &mut dyn Reporter) -> Option<Vec<Evidence>> {
-        let inner = self.inner(self.pid()?)?;
+        let pid = self.pid()?;
+        if is_hidden(pid) {
+            let found = "/proc does not show the worker (hidepid); mount it with gid= of a group of this user, or without hidepid";
+            return Some(vec![Evidence { wall: Wall::User, found: found.into(), stands: false }]);
+        }
+        let inner = self.inner(pid)?;
         let mut evidence = told;
         evidence.extend(readback::read(inner, self.machine.uid, &self.plan));
         if !Path::new(&format!("/proc/{inner}")).exists() {
@@ -557,6 +578,11 @@ impl Attempt {
     fn inner(&self, pid: u32) -> Option<u32> {
         if self.plan.processes { first_child(pid) } else { Some(pid) }
     }
+}
+
+/// Whether a child of this process, which was not waited for, is not shown by /proc (proc(5), hidepid).
+fn is_hidden(pid: u32) -> bool {
+    !Path::new(&format!("/proc/{pid}/status")).exists()
 }
 
 /// The first child of a process with one thread (proc_pid_children(5)).

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
@@ -10,6 +10,8 @@ use thiserror::Error;
 use wjob_model::job::{ProgramFile, STANDARD_PATH};
 use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
 use wjob_sandbox::root::{Root, open_on_host};
+
+use crate::trust::in_words;
 
 /// A program file, open.
 #[derive(Debug)]
@@ -138,19 +140,6 @@ impl Place {
 fn is_file(path: &str, root: Option<&Root>) -> bool {
     let place = open_on_host(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     place.is_ok_and(|place| File::from(place).metadata().is_ok_and(|status| status.is_file()))
-}
-
-fn in_words(status: &std::fs::Metadata) -> &'static str {
-    let kind = status.file_type();
-    if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    }
 }
 
 fn describe(head: &[u8]) -> String {

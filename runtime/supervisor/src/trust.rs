@@ -279,7 +279,8 @@ fn distrust(
     Distrust { component: component.to_owned(), fault, wrong, expected, advice }
 }
 
-fn in_words(status: &Metadata) -> &'static str {
+/// What kind of thing a status is of.
+pub(crate) fn in_words(status: &Metadata) -> &'static str {
     let kind = status.file_type();
     if kind.is_file() {
         "a file"
