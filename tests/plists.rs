@@ -44,20 +44,13 @@ const FIXTURES: &[(&str, Expected)] = &[
         (Warning, "endless", "KeepAlive.Crashed"),
         (Warning, "endless", "KeepAlive.OtherJobEnabled.com.example.endless"),
         (Warning, "tilde", "StandardOutPath"),
-        (Warning, "not-yet", "inetdCompatibility"),
         (Warning, "inetd-without-sockets", "inetdCompatibility"),
     ]),
     ("entities.plist", &[(Error, "internal-subset", "")]),
     ("full.plist", &[
-        (Warning, "not-yet", "Sockets"),
         (Warning, "not-yet", "Grants.Services"),
         (Warning, "not-yet", "Grants.Users"),
-        (Warning, "not-yet", "Limits.Instances"),
-        (Warning, "not-yet", "Limits.ConnectionsPerSource"),
-        (Warning, "not-yet", "Limits.ConnectionRate"),
-        (Warning, "not-yet", "Limits.IdleTime"),
         (Warning, "not-yet", "Limits.Message"),
-        (Warning, "not-yet", "InstanceReuse"),
     ]),
     ("macos.plist", &[
         (Note, "noted-key", "LaunchEvents"),
@@ -75,11 +68,9 @@ const FIXTURES: &[(&str, Expected)] = &[
     ]),
     ("modes.plist", &[
         (Warning, "decimal-mode", "Umask"),
-        (Warning, "not-yet", "Sockets"),
         (Warning, "decimal-mode", "Sockets.Listener.SockPathMode"),
     ]),
     ("refused.plist", &[
-        (Warning, "not-yet", "Sockets"),
         (Error, "relative-path", "Grants.Paths[0]"),
         (Error, "protected-path", "Grants.Paths[1]"),
         (Error, "protected-path", "Grants.Paths[2]"),

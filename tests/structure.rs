@@ -54,6 +54,7 @@ const UNCHECKED: &[&str] = &[
     "runtime/supervisor/src/daemon/notify.rs",
     "runtime/supervisor/src/spawn.rs",
     "runtime/worker/src/engine.rs",
+    "runtime/worker/src/handed.rs",
     "runtime/worker/src/account.rs",
     "runtime/worker/src/native.rs",
     "runtime/worker/src/readiness.rs",

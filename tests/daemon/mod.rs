@@ -14,6 +14,7 @@ mod real;
 mod robust;
 mod setup;
 mod signals;
+mod sockets;
 mod users;
 mod verbs;
 mod who;

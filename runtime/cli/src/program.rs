@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use wjob_model::grant::Access;
+use wjob_model::grant::{Access, Endpoint, Host, Port, Transport};
+use wjob_model::program::ProgramKind;
+use wjob_worker::inspect;
 
 /// Grants and limits for a program named on the command line.
 #[derive(Debug, Default, clap::Args)]
@@ -23,6 +25,12 @@ pub(crate) struct Options {
     /// Let it bind: tcp://ADDRESS:PORT, udp://
     #[arg(long, value_name = "URL")]
     bind: Vec<String>,
+    /// Serve on a socket: tcp://ADDRESS:PORT (0 = any), udp://ADDRESS:PORT, unix:///PATH
+    #[arg(long, value_name = "URL")]
+    listen: Vec<String>,
+    /// Hand each connection over as stdin and stdout, as inetd does (WebAssembly commands get them so anyway)
+    #[arg(long)]
+    inetd: bool,
     /// Pass a variable on, or set it
     #[arg(long, value_name = "K[=V]")]
     env: Vec<String>,
@@ -54,8 +62,9 @@ fn bytes(text: &str) -> Result<u64, String> {
 impl Options {
     /// Whether none was given.
     pub fn none(&self) -> bool {
-        let lists = [&self.ro, &self.rw, &self.connect, &self.bind, &self.env];
-        lists.iter().all(|list| list.is_empty())
+        let lists = [&self.ro, &self.rw, &self.connect, &self.bind, &self.env, &self.listen];
+        !self.inetd
+            && lists.iter().all(|list| list.is_empty())
             && self.cwd.is_none()
             && self.memory.is_none()
             && self.run_time.is_none()
@@ -66,6 +75,7 @@ impl Options {
     /// # Errors
     /// When the current folder, which relative paths need, cannot be found.
     pub fn property_list(&self, program: &Path, arguments: &[String]) -> anyhow::Result<String> {
+        let inetd = !self.listen.is_empty() && (self.inetd || is_command(program));
         let program = std::path::absolute(program).context("cannot find the current folder")?;
         let name = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut list = List::default();
@@ -78,10 +88,37 @@ impl Options {
             }
             list.text("WorkingDirectory", directory);
         }
+        self.sockets(&mut list, inetd)?;
         self.environment(&mut list);
         self.grants(&mut list)?;
         self.limits(&mut list);
         Ok(list.whole())
+    }
+
+    fn sockets(&self, list: &mut List, inetd: bool) -> anyhow::Result<()> {
+        if self.listen.is_empty() {
+            return Ok(());
+        }
+        list.open("Sockets");
+        list.key("Listeners");
+        list.line("<array>");
+        list.depth += 1;
+        for url in &self.listen {
+            list.line("<dict>");
+            list.depth += 1;
+            socket(list, url)?;
+            list.close();
+        }
+        list.depth -= 1;
+        list.line("</array>");
+        list.close();
+        if inetd {
+            list.open("inetdCompatibility");
+            list.key("Wait");
+            list.line("<false/>");
+            list.close();
+        }
+        Ok(())
     }
 
     fn environment(&self, list: &mut List) {
@@ -136,6 +173,36 @@ impl Options {
         }
         list.close();
     }
+}
+
+/// The keys of one socket.
+fn socket(list: &mut List, url: &str) -> anyhow::Result<()> {
+    if let Some(path) = url.strip_prefix("unix://") {
+        if !path.starts_with('/') {
+            bail!("--listen {url}: expected unix:// and an absolute path");
+        }
+        list.text("SockPathName", path);
+        return Ok(());
+    }
+    let endpoint = Endpoint::parse_bind(url)
+        .map_err(|error| anyhow::anyhow!("--listen {url}: {error}; expected tcp://, udp:// or unix://"))?;
+    let (Host::Address(address), Port::Number(port)) = (&endpoint.host, endpoint.port) else {
+        bail!("--listen {url}: expected a port, or 0 for any that is free");
+    };
+    list.text("SockNodeName", &address.to_string());
+    list.text("SockServiceName", &port.to_string());
+    if endpoint.transport == Transport::Udp {
+        list.text("SockType", "dgram");
+    }
+    Ok(())
+}
+
+/// Whether a program is a WebAssembly command that takes no sockets itself, so that it can serve as inetd's do only.
+fn is_command(program: &Path) -> bool {
+    let Ok(Some(seen)) = inspect::program(program) else {
+        return false;
+    };
+    seen.kind == ProgramKind::Module || !seen.imports.iter().any(|name| name.starts_with("wjob:service/activation@"))
 }
 
 /// `P` or `P:G`; G begins with a slash.

@@ -2,17 +2,18 @@
 //! and output are the job's own; the loop is the supervisor's.
 
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use wjob_model::finding::{Finding, Severity};
 use wjob_model::job::{Job, STANDARD_PATH};
+use wjob_model::message::HandedSocket;
 use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
 use wjob_model::spec::{Context, load};
 use wjob_model::status::Status;
-use wjob_supervisor::{Order, RunError, environment};
+use wjob_supervisor::{Order, RunError, environment, listen};
 
 use crate::program::Options;
 use crate::report::{self, Terminal};
@@ -58,6 +59,7 @@ Exit status: the job's own; 134 trap, 137 limit or SIGKILL, 130 Ctrl-C, 143 SIGT
 Examples:
   wjob run job.plist
   wjob run --ro ./texts:/texts tool.wasm -- /texts/a.txt
+  wjob run --listen tcp://127.0.0.1:8080 hello-http.wasm
   wjob run --connect https://example.com --memory 64M --run-time 30 fetch.wasm";
 
 /// Runs it.
@@ -91,6 +93,13 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             "run it as that user, or remove the key",
         ));
     }
+    let listeners = match listen::bind(&job.sockets, &listen::Owner::own()) {
+        Ok(listeners) => listeners,
+        Err(error) => return Ok(failed(&arguments, &job.label, &RunError::Listen(error))),
+    };
+    for listener in &listeners {
+        render::complain(&format!("{}: listening on {}", job.label, listener.address));
+    }
     let runtime = Runtime::open(build)?;
     let explain = arguments.explain || rustix::termios::isatty(std::io::stderr());
     let mut terminal = Terminal::new(explain, arguments.show_walls, &job.grants);
@@ -102,8 +111,10 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
     let job = Arc::new(job);
     let order = Order {
         environment: environment(&job, |name| std::env::var(name).ok()),
+        sockets: handed_over(&listeners)?,
         stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].map(duplicate),
         native_environment: Vec::new(),
+        causes: vec!["wjob run".into()],
         person: None,
         owner: None,
         best_effort: arguments.best_effort,
@@ -130,6 +141,10 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         }
         Err(error) => Ok(failed(&arguments, &job.label, &error)),
     }
+}
+
+fn handed_over(listeners: &[listen::Listener]) -> anyhow::Result<Vec<(HandedSocket, OwnedFd)>> {
+    Ok(listeners.iter().map(listen::Listener::handed_over).collect::<Result<_, _>>()?)
 }
 
 enum Prepared {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::grant::Grants;
 use crate::launch::Launch;
 use crate::limit::{Limits, ResourceLimit};
+use crate::socket::Socket;
 
 /// launchd's ExitTimeOut when none is given, in seconds (launchd.plist(5)).
 pub const DEFAULT_EXIT_TIMEOUT: u32 = 20;
@@ -57,12 +58,19 @@ pub struct Job {
     pub instance_reuse: u64,
     /// `Config`, flattened: wasi:config keys and values.
     pub config: Vec<(String, String)>,
-    /// Names of its `Sockets`.
-    pub sockets: Vec<String>,
+    /// Its `Sockets`, in the order of the list.
+    pub sockets: Vec<Socket>,
     /// Names of its `MachServices`.
     pub services: Vec<String>,
     /// Whether `inetdCompatibility` is given, and then its `Wait`.
     pub inetd_wait: Option<bool>,
+}
+
+impl Job {
+    /// Seconds without work after which it may be ended: a job with sockets is started again by its next client.
+    pub fn idle_exit(&self) -> Option<u32> {
+        self.launch.idle_exit(!self.sockets.is_empty())
+    }
 }
 
 /// What is run.

@@ -74,10 +74,11 @@ impl Default for Launch {
 }
 
 impl Launch {
-    /// Seconds without open work after which a job that counts it is ended; `None` = never. One that is to run always
-    /// would only be started again (launchd.plist(5), EnablePressuredExit).
-    pub fn idle_exit(&self) -> Option<u32> {
-        let ends = self.transactions && self.idle_timeout > 0 && self.keep_alive != KeepAlive::Always;
+    /// Seconds without open work after which a job is ended that counts it, or whose connections are `counted` for it;
+    /// `None` = never. One that is to run always would only be started again (launchd.plist(5), EnablePressuredExit).
+    pub fn idle_exit(&self, counted: bool) -> Option<u32> {
+        let counted = counted || self.transactions;
+        let ends = counted && self.idle_timeout > 0 && self.keep_alive != KeepAlive::Always;
         ends.then_some(self.idle_timeout)
     }
 }
@@ -118,15 +119,16 @@ mod tests {
     #[test]
     fn only_a_job_that_counts_its_work_and_may_rest_is_ended_idle() {
         let on_demand = KeepAlive::While(Conditions::default());
-        for (transactions, idle_timeout, keep_alive, expected) in [
-            (true, 30, KeepAlive::OnDemand, Some(30)),
-            (true, 1, on_demand, Some(1)),
-            (true, 0, KeepAlive::OnDemand, None),
-            (true, 30, KeepAlive::Always, None),
-            (false, 30, KeepAlive::OnDemand, None),
+        for (transactions, counted, idle_timeout, keep_alive, expected) in [
+            (true, false, 30, KeepAlive::OnDemand, Some(30)),
+            (true, false, 1, on_demand, Some(1)),
+            (true, true, 0, KeepAlive::OnDemand, None),
+            (true, true, 30, KeepAlive::Always, None),
+            (false, false, 30, KeepAlive::OnDemand, None),
+            (false, true, 30, KeepAlive::OnDemand, Some(30)),
         ] {
             let launch = Launch { transactions, idle_timeout, keep_alive, ..Launch::default() };
-            assert_eq!(launch.idle_exit(), expected, "{launch:?}");
+            assert_eq!(launch.idle_exit(counted), expected, "{launch:?}");
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod plist;
 pub mod program;
 pub mod record;
 pub mod run;
+pub mod socket;
 pub mod spec;
 pub mod status;
 pub mod terminal;

@@ -11,6 +11,7 @@ use crate::denial::Denial;
 use crate::grant::{Endpoint, PathGrant};
 use crate::limit::Limits;
 use crate::outcome::Outcome;
+use crate::socket::SocketKind;
 use crate::wall::{Wall, WallPlan};
 
 /// Largest message that travels inline, bytes; a larger start message travels in a sealed memory file.
@@ -63,6 +64,16 @@ pub struct Run {
     pub umask: Option<u32>,
     /// stdin, stdout, stderr.
     pub stdio: [Stdio; 3],
+    /// The sockets that come as descriptors behind those of stdio.
+    pub sockets: Vec<HandedSocket>,
+    /// Whether the sockets are stdio, as inetd has it, and then whether the program gets the listening one.
+    pub inetd_wait: Option<bool>,
+    /// Who may connect to its Unix sockets, beside its own user and root; `None` = whom their modes let.
+    pub users: Option<Users>,
+    /// Requests an instance serves before it is thrown away.
+    pub instance_reuse: u64,
+    /// Why the job runs, in words.
+    pub causes: Vec<String>,
     /// Granted paths.
     pub paths: Vec<PathGrant>,
     /// Folders of wjob itself, which nothing that the job names may reach.
@@ -89,7 +100,9 @@ pub struct Run {
     pub abandon: bool,
     /// Whether a native program counts its open work.
     pub transactions: bool,
-    /// Seconds without open work after which such a program is ended; `None` = never.
+    /// Seconds it has to end in once it is asked to stop; 0 = for ever.
+    pub exit_timeout: u32,
+    /// Seconds without work after which a run that is known to have none is ended; `None` = never.
     pub idle_timeout: Option<u32>,
     /// The host's folder that every host path of this message is resolved in as if it were the root; `None` = the
     /// host's own root.
@@ -105,6 +118,33 @@ pub struct OwnFolder {
     pub device: u64,
     /// Its inode.
     pub inode: u64,
+}
+
+impl Run {
+    /// Whether a client of a Unix socket may stay.
+    pub fn admits(&self, uid: u32, gid: u32) -> bool {
+        self.users.as_ref().is_none_or(|users| uid == 0 || users.users.contains(&uid) || users.groups.contains(&gid))
+    }
+}
+
+/// Who may connect, by numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Users {
+    /// Users.
+    pub users: Vec<u32>,
+    /// Groups.
+    pub groups: Vec<u32>,
+}
+
+/// A socket that a worker is handed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedSocket {
+    /// Its name in the job file.
+    pub name: String,
+    /// Where it is bound, as a URL.
+    pub address: String,
+    /// What goes through it.
+    pub kind: SocketKind,
 }
 
 /// Names and their addresses.
@@ -162,11 +202,15 @@ pub enum ToWorker {
     },
     /// A fresh address table.
     Names(Names),
+    /// Another worker takes the sockets over: accept nothing more, see to the end what is under way, and go.
+    Drain,
 }
 
 /// What a worker says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
+    /// How the job will be run; said before the walls are.
+    Manner(Manner),
     /// The walls are up, and these were probed or read by the worker itself.
     Walls(Vec<Evidence>),
     /// Something was denied.
@@ -183,6 +227,15 @@ pub enum FromWorker {
     Resolved(Names),
     /// An account was looked up.
     Account(Known),
+}
+
+/// How a worker runs its job, as far as its end is concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manner {
+    /// Whether the program hears that it is to stop, or the worker has work under way that it would finish first.
+    pub hears: bool,
+    /// Whether many instances serve, each with its own time.
+    pub serves: bool,
 }
 
 /// How one wall was seen to stand.

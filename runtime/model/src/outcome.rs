@@ -57,6 +57,8 @@ pub enum StopReason {
     Terminate,
     /// The RunTime limit.
     RunTime,
+    /// Another worker has taken its sockets over.
+    Replace,
 }
 
 /// A run's end with everything that decided it.
@@ -75,7 +77,7 @@ impl Verdict {
             (Outcome::LimitHit { .. }, _) | (_, Some(StopReason::RunTime)) => Status::Killed.code(),
             (Outcome::Exited(code), None) => *code,
             (_, Some(StopReason::Interrupt)) => Status::Interrupted.code(),
-            (_, Some(StopReason::Terminate)) => Status::Terminated.code(),
+            (_, Some(StopReason::Terminate | StopReason::Replace)) => Status::Terminated.code(),
             (Outcome::Signaled(signal), None) => 128u8.saturating_add(*signal),
             (Outcome::Trapped(_), None) => Status::Trap.code(),
             (Outcome::Stopped, None) => Status::Terminated.code(),
@@ -109,6 +111,7 @@ impl Verdict {
             (Outcome::Exited(_), None) => None,
             (Outcome::LimitHit { limit, wall }, _) => Some(limit_in_words(*limit, *wall)),
             (_, Some(StopReason::Interrupt)) => Some("stopped by SIGINT".into()),
+            (_, Some(StopReason::Replace)) => Some("its successor took over".into()),
             (_, Some(_)) => Some("stopped by SIGTERM".into()),
             (Outcome::Signaled(signal), None) => Some(format!("ended by {}", signal_name(*signal))),
             (Outcome::Trapped(text), None) => Some(format!("trap: {text}")),

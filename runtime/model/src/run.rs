@@ -3,7 +3,7 @@
 
 use crate::job::Job;
 use crate::limit::Limit;
-use crate::message::{Evidence, FromWorker, StartFailure, ToWorker};
+use crate::message::{Evidence, FromWorker, Manner, StartFailure, ToWorker};
 use crate::outcome::{HeldBy, Outcome, StopReason, Verdict};
 
 /// Milliseconds since the run began.
@@ -44,6 +44,16 @@ impl Terms {
             listens: false,
         }
     }
+
+    /// How long a run may take to end once it was asked to; `None` = for ever.
+    fn exit(&self, manner: Manner) -> Option<Moment> {
+        match (self.native, manner.hears) {
+            (true, _) => self.exit_timeout,
+            // Its worker ends it at ExitTimeOut itself; this is for one that does not.
+            (false, true) => self.exit_timeout.map(|timeout| timeout + GRACE),
+            (false, false) => Some(GRACE),
+        }
+    }
 }
 
 /// Where a run stands.
@@ -55,11 +65,15 @@ pub enum State {
     Starting {
         /// When it hangs.
         until: Moment,
+        /// How it will be run.
+        manner: Manner,
     },
     /// The job runs.
     Running {
         /// When RunTime is over.
         until: Option<Moment>,
+        /// How it is run.
+        manner: Manner,
     },
     /// The job was told to stop.
     Stopping {
@@ -160,8 +174,8 @@ impl State {
     pub fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Preparing => None,
-            Self::Starting { until } => Some(*until),
-            Self::Running { until } => *until,
+            Self::Starting { until, .. } => Some(*until),
+            Self::Running { until, .. } => *until,
             Self::Stopping { kill_at, .. } => *kill_at,
             Self::Leaving { kill_at, .. } => Some(*kill_at),
             Self::Killed { again_at, .. } => Some(*again_at),
@@ -185,7 +199,9 @@ impl State {
 
     fn prepared(self, now: Moment) -> (Self, Vec<Action>) {
         match self {
-            Self::Preparing | Self::Starting { .. } => (Self::Starting { until: now + START_DEADLINE }, Vec::new()),
+            Self::Preparing | Self::Starting { .. } => {
+                (Self::Starting { until: now + START_DEADLINE, manner: Manner::default() }, Vec::new())
+            }
             state => (state, Vec::new()),
         }
     }
@@ -209,6 +225,9 @@ impl State {
 
     fn said(self, said: FromWorker, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match (self, said) {
+            (Self::Starting { until, .. }, FromWorker::Manner(manner)) => {
+                (Self::Starting { until, manner }, Vec::new())
+            }
             (state @ Self::Starting { .. }, FromWorker::Walls(evidence)) => (state, vec![Action::ReadWalls(evidence)]),
             (state, FromWorker::Denied(denial)) => (state, vec![Action::Report(denial)]),
             (state @ Self::Running { .. }, FromWorker::NamesWanted) => (state, vec![Action::LookUp]),
@@ -225,22 +244,23 @@ impl State {
     }
 
     fn walls_read(self, evidence: &[Evidence], now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
-        if !matches!(self, Self::Starting { .. }) {
+        let Self::Starting { manner, .. } = self else {
             return (self, Vec::new());
-        }
+        };
         if let Some(fallen) = evidence.iter().find(|evidence| !evidence.stands) {
             let what = format!("the {} wall does not stand", fallen.wall.row().name);
             let end = End::Failed(StartFailure::wall(what, &fallen.found));
             return (Self::Leaving { end, kill_at: now + GRACE }, vec![Action::Kill]);
         }
-        let until = terms.run_time.map(|run_time| now + run_time);
-        (Self::Running { until }, vec![Action::Send(ToWorker::Go)])
+        // Where many serve, each has its own time, and the worker counts it.
+        let until = terms.run_time.filter(|_| !manner.serves).map(|run_time| now + run_time);
+        (Self::Running { until, manner }, vec![Action::Send(ToWorker::Go)])
     }
 
     fn stop(self, reason: StopReason, now: Moment, terms: &Terms) -> (Self, Vec<Action>) {
         match self {
             Self::Preparing | Self::Starting { .. } => killed(Some(reason), now),
-            Self::Running { until } => stopping(reason, until, now, terms),
+            Self::Running { until, manner } => stopping(reason, until, now, terms.exit(manner)),
             // A second request does not wait for the first one's time.
             Self::Stopping { reason: first, .. } if reason != StopReason::RunTime => killed(Some(first), now),
             state => (state, Vec::new()),
@@ -314,14 +334,17 @@ fn killed(reason: Option<StopReason>, now: Moment) -> (State, Vec<Action>) {
 }
 
 /// A run that is to stop still ends with its RunTime, however long it may take to stop.
-fn stopping(reason: StopReason, until: Option<Moment>, now: Moment, terms: &Terms) -> (State, Vec<Action>) {
-    let grace = if terms.native { terms.exit_timeout } else { Some(GRACE) };
+fn stopping(reason: StopReason, until: Option<Moment>, now: Moment, grace: Option<Moment>) -> (State, Vec<Action>) {
     let kill_at = match (grace.map(|grace| now + grace), until.map(|until| until.max(now) + GRACE)) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    let signal = if reason == StopReason::Interrupt { SIGINT } else { SIGTERM };
-    (State::Stopping { reason, kill_at }, vec![Action::Send(ToWorker::Stop { signal })])
+    let word = match reason {
+        StopReason::Replace => ToWorker::Drain,
+        StopReason::Interrupt => ToWorker::Stop { signal: SIGINT },
+        _ => ToWorker::Stop { signal: SIGTERM },
+    };
+    (State::Stopping { reason, kill_at }, vec![Action::Send(word)])
 }
 
 /// A worker that ends without a word: the kernel's half of a limit, or a crash.

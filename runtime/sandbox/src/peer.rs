@@ -26,14 +26,14 @@ impl Peer {
     /// When the kernel does not say.
     pub fn of(socket: impl AsFd) -> io::Result<Self> {
         let socket = socket.as_fd();
-        let none = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-        let credentials = option(socket, libc::SO_PEERCRED, none)?;
+        let credentials = Credentials::of(socket)?;
+        let pid = i32::try_from(credentials.pid).unwrap_or_default();
         let process = option(socket, SO_PEERPIDFD, -1 as RawFd).ok().filter(|descriptor| *descriptor >= 0);
         // SAFETY: the kernel has just made this descriptor for us.
         let process = process.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
         // An older kernel knows the number only, which could be another's by now; asked at once it hardly is.
-        let process = process.or_else(|| pidfd_open(Pid::from_raw(credentials.pid)?, PidfdFlags::empty()).ok());
-        Ok(Self { uid: credentials.uid, pid: credentials.pid, process })
+        let process = process.or_else(|| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok());
+        Ok(Self { uid: credentials.uid, pid, process })
     }
 
     /// Lets go of what tells whether the process is there; nothing is asked about it any more.
@@ -47,6 +47,29 @@ impl Peer {
         self.process
             .as_ref()
             .is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&none)) == Ok(0))
+    }
+}
+
+/// Who connected, by numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// 0 when it is not of the caller's process table.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+impl Credentials {
+    /// Those of a connected Unix socket's other end (SO_PEERCRED, unix(7)).
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn of(socket: impl AsFd) -> io::Result<Self> {
+        let none = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+        let found = option(socket.as_fd(), libc::SO_PEERCRED, none)?;
+        Ok(Self { pid: u32::try_from(found.pid).unwrap_or_default(), uid: found.uid, gid: found.gid })
     }
 }
 

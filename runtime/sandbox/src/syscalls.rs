@@ -162,6 +162,18 @@ const BIND: &[Entry] = &[entry!(bind, Any, "wasi:sockets; TCP ports are landlock
 /// Listening, once Bind is granted.
 const LISTEN: &[Entry] = &[entry!(listen, Any, "wasi:sockets"), entry!(accept4, Any, "wasi:sockets")];
 
+/// Serving clients on sockets that were handed over: none is made, bound or connected.
+const SERVE: &[Entry] = &[
+    entry!(accept4, Any, "clients of the handed sockets"),
+    entry!(sendto, NoFastOpen, "answers"),
+    entry!(recvfrom, Any, "what clients send"),
+    entry!(getsockname, Any, "which kind of socket it is"),
+    entry!(getpeername, Any, "who connected"),
+    entry!(getsockopt, Any, "who connected, and how a connection failed"),
+    entry!(setsockopt, PlainOptions, "answers are sent at once"),
+    entry!(shutdown, Any, "the end of an answer"),
+];
+
 /// Compiling makes code: memory files and executable mappings, but never a path or a socket.
 const COMPILE: &[Entry] = &[
     entry!(mmap, Any, "the compiler's own image of what it makes"),
@@ -403,6 +415,9 @@ pub fn lists(kind: WorkerKind, network: &NetworkPlan) -> Vec<&'static [Entry]> {
         if network.bind {
             lists.push(LISTEN);
         }
+    }
+    if network.serves && kind == WorkerKind::Wasm {
+        lists.push(SERVE);
     }
     lists
 }

@@ -318,7 +318,10 @@ impl Attempt {
         self.talking = true;
         self.phase = Phase::Working(worker);
         match sent {
-            Ok(()) => Some(Event::Prepared { native: self.plan.kind == WorkerKind::Native, listens: false }),
+            Ok(()) => Some(Event::Prepared {
+                native: self.plan.kind == WorkerKind::Native,
+                listens: !self.order.sockets.is_empty(),
+            }),
             Err(why) => self.fail(RunError::System(why)),
         }
     }
@@ -333,7 +336,9 @@ impl Attempt {
         });
         let inherited = self.order.stdio.iter().zip(&stdio).filter(|(_, stdio)| **stdio == Stdio::Inherited);
         let inherited = inherited.filter_map(|(descriptor, _)| descriptor.as_ref()).map(AsFd::as_fd);
-        let descriptors: Vec<BorrowedFd<'_>> = code.map(AsFd::as_fd).into_iter().chain(inherited).collect();
+        let sockets = self.order.sockets.iter().map(|(_, socket)| socket.as_fd());
+        let descriptors: Vec<BorrowedFd<'_>> =
+            code.map(AsFd::as_fd).into_iter().chain(inherited).chain(sockets).collect();
         let mut environment = self.order.environment.clone();
         if !self.found.kind.is_wasm() {
             let more = self.order.native_environment.iter();
@@ -352,6 +357,11 @@ impl Attempt {
             working_directory: job.working_directory.clone(),
             umask: job.umask,
             stdio,
+            sockets: self.order.sockets.iter().map(|(socket, _)| socket.clone()).collect(),
+            inetd_wait: job.inetd_wait,
+            users: None,
+            instance_reuse: job.instance_reuse,
+            causes: self.order.causes.clone(),
             paths: job.grants.paths.clone(),
             own: self.own.clone(),
             walls: self.plan.clone(),
@@ -365,11 +375,19 @@ impl Attempt {
             wait_for_debugger: job.wait_for_debugger,
             abandon: self.lingers && job.abandon_process_group,
             transactions: job.launch.transactions,
-            idle_timeout: job.launch.idle_exit().filter(|_| self.lingers),
+            exit_timeout: job.exit_timeout,
+            idle_timeout: self.idle_timeout(),
             root: job.root_directory.clone(),
         };
         let start = Start { build: tools.image.build.clone(), role: Role::Run(Box::new(run)) };
         worker.channel.send(&start, &descriptors).map_err(|error| error.to_string())
+    }
+
+    /// A native program that is handed its sockets once and counts no work decides by itself when it has none.
+    fn idle_timeout(&self) -> Option<u32> {
+        let job = &self.order.job;
+        let counted = !self.order.sockets.is_empty() && (self.found.kind.is_wasm() || job.inetd_wait == Some(false));
+        job.launch.idle_exit(counted).filter(|_| self.lingers)
     }
 
     /// There will be no worker, or no more.

@@ -6,6 +6,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod accounts;
 mod attempt;
 mod cache;
 mod compile;
@@ -17,6 +18,7 @@ mod control {
 mod daemon;
 mod environment;
 mod helper;
+pub mod listen;
 mod order;
 mod places;
 mod program;

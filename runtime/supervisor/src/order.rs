@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wjob_model::account::Account;
 use wjob_model::denial::Denial;
 use wjob_model::job::Job;
-use wjob_model::message::Evidence;
+use wjob_model::message::{Evidence, HandedSocket};
 use wjob_model::wall::{CompileBounds, Machine, WallPlan};
 
 use crate::cache::Cache;
@@ -24,6 +24,10 @@ pub struct Order {
     pub native_environment: Vec<(String, String)>,
     /// Where stdin, stdout and stderr go when the job names no path; `None` is /dev/null.
     pub stdio: [Option<OwnedFd>; 3],
+    /// The sockets that are handed to it.
+    pub sockets: Vec<(HandedSocket, OwnedFd)>,
+    /// Why it runs, in words.
+    pub causes: Vec<String>,
     /// Who it runs as; `None` keeps the supervisor's user.
     pub person: Option<Person>,
     /// Whose program files may be, besides root's; `None` = anybody's.

@@ -7,6 +7,7 @@ use wjob_model::status::Status;
 use wjob_model::wall::WallRefusal;
 
 use crate::compile::CompileError;
+use crate::listen::ListenError;
 use crate::program::ProgramError;
 
 /// Why a job did not run.
@@ -24,6 +25,9 @@ pub enum RunError {
     /// The worker could not begin.
     #[error("{0}")]
     Failed(StartFailure),
+    /// Its sockets are not to be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system refused something the supervisor needs.
     #[error("{0}")]
     System(String),
@@ -36,7 +40,7 @@ impl RunError {
             Self::Program(_) | Self::Compile(CompileError::Program(_) | CompileError::Limit { .. }) => {
                 Status::Misconfigured
             }
-            Self::Compile(CompileError::TooLarge { .. }) => Status::Misconfigured,
+            Self::Compile(CompileError::TooLarge { .. }) | Self::Listen(_) => Status::Misconfigured,
             Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
             Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative | WallRefusal::RootForUnwalled) => {
                 Status::Misconfigured
@@ -61,6 +65,7 @@ impl RunError {
             Self::Refused(WallRefusal::Required { .. }) => {
                 "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
             }
+            Self::Listen(_) => "correct its Sockets, or end whoever is in the way",
             Self::Program(_) => "correct Program or ProgramArguments",
             Self::Compile(_) => "`wjob compile` shows how far it comes; a smaller program helps",
             Self::System(_) => "the message names the call that failed",

@@ -81,6 +81,14 @@ pub fn open_trusted(path: &Path, owner: u32, kind: TrustedKind) -> Result<File, 
     reopen(&file).map_err(|error| refused(path, error))
 }
 
+/// The same for a folder, opened as a place only.
+///
+/// # Errors
+/// Names the component to blame.
+pub fn open_trusted_folder(path: &Path, owner: u32) -> Result<File, Distrust> {
+    Way::from_the_top(owner)?.follow(path, Wanted::Folder)
+}
+
 /// The same for a program inside another root, as chroot(2) would have it: an absolute link begins at that root, and
 /// `..` does not lead out of it. The way to the root itself is held to the same rules.
 ///

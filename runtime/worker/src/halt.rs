@@ -34,6 +34,16 @@ impl Halt {
         self.0.notify.notified().await;
     }
 
+    /// What an outcome is, given what was noted: a limit that was hit explains a fault.
+    pub fn refined(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            // What was refused before has nothing to do with being stopped.
+            Outcome::Stopped => self.ended().unwrap_or(outcome),
+            Outcome::Trapped(_) => self.outcome().unwrap_or(outcome),
+            outcome => outcome,
+        }
+    }
+
     /// The limit that ended the run, if one did.
     pub fn ended(&self) -> Option<Outcome> {
         self.0.ended.get().copied().map(outcome)

@@ -1,12 +1,17 @@
-//! What an instance is made of, whether component or module: what was prepared before the walls, what its contexts
-//! are filled from, and the bounds that both kinds share. Running it is `command`'s and `module`'s business.
+//! What an instance is made of, whether component or module, the only one of a run or one of many: what was prepared
+//! before the walls, and what each one's store is filled from. Running it is `command`'s, `module`'s and `serve`'s.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiView as _};
+use wasmtime_wasi_http::WasiHttpCtx;
 use wjob_model::imports::HowRun;
 use wjob_model::limit::{Limit, Limits};
 use wjob_model::message::Run;
@@ -15,19 +20,32 @@ use wjob_sandbox::channel::Channel;
 
 use crate::denial::Denials;
 use crate::halt::Halt;
-use crate::stdio::Stdout;
-use crate::ticks::own_time;
-use crate::wasi::network::Network;
+use crate::limiter::{DEFAULT_MEMORY, Limiter};
+use crate::output::{Meter, Output};
+use crate::serve::lifecycle::Lifecycle;
+use crate::serve::listening::Socket;
+use crate::serve::service::Service;
+use crate::state::{ModuleState, State};
+use crate::stdio::{Stdin, Stdout};
+use crate::wasi::http::Outgoing;
+use crate::wasi::network::{Network, socket_check};
 use crate::wasi::watch::Watched;
+use crate::wasi::watch_p1;
+
+/// Handles an instance may hold when the job says nothing.
+const DEFAULT_HANDLES: u64 = 10_000;
+/// Most bytes of wasi:random at once.
+const MOST_RANDOM: u64 = 1 << 20;
 
 /// Everything that was opened, loaded and put up before the guest.
 pub(crate) struct Prepared {
     pub engine: Engine,
     pub program: Loaded,
     pub run: Run,
-    pub stdio: Option<[OwnedFd; 3]>,
+    pub stdio: [OwnedFd; 3],
+    pub sockets: Vec<Socket>,
     pub preopens: Vec<Preopen>,
-    pub builder: WasiCtxBuilder,
+    pub filesystem: WasiFilesystemCtx,
     pub tls: Option<Arc<rustls::ClientConfig>>,
     pub channel: Arc<Channel>,
 }
@@ -35,7 +53,16 @@ pub(crate) struct Prepared {
 /// Code, ready to be instantiated.
 pub(crate) enum Loaded {
     Component(wasmtime::component::Component, HowRun),
-    Module(wasmtime::Module),
+    Module(wasmtime::Module, HowRun),
+}
+
+impl Loaded {
+    /// How it is run.
+    pub fn how(&self) -> HowRun {
+        match self {
+            Self::Component(_, how) | Self::Module(_, how) => *how,
+        }
+    }
 }
 
 /// A directory the guest finds open.
@@ -49,30 +76,153 @@ pub(crate) struct Preopen {
     pub held: Option<OwnedFd>,
 }
 
-/// What an instance's contexts are filled from, whichever kind it is.
-pub(crate) struct Surroundings {
-    pub builder: WasiCtxBuilder,
+/// What every instance of a run is filled from.
+pub(crate) struct Template {
+    pub engine: Engine,
+    pub run: Run,
+    pub channel: Arc<Channel>,
     pub network: Arc<Network>,
     pub denials: Arc<Denials>,
+    /// The run's own end, whoever brings it about.
     pub halt: Halt,
+    pub lifecycle: Lifecycle,
+    pub stdin: Stdin,
+    /// stdout and stderr of the run.
     pub outputs: [Stdout; 2],
+    preopens: Vec<Preopen>,
+    filesystem: WasiFilesystemCtx,
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Paths the watchers need to name what was denied.
-pub(crate) fn watched(prepared: &Prepared) -> Watched {
-    let explaining = prepared.run.explain && prepared.preopens.last().is_some_and(|last| last.guest == "/");
-    let granted =
-        prepared.run.walls.mount.as_ref().is_some_and(|plan| plan.grants.iter().any(|grant| grant.guest == "/"));
-    Watched::new(explaining && !granted, prepared.run.working_directory.clone())
+impl Template {
+    /// Takes apart what was prepared.
+    pub fn new(prepared: Prepared) -> (Arc<Self>, Loaded, Vec<Socket>) {
+        let Prepared { engine, program, mut run, stdio, sockets, preopens, filesystem, tls, channel } = prepared;
+        let halt = Halt::default();
+        let network = Network::new(run.connect.clone(), run.bind.clone(), std::mem::take(&mut run.names));
+        let meter = Meter::shared(&run.limits);
+        let [stdin, stdout, stderr] = stdio;
+        let output = |descriptor| Stdout::new(Output::new(descriptor, meter.clone(), run.raw), halt.clone());
+        let template = Self {
+            network: Arc::new(network),
+            denials: Arc::new(Denials::new(channel.clone())),
+            lifecycle: Lifecycle::default(),
+            stdin: Stdin::new(stdin),
+            outputs: [output(stdout), output(stderr)],
+            engine,
+            run,
+            channel,
+            halt,
+            preopens,
+            filesystem,
+            tls,
+        };
+        (Arc::new(template), program, sockets)
+    }
+
+    fn builder(
+        &self,
+        stdin: impl StdinStream + 'static,
+        stdout: impl StdoutStream + 'static,
+        stderr: impl StdoutStream + 'static,
+    ) -> WasiCtxBuilder {
+        let run = &self.run;
+        let mut builder = WasiCtxBuilder::new();
+        builder
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
+            .args(&run.arguments)
+            .envs(&run.environment)
+            .max_random_size(MOST_RANDOM)
+            .allow_tcp(run.walls.network.tcp)
+            .allow_udp(run.walls.network.udp)
+            .allow_ip_name_lookup(true)
+            .socket_addr_check(socket_check(self.network.clone(), self.denials.clone()));
+        if let Some(directory) = &run.working_directory {
+            builder.initial_cwd(directory);
+        }
+        builder
+    }
+
+    /// The store of an instance of a component. `halt` hears of the limits it meets.
+    pub fn store(
+        &self,
+        stdin: impl StdinStream + 'static,
+        stdout: impl StdoutStream + 'static,
+        stderr: impl StdoutStream + 'static,
+        halt: &Halt,
+    ) -> Store<State> {
+        let run = &self.run;
+        let handles = usize::try_from(run.limits.handles.unwrap_or(DEFAULT_HANDLES)).unwrap_or(usize::MAX);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(handles);
+        let mut wasi: WasiCtx = self.builder(stdin, stdout, stderr).build();
+        *wasi.filesystem() = self.filesystem.clone();
+        let state = State {
+            table,
+            wasi,
+            http: WasiHttpCtx::new(),
+            hooks: Outgoing::new(self.network.clone(), self.denials.clone(), self.tls.clone()),
+            config: run.config.iter().cloned().collect(),
+            network: self.network.clone(),
+            denials: self.denials.clone(),
+            watched: self.watched(),
+            limiter: Limiter::new(run.limits.memory.unwrap_or(DEFAULT_MEMORY), halt.clone()),
+            service: Service::of_one(self.lifecycle.clone()),
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_max_component_handles(handles);
+        store
+    }
+
+    /// The store of an instance of a core module.
+    pub fn module_store(
+        &self,
+        stdin: impl StdinStream + 'static,
+        stdout: impl StdoutStream + 'static,
+        stderr: impl StdoutStream + 'static,
+        halt: &Halt,
+    ) -> Store<ModuleState> {
+        let mut watched = self.watched();
+        let guests: Vec<String> = self.preopens.iter().map(|preopen| preopen.guest.clone()).collect();
+        watch_p1::start(&mut watched, &guests);
+        let mut p1: WasiP1Ctx = self.builder(stdin, stdout, stderr).build_p1();
+        *p1.ctx().ctx.filesystem() = self.filesystem.clone();
+        let state = ModuleState {
+            p1,
+            denials: self.denials.clone(),
+            watched,
+            limiter: Limiter::new(self.run.limits.memory.unwrap_or(DEFAULT_MEMORY), halt.clone()),
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store
+    }
+
+    /// Paths the watchers need to name what was denied.
+    fn watched(&self) -> Watched {
+        let run = &self.run;
+        let explaining = run.explain && self.preopens.last().is_some_and(|last| last.guest == "/");
+        let granted = run.walls.mount.as_ref().is_some_and(|plan| plan.grants.iter().any(|grant| grant.guest == "/"));
+        Watched::new(explaining && !granted, run.working_directory.clone())
+    }
 }
 
 /// At each tick of processor time: CPUTime is checked and the runtime looks at its other work, so that a stop
 /// is heard by a guest that only computes. Set before the instance is made, since start functions run there.
-pub(crate) fn bound_time<T: 'static>(store: &mut Store<T>, limits: &Limits, halt: Halt) {
-    let bound = limits.cpu_time.map(|seconds| own_time() + Duration::from_secs(seconds));
+pub(crate) fn bound_time<T: 'static>(
+    store: &mut Store<T>,
+    limits: &Limits,
+    halt: &Halt,
+    spent: impl Fn() -> Duration + Send + Sync + 'static,
+) {
+    let halt = halt.clone();
+    let bound = limits.cpu_time.map(|seconds| spent() + Duration::from_secs(seconds));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        if bound.is_some_and(|bound| own_time() >= bound) {
+        if bound.is_some_and(|bound| spent() >= bound) {
             halt.now(Limit::CpuTime, HeldBy::Guest);
             return Ok(UpdateDeadline::Interrupt);
         }

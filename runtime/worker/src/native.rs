@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use wjob_model::job::STANDARD_PATH;
 use wjob_model::limit::Limit;
-use wjob_model::message::{Code, FromWorker, INLINE_BYTES, Run, StartFailure, ToWorker};
+use wjob_model::message::{Code, FromWorker, INLINE_BYTES, Manner, Run, StartFailure, ToWorker};
 use wjob_model::outcome::{HeldBy, Outcome};
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::Opened;
@@ -21,11 +22,12 @@ use wjob_sandbox::root::Root;
 use wjob_sandbox::signals::Signals;
 use wjob_sandbox::{confine, mount, namespaces};
 
+use crate::handed::Handed;
 use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
 use crate::role::{Started, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
 use crate::transactions::{self, Transactions};
-use crate::{open, spent};
+use crate::{inetd, open, served, spent};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
@@ -43,6 +45,7 @@ pub(crate) fn perform(started: Started, run: Run) -> u8 {
 /// What the job names, opened.
 struct Found {
     stdio: [OwnedFd; 3],
+    listeners: Vec<OwnedFd>,
     opened: Vec<Opened>,
     root: Option<Root>,
 }
@@ -52,8 +55,9 @@ fn outside(descriptors: Vec<OwnedFd>, run: &Run) -> Result<Found, StartFailure> 
     set_umask(run);
     namespaces::enter(&run.walls).map_err(|error| no_namespaces(&error))?;
     let root = open_root(run)?;
-    let stdio = open::stdio(&run.stdio, &mut descriptors.into_iter(), &run.own, root.as_ref())?;
-    Ok(Found { stdio, opened: open_grants(run, root.as_ref())?, root })
+    let mut descriptors = descriptors.into_iter();
+    let stdio = open::stdio(&run.stdio, &mut descriptors, &run.own, root.as_ref())?;
+    Ok(Found { stdio, listeners: descriptors.collect(), opened: open_grants(run, root.as_ref())?, root })
 }
 
 /// The next child is the first process of the new table: it is the init, and this process only waits for it.
@@ -96,7 +100,7 @@ fn wait_for(init: i32) -> u8 {
 
 /// Steps 4 and 5, in the process that the walls are around.
 fn inside(channel: &Channel, run: Run, found: Found) -> u8 {
-    let Found { stdio, opened, root } = found;
+    let Found { stdio, listeners, opened, root } = found;
     let walls = match put_up(&run, &opened, root.as_ref()) {
         Ok(walls) => walls,
         Err(failure) => {
@@ -104,11 +108,26 @@ fn inside(channel: &Channel, run: Run, found: Found) -> u8 {
             return 1;
         }
     };
+    let serves = run.inetd_wait == Some(false) && !listeners.is_empty();
+    if channel.send(&FromWorker::Manner(Manner { hears: true, serves }), &[]).is_err() {
+        return 1;
+    }
     if channel.send(&FromWorker::Walls(walls), &[]).is_err() || !told_to_go(channel) {
         return 1;
     }
     drop((opened, root));
-    match Program::start(&run, stdio) {
+    if serves {
+        let outcome = match served::serve(channel, &run, stdio, listeners) {
+            Ok(outcome) => outcome,
+            Err(failure) => {
+                report(channel, failure);
+                return 1;
+            }
+        };
+        let _ = channel.send(&FromWorker::Ended(outcome), &[]);
+        return 0;
+    }
+    match Program::start(&run, stdio, listeners) {
         Ok(mut program) => {
             if !run.walls.processes {
                 // The end of the channel tells of the supervisor's; this process outlives it to end the program's group.
@@ -154,17 +173,19 @@ struct Program {
 }
 
 impl Program {
-    fn start(run: &Run, stdio: [OwnedFd; 3]) -> Result<Self, StartFailure> {
+    fn start(run: &Run, stdio: [OwnedFd; 3], listeners: Vec<OwnedFd>) -> Result<Self, StartFailure> {
         let Code::Native(path) = &run.code else {
             return Err(StartFailure::own("the program", "it is not native"));
         };
         enter_directory(run)?;
         let signals = Signals::block(&[libc::SIGCHLD]).map_err(|error| StartFailure::own("signals", error))?;
         let arguments = if run.globbing { globbed(&run.arguments, &run.environment)? } else { run.arguments.clone() };
+        let (stdio, listeners) = inetd::stdio(run, stdio, listeners)?;
         let (stdio, relays) = connect(run, stdio).map_err(|error| StartFailure::own("pipes", error))?;
         let account = run.transactions.then(|| Transactions::new(run.idle_timeout)).transpose();
         let (transactions, account) = account.map_err(|error| StartFailure::own("pipes", error))?.unzip();
-        let mut command = command(path, &arguments, run, account);
+        let command = command(path, &arguments, run, account, &listeners);
+        let mut command = command.map_err(|error| StartFailure::own("the sockets", error))?;
         let [stdin, stdout, stderr] = stdio.map(Stdio::from);
         command.stdin(stdin).stdout(stdout).stderr(stderr);
         let child = command.spawn().map_err(|error| cannot_execute(path, &error, run))?;
@@ -189,6 +210,7 @@ impl Program {
             if said(channel) {
                 match channel.receive::<ToWorker>(INLINE_BYTES) {
                     Ok(Some(ToWorker::Stop { signal })) => told = told.or(self.stop(signal.into())),
+                    Ok(Some(ToWorker::Drain)) => told = told.or(self.stop(libc::SIGTERM)),
                     Ok(Some(_)) => {}
                     // Nobody is left to work for.
                     Ok(None) | Err(_) => self.signal(libc::SIGKILL),
@@ -397,7 +419,7 @@ fn said(channel: &Channel) -> bool {
     crate::output::ready(channel, PollFlags::IN, Some(Duration::ZERO))
 }
 
-fn outcome(status: WaitStatus, run: &Run) -> Outcome {
+pub(crate) fn outcome(status: WaitStatus, run: &Run) -> Outcome {
     let narrow = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
     match (status.exit_status(), status.terminating_signal()) {
         (Some(status), _) => Outcome::Exited(narrow(status)),
@@ -426,7 +448,7 @@ fn connect(run: &Run, stdio: [OwnedFd; 3]) -> std::io::Result<([OwnedFd; 3], Vec
     Ok((stdio, relays))
 }
 
-fn enter_directory(run: &Run) -> Result<(), StartFailure> {
+pub(crate) fn enter_directory(run: &Run) -> Result<(), StartFailure> {
     let directory = run.working_directory.as_deref().unwrap_or("/");
     std::env::set_current_dir(directory).map_err(|error| {
         let advice = "make the folder, or grant it in Grants.Paths: a job sees nothing else";
@@ -435,38 +457,59 @@ fn enter_directory(run: &Run) -> Result<(), StartFailure> {
 }
 
 /// The command; `account` is the end of a pipe on which the program tells of its open work.
-fn command(path: &str, arguments: &[String], run: &Run, account: Option<OwnedFd>) -> Command {
+pub(crate) fn command(
+    path: &str,
+    arguments: &[String],
+    run: &Run,
+    account: Option<OwnedFd>,
+    listeners: &[OwnedFd],
+) -> std::io::Result<Command> {
     let mut command = Command::new(path);
-    let environment = run.environment.iter().map(|(name, value)| (name, value));
-    // The standard PATH as under launchd, unless the job sets its own.
-    command.args(arguments.iter().skip(1)).env_clear().env("PATH", STANDARD_PATH).envs(environment).process_group(0);
+    let environment = environment(run, account.is_some().then(|| transactions::descriptor(listeners.len())));
+    let pairs = environment.iter().map(|(name, value)| (name, value));
+    command.args(arguments.iter().skip(1)).env_clear().envs(pairs).process_group(0);
     if let Some(name) = arguments.first() {
         command.arg0(name);
     }
-    if account.is_some() {
-        command.env(transactions::VARIABLE, transactions::DESCRIPTOR.to_string());
-    }
-    let stopped = run.wait_for_debugger;
+    let mut handed = match listeners {
+        [] => None,
+        listeners => Some(Handed::new(Path::new(path), arguments, &environment, listeners, &run.sockets)?),
+    };
+    let (stopped, at) = (run.wait_for_debugger, transactions::descriptor(listeners.len()));
     // SAFETY: between fork and exec only system calls are made; nothing is allocated or locked. The descriptor that
     // is replaced is the channel, which ends with the exec anyway.
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             if let Some(account) = &account
-                && libc::dup2(account.as_raw_fd(), transactions::DESCRIPTOR) < 0
+                && libc::dup2(account.as_raw_fd(), at) < 0
             {
                 return Err(std::io::Error::last_os_error());
             }
             if stopped {
                 rustix::process::kill_process(rustix::process::getpid(), Signal::STOP)?;
             }
-            Ok(())
+            match &mut handed {
+                Some(handed) => Err(handed.execute()),
+                None => Ok(()),
+            }
         });
     }
-    command
+    Ok(command)
 }
 
-fn cannot_execute(path: &str, error: &std::io::Error, run: &Run) -> StartFailure {
+/// The program's whole environment: the standard PATH as under launchd, unless the job sets its own, and where it tells
+/// of its open work.
+fn environment(run: &Run, account: Option<i32>) -> Vec<(String, String)> {
+    let mut environment = run.environment.clone();
+    if environment.iter().all(|(name, _)| name != "PATH") {
+        environment.push(("PATH".into(), STANDARD_PATH.into()));
+    }
+    environment.extend(account.map(|descriptor| (transactions::VARIABLE.to_owned(), descriptor.to_string())));
+    environment
+}
+
+pub(crate) fn cannot_execute(path: &str, error: &std::io::Error, run: &Run) -> StartFailure {
     let advice = match run.root {
         None => {
             "a native program sees /usr, /lib and its grants: grant its files in Grants.Paths with Access Execute, or set Isolation to None"

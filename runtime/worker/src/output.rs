@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wjob_model::limit::Limits;
 use wjob_model::terminal::Filter;
 
+use crate::label::Label;
+
 /// The budget that stdout and stderr share.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -82,6 +84,7 @@ pub(crate) struct Output {
     descriptor: Arc<OwnedFd>,
     meter: Arc<Mutex<Meter>>,
     filter: Option<Mutex<Filter>>,
+    label: Option<Mutex<Label>>,
     terminal: bool,
 }
 
@@ -99,7 +102,26 @@ impl Output {
     pub fn new(descriptor: OwnedFd, meter: Arc<Mutex<Meter>>, raw: bool) -> Self {
         let terminal = rustix::termios::isatty(&descriptor);
         let filter = (terminal && !raw).then(Mutex::default);
-        Self { descriptor: Arc::new(descriptor), meter, filter, terminal }
+        Self { descriptor: Arc::new(descriptor), meter, filter, label: None, terminal }
+    }
+
+    /// The same output with `prefix` before each line.
+    pub fn labelled(&self, prefix: String) -> Self {
+        Self {
+            descriptor: self.descriptor.clone(),
+            meter: self.meter.clone(),
+            filter: self.filter.as_ref().map(|_| Mutex::default()),
+            label: Some(Mutex::new(Label::new(prefix))),
+            terminal: self.terminal,
+        }
+    }
+
+    /// Ends the line that is under way; the next ones begin with `prefix`.
+    pub fn relabel(&self, prefix: String) {
+        if let Some(label) = &self.label {
+            let rest = label.lock().unwrap_or_else(PoisonError::into_inner).rename(prefix);
+            let _ = self.show(&rest);
+        }
     }
 
     /// Whether it is a terminal.
@@ -125,19 +147,39 @@ impl Output {
             (meter.take(bytes.len()), left)
         };
         let admitted = if whole { bytes.len() } else { usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()) };
-        match &self.filter {
-            None => self.write_all(&bytes[..admitted]),
-            Some(filter) => {
-                let safe = filter.lock().unwrap_or_else(PoisonError::into_inner).push(&bytes[..admitted]);
-                self.write_all(&safe)
+        match &self.label {
+            None => self.show(&bytes[..admitted]),
+            Some(label) => {
+                let lines = label.lock().unwrap_or_else(PoisonError::into_inner).push(&bytes[..admitted]);
+                self.show(&lines)
             }
         }
         .map_err(Refusal::System)?;
         if whole { Ok(()) } else { Err(Refusal::Limit) }
     }
 
+    /// Writes what is not the job's own.
+    pub fn write_uncounted(&self, bytes: &[u8]) -> io::Result<()> {
+        self.show(bytes)
+    }
+
+    fn show(&self, bytes: &[u8]) -> io::Result<()> {
+        match &self.filter {
+            None => self.write_all(bytes),
+            Some(filter) => {
+                let safe = filter.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+                self.write_all(&safe)
+            }
+        }
+    }
+
     /// The stream has ended: what the filter held back is shown.
     pub fn finish(&self) {
+        if let Some(label) = &self.label {
+            let rest = label.lock().unwrap_or_else(PoisonError::into_inner).finish();
+            // The job is over; there is nobody left to tell.
+            let _ = self.show(&rest);
+        }
         if let Some(filter) = &self.filter {
             let rest = filter.lock().unwrap_or_else(PoisonError::into_inner).finish();
             // The job is over; there is nobody left to tell.

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use wjob_model::message::{Role, START_BYTES, Start, StartFailure};
 use wjob_model::status::Status;
 use wjob_sandbox::channel::{Channel, Received};
+use wjob_sandbox::peer::Credentials;
 
 use crate::role::{Started, report};
 
@@ -59,8 +60,9 @@ fn begin(channel: &Channel, build: &str) -> Result<Received<Start>, StartFailure
     if protected {
         let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     }
-    let peer = rustix::net::sockopt::socket_peercred(channel).map_err(|error| own("peer", error.to_string()))?;
-    if rustix::process::getppid() != Some(peer.pid) {
+    let peer = Credentials::of(channel).map_err(|error| own("peer", error.to_string()))?;
+    let parent = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get().unsigned_abs());
+    if parent != Some(peer.pid) {
         return Err(own("parent", "the supervisor is gone".into()));
     }
     let received = channel

@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::denial::Denials;
 use crate::limiter::Limiter;
+use crate::serve::service::Service;
 use crate::wasi::http::Outgoing;
 use crate::wasi::network::Network;
 use crate::wasi::watch::Watched;
@@ -26,6 +27,8 @@ pub struct State {
     pub(crate) denials: Arc<Denials>,
     pub(crate) watched: Watched,
     pub(crate) limiter: Limiter,
+    /// What it can ask of the job's own interfaces.
+    pub(crate) service: Service,
 }
 
 impl State {

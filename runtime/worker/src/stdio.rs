@@ -192,6 +192,25 @@ impl Stdout {
         self.0.output.finish();
     }
 
+    /// The same output for one connection: each line says which.
+    pub fn of_connection(&self, number: u64) -> Self {
+        let output = self.0.output.labelled(format!("connection {number}: "));
+        let source = Source::new(output.descriptor().clone());
+        Self(Arc::new(StdoutInner { output, source, halt: self.0.halt.clone() }))
+    }
+
+    /// From here on it is another connection's.
+    pub fn now_of(&self, number: u64) {
+        self.0.output.relabel(format!("connection {number}: "));
+    }
+
+    /// A line of wjob's own; it waits for nobody.
+    pub fn complain(&self, line: &str) {
+        if self.0.source.is_ready(PollFlags::OUT) {
+            let _ = self.0.output.write_uncounted(line.as_bytes());
+        }
+    }
+
     /// How much can be written without waiting; nothing, and how long, when the rate holds it back.
     fn permit(&self) -> Result<usize, Option<Duration>> {
         if !self.0.source.is_ready(PollFlags::OUT) {

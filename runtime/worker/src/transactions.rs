@@ -20,8 +20,12 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 /// The variable that tells the program its descriptor.
 pub(crate) const VARIABLE: &str = "WJOB_TRANSACTIONS";
-/// The descriptor: one digit, because a shell's redirections need not know more (POSIX, Redirection).
-pub(crate) const DESCRIPTOR: i32 = 3;
+/// The descriptor of a program with so many sockets, which have the numbers before it. Without any it is one digit,
+/// because a shell's redirections need not know more (POSIX, Redirection).
+pub(crate) fn descriptor(sockets: usize) -> i32 {
+    3 + i32::try_from(sockets).unwrap_or(i32::MAX - 3)
+}
+
 /// Most that is read in one turn, bytes.
 const TURN: usize = 64 << 10;
 

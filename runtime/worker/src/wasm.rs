@@ -1,44 +1,46 @@
-//! Runs a WebAssembly job: the start order of the worker, to the letter, then one instance to its end.
-//! What an instance reaches is decided by its grants and put together here; which interface does what is in `wasi`.
+//! Runs a WebAssembly job: the start order of the worker, to the letter, then its instances to their end, and the words
+//! of the supervisor meanwhile. What an instance reaches is decided by its grants and put together in `instance`; which
+//! interface does what is in `wasi`; taking clients in is `serve`'s.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use wasmtime::Engine;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::WasiCtxBuilder;
 use wjob_model::grant::Transport;
+use wjob_model::imports::{Asked, HowRun};
 use wjob_model::limit::Limit;
-use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Run, StartFailure, ToWorker};
+use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Manner, Run, StartFailure, ToWorker};
 use wjob_model::outcome::{HeldBy, Outcome};
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
 use wjob_sandbox::{confine, mount, namespaces};
 
-use crate::denial::Denials;
-use crate::halt::Halt;
-use crate::instance::{Loaded, Prepared, Surroundings};
-use crate::output::{Meter, Output};
+use crate::instance::{Loaded, Prepared, Template};
 use crate::preopens::preopens;
 use crate::readiness::watch;
 use crate::role::{Started, bounded, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
-use crate::stdio::{Stdin, Stdout};
-use crate::wasi::network::Network;
+use crate::serve::lifecycle::Phase;
+use crate::serve::listening::Socket;
+use crate::serve::service::Service;
+use crate::serve::{self, Serving};
+use crate::stdio::Stdout;
 use crate::{command, engine, module, open, ticks};
-
-/// Most bytes of wasi:random at once.
-const MOST_RANDOM: u64 = 1 << 20;
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
     let channel = Arc::new(started.channel);
     match prepare(channel.clone(), started.descriptors, run) {
-        Ok((prepared, evidence)) => {
-            if channel.send(&FromWorker::Walls(evidence), &[]).is_err() || !told_to_go(&channel) {
+        Ok((prepared, manner, evidence)) => {
+            let told = channel.send(&FromWorker::Manner(manner), &[]);
+            let told = told.and_then(|()| channel.send(&FromWorker::Walls(evidence), &[]));
+            if told.is_err() || !told_to_go(&channel) {
                 return 1;
             }
-            let outcome = instance(prepared);
+            let outcome = instances(prepared, manner);
             let _ = channel.send(&FromWorker::Ended(outcome), &[]);
             0
         }
@@ -54,23 +56,24 @@ fn prepare(
     channel: Arc<Channel>,
     descriptors: Vec<OwnedFd>,
     mut run: Run,
-) -> Result<(Prepared, Vec<Evidence>), StartFailure> {
+) -> Result<(Prepared, Manner, Vec<Evidence>), StartFailure> {
     set_umask(&run);
     namespaces::enter(&run.walls).map_err(|error| no_namespaces(&error))?;
     let mut descriptors = descriptors.into_iter();
     let code = descriptors.next().ok_or_else(|| StartFailure::own("the program", "its descriptor is missing"))?;
     let root = open_root(&run)?;
     let stdio = open::stdio(&run.stdio, &mut descriptors, &run.own, root.as_ref())?;
+    let sockets = sockets(&run, descriptors)?;
     let opened = open_grants(&run, root.as_ref())?;
     drop(root);
     let engine = engine::engine()?;
-    let program = load(&engine, &run, &code)?;
+    let (program, manner) = load(&engine, &run, &code)?;
     let tls =
         run.connect.iter().any(|endpoint| endpoint.transport == Transport::Https).then(crate::wasi::http::load_roots);
     // It seeds its random numbers, for which a static C library opens a device.
     let mut builder = WasiCtxBuilder::new();
-    // One instance and one thread: a blocking call may hold it, and the supervisor's clock runs elsewhere.
-    builder.allow_blocking_current_thread(true);
+    // A thread that has one instance may be held by a blocking call: the supervisor's clock runs elsewhere.
+    builder.allow_blocking_current_thread(!manner.hears);
     let before = Before::open();
     if let Some(plan) = &run.walls.mount {
         mount::put_up(plan, &opened, None).map_err(|error| wall(&error))?;
@@ -82,37 +85,53 @@ fn prepare(
         opened.map_err(|error| StartFailure::own(format!("opening {}", preopen.guest), format!("{error:#}")))?;
         drop(preopen.held.take());
     }
+    let filesystem = builder.build().filesystem().clone();
     ticks::start(&engine).map_err(|error| StartFailure::own("the timer", error))?;
     confine(&run.walls, &opened).map_err(|error| wall(&error))?;
     evidence.extend(try_what_must_fail(&run.walls).map_err(|error| wall(&error))?);
     if run.globbing {
         run.arguments = crate::native::globbed(&run.arguments, &run.environment)?;
     }
-    let prepared = Prepared { engine, program, run, stdio: Some(stdio), preopens, builder, tls, channel };
-    Ok((prepared, evidence))
+    let prepared = Prepared { engine, program, run, stdio, sockets, preopens, filesystem, tls, channel };
+    Ok((prepared, manner, evidence))
 }
 
-fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<Loaded, StartFailure> {
+fn sockets(run: &Run, descriptors: impl Iterator<Item = OwnedFd>) -> Result<Vec<Socket>, StartFailure> {
+    let sockets = descriptors.zip(&run.sockets).map(|(descriptor, about)| Socket::new(descriptor, about.clone()));
+    sockets.collect::<Result<_, _>>().map_err(|error| StartFailure::own("a socket", error))
+}
+
+/// The program, and how it goes about its end.
+fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<(Loaded, Manner), StartFailure> {
+    // What it offers to other jobs is called by nobody yet.
+    let asked = Asked { sockets: !run.sockets.is_empty(), services: false, inetd_wait: run.inetd_wait };
     match run.code {
         Code::Module => {
             let module = engine::module(engine, code)?;
-            module::check(&module)?;
-            Ok(Loaded::Module(module))
+            let how = module::how(&module, asked)?;
+            let serves = how == HowRun::Inetd;
+            Ok((Loaded::Module(module, how), Manner { hears: serves, serves }))
         }
         _ => {
             let component = engine::component(engine, code)?;
-            let how = command::how(engine, &component)?;
-            Ok(Loaded::Component(component, how))
+            let how = command::how(engine, &component, asked)?;
+            let (imports, _) = command::names(engine, &component);
+            let serves = asked.sockets && how != HowRun::Activation;
+            let hears = asked.sockets || imports.iter().any(|name| name.starts_with(LIFECYCLE));
+            Ok((Loaded::Component(component, how), Manner { hears, serves }))
         }
     }
 }
 
-/// Step 5: the runtime, the instance, and the words of the supervisor meanwhile.
-fn instance(prepared: Prepared) -> Outcome {
+/// Who imports it hears that the run is to end.
+const LIFECYCLE: &str = "wjob:service/lifecycle@";
+
+/// Step 5: the runtime, the instances, and the words of the supervisor meanwhile.
+fn instances(prepared: Prepared, manner: Manner) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     match runtime {
         Ok(runtime) => {
-            let outcome = runtime.block_on(run_to_end(prepared));
+            let outcome = runtime.block_on(run_to_end(prepared, manner));
             // A blocking call that is still under way must not hold the end.
             runtime.shutdown_background();
             outcome
@@ -121,59 +140,105 @@ fn instance(prepared: Prepared) -> Outcome {
     }
 }
 
-async fn run_to_end(prepared: Prepared) -> Outcome {
-    let channel = prepared.channel.clone();
-    let (surroundings, prepared) = match surroundings(prepared) {
-        Ok(both) => both,
-        Err(error) => return Outcome::Trapped(bounded(format!("{error:#}"))),
-    };
-    let (halt, outputs) = (surroundings.halt.clone(), surroundings.outputs.clone());
-    let network = surroundings.network.clone();
+async fn run_to_end(prepared: Prepared, manner: Manner) -> Outcome {
+    let (template, program, sockets) = Template::new(prepared);
     let outcome = tokio::select! {
         biased;
-        () = stopped(&channel, &network) => Outcome::Stopped,
-        () = halt.asked() => Outcome::Stopped,
-        result = execute(surroundings, prepared) => judge(result),
+        () = ended(&template, manner) => Outcome::Stopped,
+        () = template.halt.asked() => Outcome::Stopped,
+        result = execute(&template, program, sockets) => match template.lifecycle.phase() {
+            // It has given its sockets back because it could.
+            Phase::Idle => Outcome::Stopped,
+            _ => judge(result),
+        },
     };
-    outputs.iter().for_each(Stdout::finish);
-    match outcome {
-        // What was refused before has nothing to do with being stopped.
-        Outcome::Stopped => halt.ended().unwrap_or(outcome),
-        Outcome::Trapped(_) => halt.outcome().unwrap_or(outcome),
-        outcome => outcome,
+    template.outputs.iter().for_each(Stdout::finish);
+    template.halt.refined(outcome)
+}
+
+async fn execute(template: &Arc<Template>, program: Loaded, sockets: Vec<Socket>) -> wasmtime::Result<Result<(), ()>> {
+    match (&program, program.how()) {
+        (Loaded::Component(component, _), HowRun::Command02 | HowRun::Command03) => {
+            command::run(template, component, Service::of_one(template.lifecycle.clone())).await
+        }
+        (Loaded::Component(component, _), HowRun::Activation) => {
+            let serving = Serving::new(template.clone(), &program)?;
+            command::run(template, component, Service::with_sockets(serving, sockets)).await
+        }
+        (Loaded::Module(module, _), HowRun::Module) => module::run(template, module).await,
+        _ => serve::serve(Serving::new(template.clone(), &program)?, sockets).await.map(Ok),
     }
 }
 
-async fn execute(surroundings: Surroundings, prepared: Prepared) -> wasmtime::Result<Result<(), ()>> {
-    match prepared.program {
-        Loaded::Component(ref component, how) => command::run(surroundings, &prepared, component, how).await,
-        Loaded::Module(ref module) => module::run(surroundings, &prepared, module).await,
+/// Resolves when the run is to end whatever is under way: its work is done after it was asked to, or its time for that
+/// is up, or nothing of it hears.
+async fn ended(template: &Arc<Template>, manner: Manner) {
+    let lifecycle = &template.lifecycle;
+    let asked = async {
+        tokio::select! {
+            biased;
+            phase = told(template) => phase,
+            () = idle(template) => Phase::Idle,
+        }
+    };
+    let phase = asked.await;
+    lifecycle.reach(phase);
+    if !manner.hears {
+        return;
+    }
+    let time = match template.run.exit_timeout {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds.into())),
+    };
+    tokio::select! {
+        biased;
+        // Whoever finds it idle may have found a client who had just come.
+        () = told_more(template), if phase != Phase::Stopping => {}
+        () = serve::overtime(time), if phase != Phase::Idle => {}
     }
 }
 
-/// Resolves when the supervisor wants the run to end, or is gone.
-async fn stopped(channel: &Arc<Channel>, network: &Arc<Network>) {
+/// Asked once more, it ends at once.
+async fn told_more(template: &Arc<Template>) {
+    let phase = told(template).await;
+    template.lifecycle.reach(phase);
+    let seconds = template.run.exit_timeout;
+    serve::overtime((seconds > 0).then(|| Duration::from_secs(seconds.into()))).await;
+}
+
+async fn idle(template: &Arc<Template>) {
+    match template.run.idle_timeout {
+        Some(seconds) => template.lifecycle.idle(Duration::from_secs(seconds.into())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves when the supervisor wants the run to end, or is gone; how.
+async fn told(template: &Arc<Template>) -> Phase {
+    let channel = &template.channel;
     let copy = rustix::io::fcntl_dupfd_cloexec(channel.as_ref(), 0);
     let Some(watched) = copy.ok().and_then(|copy| watch(Arc::new(copy), Interest::READABLE).ok()) else {
         return std::future::pending().await;
     };
     loop {
         let Ok(mut guard) = watched.readable().await else {
-            return;
+            return Phase::Stopping;
         };
-        if !crate::output::ready(channel.as_ref(), rustix::event::PollFlags::IN, Some(std::time::Duration::ZERO)) {
+        if !crate::output::ready(channel.as_ref(), rustix::event::PollFlags::IN, Some(Duration::ZERO)) {
             guard.clear_ready();
             continue;
         }
         match channel.receive::<ToWorker>(INLINE_BYTES) {
-            Ok(Some(ToWorker::Names(names))) => network.replace_names(names),
+            Ok(Some(ToWorker::Names(names))) => template.network.replace_names(names),
             Ok(Some(ToWorker::Go)) => {}
-            Ok(Some(ToWorker::Stop { .. }) | None) | Err(_) => return,
+            Ok(Some(ToWorker::Drain)) => return Phase::Draining,
+            Ok(Some(ToWorker::Stop { .. }) | None) | Err(_) => return Phase::Stopping,
         }
     }
 }
 
-fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
+/// What a result counts as.
+pub(crate) fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
     match result {
         Ok(Ok(())) => Outcome::Exited(0),
         Ok(Err(())) => Outcome::Exited(1),
@@ -197,32 +262,4 @@ fn cause_first(error: &wasmtime::Error) -> String {
 fn out_of_handles(error: &wasmtime::Error) -> bool {
     matches!(error.downcast_ref(), Some(ResourceTableError::Full))
         || error.chain().any(|cause| cause.to_string().contains("store handle limit exceeded"))
-}
-
-/// Fills what every kind of instance shares.
-fn surroundings(mut prepared: Prepared) -> wasmtime::Result<(Surroundings, Prepared)> {
-    let halt = Halt::default();
-    let denials = Arc::new(Denials::new(prepared.channel.clone()));
-    let run = &mut prepared.run;
-    let network = Arc::new(Network::new(run.connect.clone(), run.bind.clone(), std::mem::take(&mut run.names)));
-    let meter = Meter::shared(&run.limits);
-    let [stdin, stdout, stderr] = prepared.stdio.take().ok_or_else(|| wasmtime::format_err!("no stdio"))?;
-    let output = |descriptor| Stdout::new(Output::new(descriptor, meter.clone(), run.raw), halt.clone());
-    let outputs = [output(stdout), output(stderr)];
-    let mut builder = std::mem::take(&mut prepared.builder);
-    builder
-        .stdin(Stdin::new(stdin))
-        .stdout(outputs[0].clone())
-        .stderr(outputs[1].clone())
-        .args(&run.arguments)
-        .envs(&run.environment)
-        .max_random_size(MOST_RANDOM)
-        .allow_tcp(run.walls.network.tcp)
-        .allow_udp(run.walls.network.udp)
-        .allow_ip_name_lookup(true)
-        .socket_addr_check(crate::wasi::network::socket_check(network.clone(), denials.clone()));
-    if let Some(directory) = &run.working_directory {
-        builder.initial_cwd(directory);
-    }
-    Ok((Surroundings { builder, network, denials, halt, outputs }, prepared))
 }

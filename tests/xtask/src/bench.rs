@@ -11,6 +11,7 @@ use crate::peer::{self, Missing, Peer};
 use crate::statistics::Times;
 use crate::step::{Steps, advise};
 use crate::temporary::Temporary;
+use crate::traffic;
 
 /// Rounds nobody counts: they fill the page cache and compile what is not compiled.
 const WARM_UPS: usize = 3;
@@ -27,15 +28,16 @@ struct Options {
     build: bool,
 }
 
-/// Parses `run [--rounds N] [--json] [--no-build]` and does it; `idle` is elsewhere.
+/// Parses `run [--rounds N] [--json] [--no-build]` and does it; the other benches are elsewhere.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "run" => bench(&options(rest)?),
         Some((what, rest)) if what == "idle" => idle::run(rest),
-        _ => Err(advise(
+        Some((what, rest)) => traffic::run(what, rest),
+        None => Err(advise(
             "bench wants to know what to measure",
-            "there are two benches: run and idle",
-            "`cargo xtask bench run|idle [--json] [--no-build]`, and `--rounds N` for run",
+            "the benches are run, idle, connections, http and cold",
+            "`cargo xtask bench NAME [--json] [--no-build]`; see `cargo xtask help` for more options",
         )),
     }
 }

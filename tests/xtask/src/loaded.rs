@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -16,6 +16,7 @@ use crate::dist;
 use crate::peer::{Missing, escaped, in_path};
 use crate::process;
 use crate::temporary::Temporary;
+use crate::wjobd;
 
 /// Jobs that everybody is compared with.
 pub const JOBS: usize = 10_000;
@@ -141,35 +142,12 @@ fn begin_wjobd(program: &Path, folder: &Path, jobs: usize) -> anyhow::Result<Loa
         let demand = demand(number, watched.path())?;
         fs::write(files.join(format!("{number}.plist")), job_file(number, &guest, &demand))?;
     }
-    fs::write(folder.join("daemon.json"), "{}")?;
-    let notified = UnixDatagram::bind(folder.join("notify"))?;
-    notified.set_read_timeout(Some(PATIENCE))?;
-    let mut command = Command::new(program);
-    command.env("HOME", folder).env("NOTIFY_SOCKET", folder.join("notify"));
-    for (flag, name) in [
-        ("--config", "daemon.json"),
-        ("--state-directory", "state"),
-        ("--cache-directory", "cache"),
-        ("--socket", "run/wjob.sock"),
-        ("--jobs", "jobs"),
-    ] {
-        command.arg(flag).arg(folder.join(name));
-    }
+    let (mut command, notified) = wjobd::command(program, folder)?;
     let (child, begin) = start(&mut command)?;
     let mut loaded = Loaded { child, ready: Duration::ZERO, _watched: Some(watched) };
-    wait_for_ready(&notified)?;
+    notified.wait(PATIENCE)?;
     loaded.ready = begin.elapsed();
     Ok(loaded)
-}
-
-fn wait_for_ready(notified: &UnixDatagram) -> anyhow::Result<()> {
-    let mut said = [0; 1024];
-    loop {
-        let length = notified.recv(&mut said).context("it did not say READY=1; start it by hand to see why")?;
-        if said[..length].starts_with(b"READY=1") {
-            return Ok(());
-        }
-    }
 }
 
 fn job_file(number: usize, guest: &str, demand: &str) -> String {

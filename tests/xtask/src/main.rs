@@ -19,7 +19,9 @@ mod statistics;
 mod step;
 mod temporary;
 mod test;
+mod traffic;
 mod unprivileged;
+mod wjobd;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,10 @@ cargo xtask VERB
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
   bench idle [--json] [--no-build]
                                 ten thousand loaded jobs that wait, in wjobd and its peers
+  bench connections|http|cold [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
+                                traffic to supervised jobs and to their peers: an echo for each connection, HTTP
+                                requests, the first byte of a job that does not run yet. S is for how long each is
+                                under load in a round (not for cold); --enforce fails when a must is missed
   help                          this page
 
 The wasm32-wasip2 target is added with rustup when it is missing.";
@@ -58,6 +64,8 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "test" => test::run(rest),
         "dist" => dist::run(rest),
         "bench" => bench::run(rest),
+        // The bench starts itself with this word; it is nobody's verb.
+        "bench-peer" => traffic::accept_loop::run(rest),
         "help" | "--help" | "-h" => help(),
         other => Err(step::advise(
             &format!("unknown verb {other:?}"),

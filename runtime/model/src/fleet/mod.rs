@@ -247,20 +247,31 @@ impl Fleet {
         self.clock_set(now)
     }
 
+    /// Whether another definition could take a job's place.
+    ///
+    /// # Errors
+    /// When there is no such job, it is on its way out for good, or everything is shutting down.
+    pub fn may_reload(&self, label: &str) -> Result<(), Refusal> {
+        if self.is_stopping() {
+            return Err(Refusal::ShuttingDown);
+        }
+        match self.members.get(label).map(|member| (&member.successor, member.life.state())) {
+            None | Some((None, State::Leaving { .. })) => Err(Refusal::Leaving),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// A job's file was read again: what it says now takes the old one's place, which ends first.
     ///
     /// # Errors
     /// When there is no such job, or everything is shutting down.
     pub fn reload(&mut self, job: Arc<Job>, disabled: bool, now: Now) -> Result<Vec<Action>, Refusal> {
-        if self.is_stopping() {
-            return Err(Refusal::ShuttingDown);
-        }
+        self.may_reload(&job.label)?;
         let label: Label = job.label.as_str().into();
         let member = self.members.get_mut(&label).ok_or(Refusal::Leaving)?;
-        let was_running = match (&member.successor, member.life.state()) {
-            (Some(successor), _) => successor.was_running,
-            (None, State::Leaving { .. }) => return Err(Refusal::Leaving),
-            (None, state) => matches!(state, State::Active { .. }),
+        let was_running = match &member.successor {
+            Some(successor) => successor.was_running,
+            None => matches!(member.life.state(), State::Active { .. }),
         };
         let first = member.successor.is_none();
         member.successor = Some(Successor { job, disabled, was_running });

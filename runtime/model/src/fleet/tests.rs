@@ -12,6 +12,7 @@ use crate::launch::{Conditions, Launch};
 use crate::message::{Evidence, FromWorker, StartFailure};
 use crate::outcome::Outcome;
 use crate::run::Exit;
+use crate::socket::Socket;
 
 /// A fleet with a clock and what it did.
 struct Story {
@@ -288,7 +289,7 @@ fn kickstart_with_kill_starts_anew_when_the_old_one_is_gone() {
 #[test]
 fn a_job_with_listeners_drains_while_its_successor_runs() {
     let mut served = job(LABEL, at_load());
-    served.sockets.push("listener".into());
+    served.sockets.push(Socket::on_port("listener", 0));
     let mut story = Story::with(served);
     story.up();
     let old = story.run_id();

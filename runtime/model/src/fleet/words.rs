@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::life::{Hold, Life, State};
 use super::schedule::Now;
 use crate::job::Job;
-use crate::launch::{KeepAlive, Launch};
+use crate::launch::KeepAlive;
 use crate::run;
 
 /// What there is to say of a job's state.
@@ -23,7 +23,7 @@ impl Words {
     /// Of this job now.
     pub fn of(job: &Job, life: &Life, now: Now) -> Self {
         let (state, why) = match life.state() {
-            State::Idle => ("idle", format!("waits for {}", list(&demands(&job.launch)))),
+            State::Idle => ("idle", format!("waits for {}", list(&demands(job)))),
             State::Waiting { causes, hold, .. } => waiting(hold, &causes.in_words().join(", ")),
             State::Active { run, .. } => (phase(&run.state), run.causes.in_words().join(", ")),
             State::Finished => ("finished", "it ran, and LaunchOnlyOnce allows one run".into()),
@@ -67,7 +67,8 @@ fn next(life: &Life, now: Now) -> Option<Timestamp> {
 }
 
 /// What can start a job, in words.
-pub fn demands(launch: &Launch) -> Vec<String> {
+pub fn demands(job: &Job) -> Vec<String> {
+    let launch = &job.launch;
     let mut demands = Vec::new();
     if launch.at_load {
         demands.push("loading (RunAtLoad)".into());
@@ -76,6 +77,7 @@ pub fn demands(launch: &Launch) -> Vec<String> {
     demands.extend(launch.interval.map(|seconds| format!("every {seconds} s (StartInterval)")));
     demands.extend(launch.calendar.iter().map(|entry| format!("{entry} (StartCalendarInterval)")));
     demands.extend(launch.watch_paths.iter().map(|path| format!("a change of {path} (WatchPaths)")));
+    demands.extend((!job.sockets.is_empty()).then(|| "a client (Sockets)".to_owned()));
     demands.extend(launch.queue_directories.iter().map(|path| format!("entries in {path} (QueueDirectories)")));
     demands
 }

@@ -50,6 +50,24 @@ impl HowRun {
     }
 }
 
+/// What a job asks of its program, as far as that decides how it is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether it is handed sockets.
+    pub sockets: bool,
+    /// Whether it owns names of services.
+    pub services: bool,
+    /// Whether `inetdCompatibility` is given, and then its `Wait`.
+    pub inetd_wait: Option<bool>,
+}
+
+impl Asked {
+    /// What a job asks.
+    pub fn of(job: &Job) -> Self {
+        Self { sockets: !job.sockets.is_empty(), services: !job.services.is_empty(), inetd_wait: job.inetd_wait }
+    }
+}
+
 /// Chooses how a program is run.
 ///
 /// # Errors
@@ -57,31 +75,32 @@ impl HowRun {
 pub fn how_run(kind: ProgramKind, imports: &[&str], exports: &[&str], job: &Job) -> Result<HowRun, Finding> {
     match kind {
         ProgramKind::Elf | ProgramKind::Script => Ok(HowRun::Native),
-        ProgramKind::Module => module(exports, job),
-        ProgramKind::Component => {
-            let exports: Vec<Name> = exports.iter().map(|name| Name::read(name)).collect();
-            let activates = imports.iter().any(|name| Name::read(name).is("wjob:service", "activation"));
-            if !job.sockets.is_empty() {
-                accepting(&exports, activates, job)
-            } else if !job.services.is_empty() {
-                service(&exports)
-            } else {
-                command(&exports)
-            }
-        }
+        ProgramKind::Module => module(exports, Asked::of(job)),
+        ProgramKind::Component => component(imports, exports, Asked::of(job)),
     }
 }
 
-/// Chooses how a component is run that has neither sockets nor services: what a worker can tell without the job.
+fn component(imports: &[&str], exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
+    let exports: Vec<Name> = exports.iter().map(|name| Name::read(name)).collect();
+    let activates = imports.iter().any(|name| Name::read(name).is("wjob:service", "activation"));
+    if asked.sockets {
+        accepting(&exports, activates, asked.inetd_wait)
+    } else if asked.services {
+        service(&exports)
+    } else {
+        command(&exports)
+    }
+}
+
+/// Chooses how a component is run: what a worker can tell without the job.
 ///
 /// # Errors
 /// Names the first import that nobody offers, or the export that is missing.
-pub fn how_run_component(imports: &[&str], exports: &[&str]) -> Result<HowRun, Finding> {
+pub fn how_run_component(imports: &[&str], exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
     let mut remarks = imports.iter().filter_map(|import| unknown(import, &Name::read(import)));
-    let exports: Vec<Name> = exports.iter().map(|name| Name::read(name)).collect();
     match remarks.find(|finding| finding.severity == Severity::Error) {
         Some(finding) => Err(finding),
-        None => command(&exports),
+        None => component(imports, exports, asked),
     }
 }
 
@@ -89,19 +108,19 @@ pub fn how_run_component(imports: &[&str], exports: &[&str]) -> Result<HowRun, F
 ///
 /// # Errors
 /// Names the first import that nobody offers, or says that `_start` is missing.
-pub fn how_run_module(imports: &[(&str, &str)], exports: &[&str]) -> Result<HowRun, Finding> {
+pub fn how_run_module(imports: &[(&str, &str)], exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
     match imports.iter().find(|(module, _)| *module != PREVIEW_1) {
         Some((module, function)) => Err(unknown_module(module, &module_import(module, function))),
-        None => start(exports),
+        None => self::module(exports, asked),
     }
 }
 
-fn module(exports: &[&str], job: &Job) -> Result<HowRun, Finding> {
+fn module(exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
     let command = start(exports)?;
-    match (job.sockets.is_empty(), job.inetd_wait) {
-        (true, _) => Ok(command),
-        (false, Some(_)) => Ok(HowRun::Inetd),
-        (false, None) => Err(nobody_accepts("a preview 1 module can take a socket only as standard input and output")),
+    match (asked.sockets, asked.inetd_wait) {
+        (false, _) => Ok(command),
+        (true, Some(false)) => Ok(HowRun::Inetd),
+        (true, _) => Err(nobody_accepts("a preview 1 module can take a socket only as standard input and output")),
     }
 }
 
@@ -117,7 +136,7 @@ fn start(exports: &[&str]) -> Result<HowRun, Finding> {
 }
 
 /// The order of the contract: handlers first, because they say plainly what they are for.
-fn accepting(exports: &[Name], activates: bool, job: &Job) -> Result<HowRun, Finding> {
+fn accepting(exports: &[Name], activates: bool, inetd_wait: Option<bool>) -> Result<HowRun, Finding> {
     let has = |package, interface, release| has(exports, package, interface, release);
     let run = has("wasi:cli", "run", Release::V02) || has("wasi:cli", "run", Release::V03);
     if has("wjob:service", "connection-handler", Release::V01) {
@@ -126,10 +145,12 @@ fn accepting(exports: &[Name], activates: bool, job: &Job) -> Result<HowRun, Fin
         Ok(HowRun::Http03)
     } else if has("wasi:http", "incoming-handler", Release::V02) {
         Ok(HowRun::Http02)
-    } else if run && job.inetd_wait.is_some() {
+    } else if run && inetd_wait == Some(false) {
         Ok(HowRun::Inetd)
     } else if run && activates {
         Ok(HowRun::Activation)
+    } else if inetd_wait == Some(true) {
+        Err(nobody_accepts("with Wait the component itself accepts, which it can do through activation alone"))
     } else {
         Err(nobody_accepts("the component exports no handler of connections or requests"))
     }

@@ -15,7 +15,7 @@ use crate::grant::{Access, Endpoint, Transport};
 use crate::job::Job;
 use crate::program::ProgramKind;
 
-pub use entry::{HowRun, how_run, how_run_component, how_run_module};
+pub use entry::{Asked, HowRun, how_run, how_run_component, how_run_module};
 
 /// The module whose functions a core module may import (WASI preview 1).
 pub const PREVIEW_1: &str = "wasi_snapshot_preview1";
@@ -375,13 +375,13 @@ mod tests {
     #[test]
     fn a_worker_can_tell_without_the_job() {
         let code = |found: Result<HowRun, Finding>| found.map_err(|finding| finding.code);
-        let run = ["wasi:cli/run@0.2.0"];
-        assert_eq!(code(how_run_component(&["wasi:nn/tensor@0.2.0"], &run)), Ok(HowRun::Command02));
-        assert_eq!(code(how_run_component(&["acme:thing/x"], &run)), Err("unknown-import"));
-        assert_eq!(code(how_run_component(&[], &[])), Err("no-entry-point"));
-        assert_eq!(code(how_run_module(&[(PREVIEW_1, "fd_write")], &["_start"])), Ok(HowRun::Module));
-        assert_eq!(code(how_run_module(&[("env", "f")], &["_start"])), Err("unknown-import"));
-        assert_eq!(code(how_run_module(&[], &["_initialize"])), Err("no-entry-point"));
+        let (run, none) = (["wasi:cli/run@0.2.0"], Asked::default());
+        assert_eq!(code(how_run_component(&["wasi:nn/tensor@0.2.0"], &run, none)), Ok(HowRun::Command02));
+        assert_eq!(code(how_run_component(&["acme:thing/x"], &run, none)), Err("unknown-import"));
+        assert_eq!(code(how_run_component(&[], &[], none)), Err("no-entry-point"));
+        assert_eq!(code(how_run_module(&[(PREVIEW_1, "fd_write")], &["_start"], none)), Ok(HowRun::Module));
+        assert_eq!(code(how_run_module(&[("env", "f")], &["_start"], none)), Err("unknown-import"));
+        assert_eq!(code(how_run_module(&[], &["_initialize"], none)), Err("no-entry-point"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ const WASM: Terms = Terms {
 const NATIVE: Terms = Terms { run_time: None, native: true, ..WASM };
 
 fn walk(terms: &Terms, events: Vec<(Moment, Event)>) -> (State, Vec<Action>) {
-    let mut state = State::Starting { until: START_DEADLINE };
+    let mut state = State::Starting { until: START_DEADLINE, manner: Manner::default() };
     let mut all = Vec::new();
     for (now, event) in events {
         let (next, actions) = state.step(event, now, terms);
@@ -121,7 +121,7 @@ fn run_time_outlasts_a_stop_that_never_ends() {
 #[test]
 fn what_a_native_program_leaves_is_kept_where_that_is_wanted() {
     let verdict = |stop| Verdict { outcome: Outcome::Exited(3), stop };
-    let running = State::Running { until: None };
+    let running = State::Running { until: None, manner: Manner::default() };
     let stop = Some(StopReason::Terminate);
     let stopping = State::Stopping { reason: StopReason::Terminate, kill_at: Some(9) };
     for (state, native, abandon, left, end) in [
@@ -176,7 +176,7 @@ fn a_worker_out_of_turn_changes_nothing() {
         FromWorker::Compiled,
         FromWorker::Resolved(Vec::new()),
     ] {
-        let starting = State::Starting { until: START_DEADLINE };
+        let starting = State::Starting { until: START_DEADLINE, manner: Manner::default() };
         let (state, actions) = starting.clone().step(Event::Said(said), 1, &WASM);
         assert_eq!((state, actions), (starting, Vec::new()));
     }
@@ -198,7 +198,7 @@ fn preparing_has_no_deadline_and_can_be_stopped() {
 #[test]
 fn a_worker_that_is_made_anew_has_its_own_time() {
     let failure = || StartFailure::job("the code", "stale", "compile it");
-    let starting = State::Starting { until: START_DEADLINE };
+    let starting = State::Starting { until: START_DEADLINE, manner: Manner::default() };
     let (state, _) = starting.clone().step(Event::Renewing, 29_000, &WASM);
     assert_eq!(state, State::Preparing);
     let (state, _) = state.step(Event::Prepared { native: false, listens: false }, 60_000, &WASM);

@@ -7,7 +7,7 @@ use crate::terminal::printable;
 
 use super::paths::{below, normalise, protected, resolve};
 use super::raw::{RawData, RawJob, RawValue, entries, items, number, text, truth};
-use super::{Context, grants, launch, limits};
+use super::{Context, grants, launch, limits, sockets};
 
 /// Labels that stay launchd's own, whatever the letter case (jobmgr_label_test of launchd 842).
 /// Longest label, bytes: it is a line's beginning in logs and tables.
@@ -26,7 +26,9 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
     let context = &root.as_ref().map_or(*outside, |_| Context { folder: "/", ..*outside });
     let program = program(raw, context, root.as_deref(), findings);
     let grants = grants::read(raw, context, root.as_deref(), findings);
-    let (limits, resource_limits) = limits::read(raw, findings);
+    let (mut limits, resource_limits) = limits::read(raw, findings);
+    let served = raw.get("inetdCompatibility").and_then(|inetd| inetd.get("Instances")).and_then(RawValue::integer);
+    limits.instances = limits.instances.or(served.and_then(|served| u64::try_from(served).ok()));
     let environment = environment(raw, findings);
     let isolation = isolation(raw, findings);
     let working_directory = working_directory(raw, context);
@@ -52,7 +54,7 @@ pub fn job(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) -> Opti
         isolation,
         instance_reuse: number(raw, "InstanceReuse").unwrap_or(1),
         config: config(raw),
-        sockets: names(raw, "Sockets"),
+        sockets: sockets::meant(raw),
         services: names(raw, "MachServices"),
         inetd_wait: inetd_wait(raw),
         root_directory: root,

@@ -1,11 +1,73 @@
-//! What can be said about `Sockets` from the list alone. Names are not looked up and nothing is bound.
+//! `Sockets`: what they mean, and what can be said about them from the list alone. Names are not looked up and nothing
+//! is bound.
 
 use crate::finding::{Finding, Severity};
+use crate::socket::{Family, Place, Service, Socket, SocketKind};
 
 use super::raw::{RawData, RawJob, RawValue, entries};
 
 /// Longest path of a Unix socket: sun_path has 108 bytes, the last a NUL (unix(7)).
 const LONGEST_PATH: usize = 107;
+
+/// The sockets that are to be bound. Those that ask for something that nothing acts on yet, as the registry says, are
+/// left out.
+pub fn meant(raw: &RawJob) -> Vec<Socket> {
+    let sockets = entries(raw.get("Sockets")).iter();
+    sockets.flat_map(|entry| entry.value.one_or_many().iter().filter_map(|value| socket(&entry.name, value))).collect()
+}
+
+fn socket(name: &str, value: &RawValue) -> Option<Socket> {
+    if !matches!(value.data, RawData::Dictionary(_))
+        || value.get("SockPassive").and_then(RawValue::boolean) == Some(false)
+    {
+        return None;
+    }
+    Some(Socket { name: name.into(), kind: kind(value), place: place(value)? })
+}
+
+fn kind(value: &RawValue) -> SocketKind {
+    let word = |key| value.get(key).and_then(RawValue::text);
+    match (word("SockType"), word("SockProtocol")) {
+        (Some("dgram"), _) | (None, Some("UDP")) => SocketKind::Datagram,
+        (Some("seqpacket"), _) => SocketKind::Seqpacket,
+        _ => SocketKind::Stream,
+    }
+}
+
+fn place(value: &RawValue) -> Option<Place> {
+    let text = |key| value.get(key).and_then(RawValue::text).map(str::to_owned);
+    if let Some(path) = text("SockPathName") {
+        // Sockets in use carry the file type in their mode too.
+        let mode = value.get("SockPathMode").and_then(RawValue::integer);
+        let mode = mode.and_then(|mode| u32::try_from(mode & 0o777).ok());
+        let account = |key: &str| value.get(key).and_then(|value| text_or_number(value));
+        return Some(Place::Path { path, mode, owner: account("SockPathOwner"), group: account("SockPathGroup") });
+    }
+    if is_unix(value) {
+        return None;
+    }
+    let service = match value.get("SockServiceName") {
+        Some(service) => port(service)?,
+        None => Service::Port(0),
+    };
+    let family = match value.get("SockFamily").and_then(RawValue::text) {
+        Some("IPv4") => Family::Four,
+        Some("IPv6") => Family::Six,
+        Some("IPv4v6") => Family::Dual,
+        _ => Family::Each,
+    };
+    Some(Place::Network { node: text("SockNodeName"), service, family })
+}
+
+/// A port, as a number or as digits, or a name.
+fn port(value: &RawValue) -> Option<Service> {
+    let text = text_or_number(value)?;
+    Some(text.parse().map_or(Service::Name(text), Service::Port))
+}
+
+fn text_or_number(value: &RawValue) -> Option<String> {
+    value.text().map(str::to_owned).or_else(|| value.integer().map(|number| number.to_string()))
+}
 
 /// Every socket's dictionary.
 pub fn all(raw: &RawJob) -> impl Iterator<Item = &RawValue> {

@@ -16,9 +16,34 @@ const HANDLES_BASE: u64 = 64;
 /// Processes beside a native job's own: the worker and the init of its process table.
 const PROCESSES_BASE: u64 = 2;
 
-/// The kernel's half of the limits; a job's own hard limits are never raised by ours.
-pub fn kernel_limits(limits: &Limits, own: &[ResourceLimit], kind: WorkerKind, walled: bool) -> Vec<ResourceLimit> {
+/// Connections that a worker holds at once, of all its sockets; one that has nothing to say takes no instance.
+pub const MOST_CONNECTIONS: u64 = 16_384;
+/// Instances at once when the job says nothing.
+pub const DEFAULT_INSTANCES: u64 = 1_000;
+/// No process can have more descriptors (proc_sys_fs(5), nr_open).
+const MOST_DESCRIPTORS: u64 = 1 << 20;
+
+/// The kernel's half of the limits; a job's own hard limits are never raised by ours. A worker that `serves` has many
+/// instances, and what the kernel holds is the sum of them.
+pub fn kernel_limits(
+    limits: &Limits,
+    own: &[ResourceLimit],
+    kind: WorkerKind,
+    walled: bool,
+    serves: bool,
+) -> Vec<ResourceLimit> {
     let native = kind == WorkerKind::Native;
+    if serves && !native {
+        let instances = limits.instances.unwrap_or(DEFAULT_INSTANCES);
+        let handles = limits.handles.unwrap_or(DEFAULT_HANDLES).saturating_mul(instances);
+        let sum = Limits {
+            memory: limits.memory.map(|bytes| bytes.saturating_mul(instances)),
+            handles: Some(handles.saturating_add(MOST_CONNECTIONS).min(MOST_DESCRIPTORS - HANDLES_BASE)),
+            cpu_time: None,
+            ..limits.clone()
+        };
+        return kernel_limits(&sum, own, kind, walled, false);
+    }
     let mut kernel = own.to_vec();
     // The guest wall of a wasm job ends it at the limit itself, the kernel wall only if that failed.
     let cpu = limits.cpu_time.map(|seconds| if native { (seconds, seconds + 1) } else { (seconds + 1, seconds + 2) });
@@ -59,14 +84,25 @@ mod tests {
     fn kernel_limits_leave_room_for_the_worker_and_a_native_pair_as_it_is() {
         let limits = Limits { handles: Some(100), cpu_time: Some(5), ..Limits::default() };
         let own = [pair(Resource::NumberOfFiles, 100, 200)];
-        let native = kernel_limits(&limits, &own, WorkerKind::Native, true);
+        let native = kernel_limits(&limits, &own, WorkerKind::Native, true, true);
         assert!(native.contains(&pair(Resource::NumberOfFiles, 100, 200)));
         assert!(native.contains(&pair(Resource::Cpu, 5, 6)));
         assert!(native.contains(&pair(Resource::Core, 1, 1)));
-        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm, true);
-        let bare = kernel_limits(&limits, &[pair(Resource::Core, 7, 8)], WorkerKind::Native, false);
+        let wasm = kernel_limits(&limits, &own, WorkerKind::Wasm, true, false);
+        let bare = kernel_limits(&limits, &[pair(Resource::Core, 7, 8)], WorkerKind::Native, false, false);
         assert!(bare.contains(&pair(Resource::Core, 7, 8)), "without walls its own limits stand");
         assert!(wasm.contains(&pair(Resource::NumberOfFiles, 164, 164)));
         assert!(wasm.contains(&pair(Resource::Cpu, 6, 7)));
+    }
+
+    #[test]
+    fn of_many_instances_the_kernel_holds_the_sum() {
+        let limits = Limits { memory: Some(1 << 20), instances: Some(10), cpu_time: Some(5), ..Limits::default() };
+        let kernel = kernel_limits(&limits, &[], WorkerKind::Wasm, true, true);
+        let data = MEMORY_BASE + (10 << 20);
+        assert!(kernel.contains(&pair(Resource::Data, data, data)));
+        let files = HANDLES_BASE + 10 * DEFAULT_HANDLES + MOST_CONNECTIONS;
+        assert!(kernel.contains(&pair(Resource::NumberOfFiles, files, files)));
+        assert!(kernel.iter().all(|limit| limit.resource != Resource::Cpu));
     }
 }

@@ -13,7 +13,7 @@ mod limits;
 mod network;
 
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
-pub use limits::kernel_limits;
+pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, kernel_limits};
 pub use network::{NetworkPlan, Ports};
 
 /// A layer the kernel enforces.
@@ -248,14 +248,15 @@ pub fn plan(
         return Err(WallRefusal::RootForNative);
     }
     other_root(job, kind, machine)?;
-    let network = NetworkPlan::of(&job.grants);
+    let serves = wasm && !job.sockets.is_empty();
+    let network = NetworkPlan { serves, ..NetworkPlan::of(&job.grants) };
     let mut plan = WallPlan {
         kind,
         user_namespace: false,
         mount: None,
         processes: false,
         network_namespace: false,
-        limits: kernel_limits(&job.limits, &job.resource_limits, kind, job.isolation != Isolation::None),
+        limits: kernel_limits(&job.limits, &job.resource_limits, kind, job.isolation != Isolation::None, serves),
         landlock_abi: machine.landlock_abi,
         seccomp: machine.seccomp,
         network,

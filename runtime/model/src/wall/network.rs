@@ -38,6 +38,8 @@ pub struct NetworkPlan {
     pub ipv6: bool,
     /// Whether bind and listen are allowed to tcp sockets.
     pub bind: bool,
+    /// Whether sockets are handed to it, through which it serves.
+    pub serves: bool,
     /// TCP ports that may be connected to.
     pub connect_ports: Ports,
     /// TCP ports that may be bound.
@@ -52,6 +54,7 @@ impl Default for NetworkPlan {
             ipv4: false,
             ipv6: false,
             bind: false,
+            serves: false,
             connect_ports: Ports::These(Vec::new()),
             bind_ports: Ports::These(Vec::new()),
         }

@@ -11,9 +11,9 @@ use wjob_model::job::Job;
 use wjob_model::message::{FromWorker, Role, StartFailure};
 use wjob_model::run::Event;
 
-use super::accounts::{files_suffice, is_owner, keeps_its_place, name_of, of_files, person};
 use super::own_users::ROLE;
 use super::{Daemon, Wakes, clock};
+use crate::accounts::{files_suffice, is_owner, keeps_its_place, name_of, of_files, person};
 use crate::helper::{Errand, Silence};
 use crate::order::Person;
 

@@ -31,7 +31,7 @@ pub fn detail(row: JobRow, member: &Member, domain: &str, path: &str, walls: &[E
         arguments: job.program.arguments.clone(),
         environment: pairs(&job.environment),
         properties: properties(job),
-        demand: demands(&job.launch),
+        demand: demands(job),
         grants: grants(job),
         limits: limits(job),
         reason: member.life.reason().in_words(),

@@ -13,7 +13,7 @@ use wjob_model::job::Job;
 use wjob_model::plist;
 use wjob_model::spec::{Context, load};
 
-use super::accounts::of_files;
+use crate::accounts::of_files;
 use crate::trust::{TrustedKind, open_trusted};
 
 /// Most job files of one folder.

@@ -86,6 +86,8 @@ impl Daemon {
     /// Loads a job, which does not begin yet.
     fn load_job(&mut self, file: &Path, job: Arc<Job>, found: bool) -> Result<(), Failure> {
         let disabled = self.is_disabled(&job);
+        self.fleet.admits(&job.label).map_err(|refusal| self.refused(&job.label, refusal))?;
+        self.bind_sockets(&job)?;
         self.fleet.load(job.clone(), disabled).map_err(|refusal| self.refused(&job.label, refusal))?;
         let origin = Origin { path: file.to_owned(), found, walls: Vec::new() };
         self.origins.insert(job.label.as_str().into(), origin);
@@ -97,6 +99,8 @@ impl Daemon {
     /// Puts a job in the place of the one that is loaded under its label.
     fn replace(&mut self, label: &str, file: &Path, job: Arc<Job>) -> Result<(), Failure> {
         let disabled = self.is_disabled(&job);
+        self.fleet.may_reload(label).map_err(|refusal| self.refused(label, refusal))?;
+        self.bind_sockets(&job)?;
         let actions = self.fleet.reload(job, disabled, clock::now()).map_err(|refusal| self.refused(label, refusal))?;
         if let Some(origin) = self.origins.get_mut(label) {
             origin.path = file.to_owned();

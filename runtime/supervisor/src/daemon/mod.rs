@@ -17,7 +17,6 @@ macro_rules! tools {
     };
 }
 
-mod accounts;
 mod adopted;
 mod ancestry;
 mod asking;
@@ -39,6 +38,7 @@ mod record;
 mod scan;
 mod serve;
 mod setup;
+mod sockets;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -72,6 +72,7 @@ use overrides::Overrides;
 use own_users::OwnUsers;
 use poller::Poller;
 use record::Record;
+use sockets::Sockets;
 use sources::Watched;
 
 pub use setup::{Settings, SetupError};
@@ -88,6 +89,7 @@ enum Wakes {
     Run(RunId, Source),
     Asking(RunId),
     Output(RunId, Stream),
+    Traffic(u64),
     Logger,
     LoggerGone,
     LeftOver(u32),
@@ -130,6 +132,9 @@ pub struct Daemon {
     watched: HashMap<u64, (Label, Watched)>,
     tokens: HashMap<(Label, Watched), u64>,
     next_token: u64,
+    /// The sockets of jobs, and the jobs by the number under which their traffic is waited for.
+    sockets: BTreeMap<Label, Sockets>,
+    traffic: HashMap<u64, Label>,
     watcher: Watcher,
     /// When paths that lack a watch are looked at again, if there are any.
     look_again_at: Option<u64>,

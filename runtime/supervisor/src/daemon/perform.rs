@@ -8,7 +8,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use wjob_model::fleet::{Action, JobAction, Label, RunId};
 use wjob_model::job::{Job, ProgramFile};
 use wjob_model::launch::KeepAlive;
-use wjob_model::message::StartFailure;
+use wjob_model::message::{HandedSocket, StartFailure};
 use wjob_model::run::{self, End};
 
 use super::log::Level;
@@ -32,12 +32,18 @@ impl Daemon {
         };
         match action {
             JobAction::Arm => self.arm(&label),
-            JobAction::Disarm => self.unwatch(&label, Watched::Demands),
+            JobAction::Disarm => {
+                self.unwatch(&label, Watched::Demands);
+                self.ignore_traffic(&label);
+            }
             JobAction::Await => self.await_missing(&label),
             JobAction::Forget => self.unwatch(&label, Watched::Missing),
             JobAction::Start { run, causes } => return self.start(&label, run, causes.in_words()),
             JobAction::Worker { run, action } => return self.worker(run, action),
-            JobAction::Ended { run, end } => self.ended(&label, run, &end),
+            JobAction::Ended { run, end } => {
+                self.ended(&label, run, &end);
+                self.serve_again(&label);
+            }
             JobAction::Gone => self.gone(&label),
         }
         Vec::new()
@@ -57,6 +63,7 @@ impl Daemon {
         let states = states.iter().map(|(path, _)| (path.clone(), Want::Existence));
         let wanted: Vec<(String, Want)> = changes.chain(queues).chain(states).collect();
         self.watch(label, Watched::Demands, wanted);
+        self.await_traffic(label);
     }
 
     /// What the job names and is not there.
@@ -101,6 +108,8 @@ impl Daemon {
             return Vec::new();
         };
         self.happened(Level::Info, Some(label), "started", &causes.join(", "));
+        // Its worker serves them from here on.
+        self.ignore_traffic(label);
         let event = self.begin_run(&job, run);
         let pid = self.runs.get(&run).and_then(|running| running.attempt.pid());
         self.logger.began(run, label, &causes, pid);
@@ -129,6 +138,8 @@ impl Daemon {
             stdio,
             person,
             owner: Some(self.reader.owner),
+            sockets: self.sockets_of(job)?,
+            causes: self.causes_of(job),
             best_effort: false,
             explain: job.launch.debug,
             raw: false,
@@ -140,6 +151,19 @@ impl Daemon {
         let event = attempt.prepare(tools, &mut record);
         self.runs.insert(run, Running { attempt, record, written: None });
         Ok(event)
+    }
+
+    /// One of each of its sockets for the worker.
+    fn sockets_of(&self, job: &Job) -> Result<Vec<(HandedSocket, OwnedFd)>, StartFailure> {
+        let sockets = self.sockets.get(job.label.as_str());
+        let handed_over = sockets.map(|sockets| sockets.handed_over()).transpose();
+        Ok(handed_over.map_err(|error| StartFailure::own("its sockets", error))?.unwrap_or_default())
+    }
+
+    /// Why it is started.
+    fn causes_of(&self, job: &Job) -> Vec<String> {
+        let member = self.fleet.member(&Label::from(job.label.as_str()));
+        member.map(|member| member.life.reason().in_words()).unwrap_or_default()
     }
 
     fn own_folders(&self) -> Vec<wjob_model::message::OwnFolder> {
@@ -219,6 +243,7 @@ impl Daemon {
             return self.happened(Level::Info, Some(label), "loaded", &path.unwrap_or_default());
         }
         self.origins.remove(label);
+        self.take_sockets_away(label);
         self.happened(Level::Info, Some(label), "unloaded", "");
         // Who waits for the job to be gone waits for what it left over, too.
         if !self.end_left_over(label) {

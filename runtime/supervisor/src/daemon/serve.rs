@@ -311,6 +311,7 @@ impl Daemon {
         let path = origin.path.display().to_string();
         let mut detail = describe::detail(row, member, &self.settings.domain(), &path, walls.unwrap_or(&origin.walls));
         detail.properties.extend(self.left_over_of(label));
+        detail.properties.extend(self.sockets_in_words(label));
         Ok(if redacted { who::redact(detail) } else { detail })
     }
 

@@ -212,6 +212,8 @@ impl Daemon {
             watched: Default::default(),
             tokens: Default::default(),
             next_token: 0,
+            sockets: Default::default(),
+            traffic: Default::default(),
             watcher,
             look_again_at: None,
             look_at_paths: false,

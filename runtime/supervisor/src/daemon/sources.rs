@@ -40,6 +40,7 @@ impl Daemon {
             Wakes::Run(run, source) => self.run_woken(run, Some(source)),
             Wakes::Asking(run) => self.answered(run, Ok(())),
             Wakes::Output(run, stream) => self.drop_output(run, stream),
+            Wakes::Traffic(number) => self.traffic(number),
             Wakes::Logger => self.logger_said(),
             Wakes::LoggerGone => self.logger_gone(),
             Wakes::LeftOver(worker) => self.left_over_ended(worker),

@@ -183,7 +183,7 @@ impl Step<'_> {
         let mut causes = Causes::of(cause);
         causes.join(pending);
         self.start(causes);
-        self.run(id, run::Event::Stop(StopReason::Terminate));
+        self.run(id, run::Event::Stop(StopReason::Replace));
     }
 
     /// What would keep it alive does so again; what starts it when it is loaded does not.
@@ -270,7 +270,7 @@ impl Step<'_> {
         match &end {
             End::Failed(_) => self.life.throttle.not_started(self.setting.now.boot),
             // Only a job that may end when it has nothing to do can have done so, whatever its worker says.
-            End::Ran(verdict) if Ended::was_idle(verdict) && self.setting.job.launch.idle_exit().is_some() => {
+            End::Ran(verdict) if Ended::was_idle(verdict) && self.setting.job.idle_exit().is_some() => {
                 self.life.throttle.was_idle();
             }
             End::Ran(_) if again.is_some() => {}

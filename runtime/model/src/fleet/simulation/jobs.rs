@@ -26,7 +26,7 @@ pub fn any(label: &str, random: &mut Random) -> Arc<Job> {
     job.exit_timeout = *random.of(&[0, 1, 20, 20, 600]);
     job.limits.run_time = random.one_in(5).then(|| random.below(5000) + 1);
     if random.one_in(4) {
-        job.sockets.push("listener".into());
+        job.sockets.push(crate::socket::Socket::on_port("listener", 0));
     }
     Arc::new(job)
 }

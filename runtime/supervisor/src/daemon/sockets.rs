@@ -1,0 +1,149 @@
+//! The sockets of the jobs: bound when a job is loaded, waited on while nobody serves them, handed to the job's worker at
+//! its start, and taken away with the job. What comes through them is never read here.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use wjob_model::account::Question;
+use wjob_model::control::{Failure, Pair};
+use wjob_model::fleet::{Cause, Event, Label, State};
+use wjob_model::job::Job;
+use wjob_model::message::HandedSocket;
+
+use super::log::Level;
+use super::{Daemon, Wakes, clock};
+use crate::accounts::{name_of, of_files};
+use crate::listen::{self, Listener, Owner};
+
+/// The sockets of one job.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    listeners: Vec<Listener>,
+    /// The number under which their traffic is waited for, while it is.
+    waiting: Option<u64>,
+}
+
+impl Sockets {
+    /// One of each for a worker.
+    pub fn handed_over(&self) -> std::io::Result<Vec<(HandedSocket, OwnedFd)>> {
+        self.listeners.iter().map(Listener::handed_over).collect()
+    }
+}
+
+impl Daemon {
+    /// Binds the sockets of a job that is about to be loaded, or to take another's place: then those that both have are
+    /// not touched.
+    pub(super) fn bind_sockets(&mut self, job: &Job) -> Result<(), Failure> {
+        let label: Label = job.label.as_str().into();
+        let old = self.sockets.get(&label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
+        if job.sockets.is_empty() && old.is_empty() {
+            return Ok(());
+        }
+        let owner = Owner { domain: self.reader.owner, job: self.identity_of(job) };
+        let old = self.sockets.get(&label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
+        let (made, kept) = listen::bind_further(&job.sockets, old, &owner)
+            .map_err(|error| Failure::Failed { why: format!("{label} is not loaded: {error}") })?;
+        self.ignore_traffic(&label);
+        let sockets = self.sockets.entry(label).or_default();
+        sockets.listeners = listen::in_order(&job.sockets, std::mem::take(&mut sockets.listeners), &kept, made);
+        Ok(())
+    }
+
+    /// The user and group that a job's Unix sockets are to have, if that is known without asking anybody.
+    fn identity_of(&mut self, job: &Job) -> Option<(u32, u32)> {
+        match Question::of(job) {
+            Ok(Some(question)) => {
+                let known = of_files(&question);
+                let account = known.account?;
+                Some((account.uid, known.group.unwrap_or(account.gid)))
+            }
+            Ok(None) => self.users.of(&job.label, name_of).ok().map(|identity| (identity.uid, identity.gid)),
+            Err(_) => None,
+        }
+    }
+
+    /// Waits for traffic, which starts the job.
+    pub(super) fn await_traffic(&mut self, label: &Label) {
+        let Some(sockets) = self.sockets.get_mut(label).filter(|sockets| sockets.waiting.is_none()) else {
+            return;
+        };
+        self.next_token += 1;
+        let number = self.next_token;
+        sockets.waiting = Some(number);
+        self.traffic.insert(number, label.clone());
+        for listener in &sockets.listeners {
+            if let Err(error) = self.poller.add(listener.as_fd(), Wakes::Traffic(number)) {
+                let text = format!("{} cannot be waited on: {error}", listener.address);
+                self.log.say(Level::Error, Some(label), false, &text);
+            }
+        }
+    }
+
+    /// Somebody else serves them now, or nobody is to.
+    pub(super) fn ignore_traffic(&mut self, label: &Label) {
+        let Some(sockets) = self.sockets.get_mut(label) else {
+            return;
+        };
+        if let Some(number) = sockets.waiting.take() {
+            self.traffic.remove(&number);
+            for listener in &sockets.listeners {
+                self.poller.remove(listener);
+            }
+        }
+    }
+
+    /// Where they are, as `print` says it.
+    pub(super) fn sockets_in_words(&self, label: &str) -> Vec<Pair> {
+        let sockets = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
+        let one = |listener: &Listener| Pair {
+            name: format!("Sockets.{}", listener.name()),
+            value: listener.address.clone(),
+        };
+        sockets.iter().map(one).collect()
+    }
+
+    /// A client is there. Nothing more is heard of the job's sockets until its run has ended: what waits, waits for that.
+    pub(super) fn traffic(&mut self, number: u64) {
+        let Some(label) = self.traffic.get(&number).cloned() else {
+            return;
+        };
+        self.ignore_traffic(&label);
+        let actions = self.fleet.tell(&label, Event::Demand(Cause::Traffic), clock::now());
+        self.act(actions);
+    }
+
+    /// A job's run has ended: unless it runs or is to run again, traffic starts it.
+    pub(super) fn serve_again(&mut self, label: &Label) {
+        self.bind_what_was_shut_down(label);
+        let idle = self.fleet.member(label).is_some_and(|member| *member.life.state() == State::Idle);
+        if idle {
+            self.await_traffic(label);
+        }
+    }
+
+    /// Nobody can connect any more to what a job has shut down: it is bound anew, and the run blamed.
+    fn bind_what_was_shut_down(&mut self, label: &Label) {
+        let Some(sockets) = self.sockets.get(label) else {
+            return;
+        };
+        if sockets.listeners.iter().all(Listener::is_alive) {
+            return;
+        }
+        let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
+            return;
+        };
+        self.ignore_traffic(label);
+        if let Some(sockets) = self.sockets.get_mut(label) {
+            sockets.listeners.retain(Listener::is_alive);
+        }
+        self.say(Level::Error, Some(label), "its run had shut a listener down; it is bound anew");
+        if let Err(failure) = self.bind_sockets(&job) {
+            self.say(Level::Error, Some(label), &format!("{failure}"));
+        }
+    }
+
+    /// The job is gone.
+    pub(super) fn take_sockets_away(&mut self, label: &Label) {
+        self.ignore_traffic(label);
+        self.sockets.remove(label);
+    }
+}

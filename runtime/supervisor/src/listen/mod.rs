@@ -1,0 +1,165 @@
+//! The sockets of a job, bound and held: from its load to its unload they are there, whoever serves them. Nothing is
+//! accepted or read here, so that no client is lost between two runs.
+
+mod network;
+mod path;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::SocketType;
+use thiserror::Error;
+use wjob_model::message::HandedSocket;
+use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
+
+use crate::trust::Distrust;
+pub use path::Owner;
+
+/// Most sockets of a job: as many as one message hands over (SCM_MAX_FD is 253), and room for the rest.
+pub const MOST: usize = 200;
+
+/// Why a job's sockets are not there. None of them is then.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// Its address says nothing.
+    #[error("socket {name}: {error}")]
+    Address {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        error: AddressError,
+    },
+    /// The folder of its path is not to be trusted.
+    #[error("socket {name}: {distrust}")]
+    Folder {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        distrust: Distrust,
+    },
+    /// Something is at its place.
+    #[error("socket {name}: {place}: {what}")]
+    Taken {
+        /// Its name.
+        name: String,
+        /// Its address or path.
+        place: String,
+        /// What is there, and what to do.
+        what: String,
+    },
+    /// The system refuses.
+    #[error("socket {name}: {place}: {error}")]
+    System {
+        /// Its name.
+        name: String,
+        /// Its address or path.
+        place: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// They are too many.
+    #[error("the job has {0} sockets; at most {MOST} are bound")]
+    Many(usize),
+}
+
+/// A socket that is bound.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    descriptor: OwnedFd,
+    /// As a client would write it.
+    pub address: String,
+    _place: Option<path::Placed>,
+}
+
+impl Listener {
+    /// The developer's name for it.
+    pub fn name(&self) -> &str {
+        &self.socket.name
+    }
+
+    /// One for a worker, and what it is told of it.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn handed_over(&self) -> std::io::Result<(HandedSocket, OwnedFd)> {
+        let (name, address) = (self.socket.name.clone(), self.address.clone());
+        Ok((HandedSocket { name, address, kind: self.socket.kind }, self.descriptor.try_clone()?))
+    }
+
+    /// Whether clients can still connect: whoever it was handed to may have shut it down (listen(2), SO_ACCEPTCONN).
+    pub fn is_alive(&self) -> bool {
+        !self.socket.kind.accepts() || rustix::net::sockopt::socket_acceptconn(&self.descriptor).unwrap_or(false)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Binds the sockets of a job: all, or none.
+///
+/// # Errors
+/// The first that cannot be bound, and why.
+pub fn bind(sockets: &[Socket], owner: &Owner) -> Result<Vec<Listener>, ListenError> {
+    bind_further(sockets, &[], owner).map(|(listeners, _)| listeners)
+}
+
+/// The same for a job that takes another's place: what both have stays as it is and keeps its clients; which of the old
+/// ones these are, by their places in `old`, is told with the new ones.
+///
+/// # Errors
+/// As [`bind`]; nothing is changed then.
+pub fn bind_further(
+    sockets: &[Socket],
+    old: &[Listener],
+    owner: &Owner,
+) -> Result<(Vec<Listener>, Vec<usize>), ListenError> {
+    let (mut made, mut kept) = (Vec::new(), Vec::new());
+    for socket in sockets {
+        let same = old.iter().enumerate().filter(|(_, listener)| listener.socket == *socket).map(|(at, _)| at);
+        let same: Vec<usize> = same.filter(|at| !kept.contains(at)).collect();
+        if same.is_empty() {
+            made.extend(one(socket, owner)?);
+        }
+        kept.extend(same);
+        if made.len() + kept.len() > MOST {
+            return Err(ListenError::Many(sockets.len()));
+        }
+    }
+    Ok((made, kept))
+}
+
+/// The listeners of a job in the order of its list, of those kept and those made.
+pub fn in_order(sockets: &[Socket], old: Vec<Listener>, kept: &[usize], made: Vec<Listener>) -> Vec<Listener> {
+    let kept = old.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, listener)| listener);
+    let mut all: Vec<Listener> = kept.chain(made).collect();
+    all.sort_by_key(|listener| sockets.iter().position(|socket| *socket == listener.socket));
+    all
+}
+
+fn one(socket: &Socket, owner: &Owner) -> Result<Vec<Listener>, ListenError> {
+    match &socket.place {
+        Place::Network { .. } => network::bind(socket),
+        Place::Path { .. } => path::bind(socket, owner).map(|listener| vec![listener]),
+    }
+}
+
+fn kind(kind: SocketKind) -> SocketType {
+    match kind {
+        SocketKind::Stream => SocketType::STREAM,
+        SocketKind::Datagram => SocketType::DGRAM,
+        SocketKind::Seqpacket => SocketType::SEQPACKET,
+    }
+}
+
+/// As many clients wait as the system lets (net.core.somaxconn cuts it).
+const BACKLOG: i32 = i32::MAX;
+
+fn system(socket: &Socket, place: &str, error: rustix::io::Errno) -> ListenError {
+    ListenError::System { name: socket.name.clone(), place: place.to_owned(), error: error.into() }
+}
+
+#[cfg(test)]
+mod tests;

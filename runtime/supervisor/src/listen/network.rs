@@ -1,0 +1,72 @@
+//! Sockets in the network: one for each address.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, bind as bind_to, getsockname, listen, socket_with, sockopt};
+use wjob_model::socket::{Family, Place, Socket, SocketKind, addresses};
+
+use super::{BACKLOG, ListenError, Listener, kind, system};
+
+/// The names of services, by services(5); it is root's, and reading it waits for nobody.
+const SERVICES: &str = "/etc/services";
+
+/// Binds a socket to each of its addresses.
+pub(super) fn bind(socket: &Socket) -> Result<Vec<Listener>, ListenError> {
+    let Place::Network { node, service, family } = &socket.place else {
+        return Ok(Vec::new());
+    };
+    let services = std::fs::read_to_string(SERVICES).unwrap_or_default();
+    let addresses = addresses(socket.kind, node.as_deref(), service, *family, &services)
+        .map_err(|error| ListenError::Address { name: socket.name.clone(), error })?;
+    let mut listeners = Vec::new();
+    for (address, dual) in addresses {
+        match at(socket.kind, address, dual) {
+            Ok(descriptor) => listeners.push(listener(socket, descriptor, address)),
+            // A machine without IPv6 has the other one.
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+                if *family == Family::Each && address.is_ipv6() && !listeners.is_empty() => {}
+            Err(error) => return Err(refused(socket, address, error)),
+        }
+    }
+    Ok(listeners)
+}
+
+fn refused(socket: &Socket, address: SocketAddr, error: Errno) -> ListenError {
+    let place = url(socket.kind, address);
+    if error == Errno::ADDRINUSE {
+        let what = "another process has it; end that, or choose another port (`ss -lntup` shows who)".into();
+        return ListenError::Taken { name: socket.name.clone(), place, what };
+    }
+    system(socket, &place, error)
+}
+
+fn at(of: SocketKind, address: SocketAddr, dual: bool) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let descriptor = socket_with(family, kind(of), SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&descriptor, !dual)?;
+    }
+    if of.accepts() {
+        // The connections of an earlier listener, which are only waiting to be forgotten, are in nobody's way.
+        sockopt::set_socket_reuseaddr(&descriptor, true)?;
+    }
+    bind_to(&descriptor, &address)?;
+    if of.accepts() {
+        listen(&descriptor, BACKLOG)?;
+    }
+    Ok(descriptor)
+}
+
+/// With the port it got, if it asked for any.
+fn listener(socket: &Socket, descriptor: OwnedFd, asked: SocketAddr) -> Listener {
+    let bound = getsockname(&descriptor).ok().and_then(|address| SocketAddr::try_from(address).ok());
+    let address = url(socket.kind, bound.unwrap_or(asked));
+    Listener { socket: socket.clone(), descriptor, address, _place: None }
+}
+
+fn url(kind: SocketKind, address: SocketAddr) -> String {
+    let scheme = if kind == SocketKind::Datagram { "udp" } else { "tcp" };
+    format!("{scheme}://{address}")
+}

@@ -1,0 +1,199 @@
+//! Sockets in folders. One is made where nobody else can reach it, with its mode and its owner, and then renamed into its
+//! place; so it is never there half made, and nobody can put something else in its place meanwhile.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, chmodat, chownat, mkdirat, openat, renameat, statat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, bind as bind_to, connect, listen, socket_with};
+use wjob_model::account::{Known, Question};
+use wjob_model::socket::{Place, Socket};
+
+use super::{BACKLOG, ListenError, Listener, kind, system};
+use crate::trust::open_trusted_folder;
+
+/// Whose sockets they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    /// Whose folders they may be in, besides root's.
+    pub domain: u32,
+    /// The job's user and group; `None` while they are not known.
+    pub job: Option<(u32, u32)>,
+}
+
+impl Owner {
+    /// Those of a job of one's own.
+    pub fn own() -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Self { domain: uid, job: Some((uid, gid)) }
+    }
+}
+
+/// Its name while it is made, in a folder of its own.
+const NAME: &str = "s";
+/// Numbers those folders.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A socket in its place.
+#[derive(Debug)]
+pub(super) struct Placed {
+    folder: File,
+    name: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Drop for Placed {
+    /// Takes it away if it is still the one that was made.
+    fn drop(&mut self) {
+        let there = statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        if there.is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode)) {
+            let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// Binds a socket to its path.
+pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenError> {
+    let Place::Path { path, mode, owner: user, group } = &socket.place else {
+        return Err(ListenError::Many(0));
+    };
+    let place = Path::new(path);
+    let failed = |error: Errno| system(socket, path, error);
+    let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
+        return Err(failed(Errno::ISDIR));
+    };
+    let folder = open_trusted_folder(parent, owner.domain)
+        .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust })?;
+    let (uid, gid) = identity(socket, path, owner, user.as_deref(), group.as_deref())?;
+    free(socket, path, &folder, Path::new(name))?;
+    let beside = Beside::make(&folder).map_err(failed)?;
+    let descriptor = beside.bind(socket, Mode::from_raw_mode(mode.unwrap_or(0o600)), uid, gid).map_err(failed)?;
+    let status = beside.settle(Path::new(name)).map_err(failed)?;
+    drop(beside);
+    let placed = Placed { folder, name: name.into(), device: status.st_dev, inode: status.st_ino };
+    let address = format!("unix://{path}");
+    Ok(Listener { socket: socket.clone(), descriptor, address, _place: Some(placed) })
+}
+
+/// Whose it is to be: the job's, unless the list says otherwise. Only root gives sockets away.
+fn identity(
+    socket: &Socket,
+    path: &str,
+    owner: &Owner,
+    user: Option<&str>,
+    group: Option<&str>,
+) -> Result<(Option<u32>, Option<u32>), ListenError> {
+    if owner.domain != 0 {
+        return Ok((None, None));
+    }
+    let taken = |what: String| ListenError::Taken { name: socket.name.clone(), place: path.to_owned(), what };
+    let missing = |key: &str, name: &str| taken(format!("{key} is {name}: there is no such account in the files"));
+    let known = |user: &str, group: Option<&str>| {
+        crate::accounts::of_files(&Question { user: user.to_owned(), group: group.map(str::to_owned) })
+    };
+    let uid = match user.map(|user| (user, number(user).or_else(|| uid_of(&known(user, None))))) {
+        None => owner.job.map(|(uid, _)| uid),
+        Some((_, Some(uid))) => Some(uid),
+        Some((user, None)) => return Err(missing("SockPathOwner", user)),
+    };
+    let gid = match group.map(|group| (group, number(group).or_else(|| known("root", Some(group)).group))) {
+        None => owner.job.map(|(_, gid)| gid),
+        Some((_, Some(gid))) => Some(gid),
+        Some((group, None)) => return Err(missing("SockPathGroup", group)),
+    };
+    match uid {
+        Some(_) => Ok((uid, gid)),
+        None => Err(taken("the job's user is not in the files; name the socket's by SockPathOwner".into())),
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok()
+}
+
+fn uid_of(known: &Known) -> Option<u32> {
+    known.account.as_ref().map(|account| account.uid)
+}
+
+/// What is at a socket's place may be replaced if it is a socket that nobody answers.
+fn free(socket: &Socket, path: &str, folder: &File, name: &Path) -> Result<(), ListenError> {
+    let taken =
+        |what: &str| ListenError::Taken { name: socket.name.clone(), place: path.to_owned(), what: what.into() };
+    let status = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(status) => status,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(system(socket, path, error)),
+    };
+    if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
+        return Err(taken("something else is there; remove it, or choose another SockPathName"));
+    }
+    let answered = address(folder, name).and_then(|address| {
+        let client =
+            socket_with(AddressFamily::UNIX, kind(socket.kind), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        connect(&client, &address)
+    });
+    match answered {
+        Err(Errno::CONNREFUSED) => Ok(()),
+        // Whoever answers, or would if he had time.
+        _ => Err(taken("another process answers there; end it, or choose another SockPathName")),
+    }
+}
+
+/// A name in a folder that is open: the folder's own path may be longer than an address can be.
+fn address(folder: &impl AsRawFd, name: &Path) -> Result<SocketAddrUnix, Errno> {
+    SocketAddrUnix::new(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+}
+
+/// A folder beside the place, in which the socket is made.
+struct Beside<'a> {
+    parent: &'a File,
+    name: String,
+    folder: OwnedFd,
+}
+
+impl<'a> Beside<'a> {
+    fn make(parent: &'a File) -> Result<Self, Errno> {
+        let name = format!(".wjob-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        mkdirat(parent, &name, Mode::from_raw_mode(0o700))?;
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
+        match openat(parent, &name, flags, Mode::empty()) {
+            Ok(folder) => Ok(Self { parent, name, folder }),
+            Err(error) => {
+                let _ = unlinkat(parent, &name, AtFlags::REMOVEDIR);
+                Err(error)
+            }
+        }
+    }
+
+    fn bind(&self, socket: &Socket, mode: Mode, uid: Option<u32>, gid: Option<u32>) -> Result<OwnedFd, Errno> {
+        let descriptor = socket_with(AddressFamily::UNIX, kind(socket.kind), SocketFlags::CLOEXEC, None)?;
+        bind_to(&descriptor, &address(&self.folder, Path::new(NAME))?)?;
+        chmodat(&self.folder, NAME, mode, AtFlags::empty())?;
+        if uid.is_some() || gid.is_some() {
+            chownat(&self.folder, NAME, uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if socket.kind.accepts() {
+            listen(&descriptor, BACKLOG)?;
+        }
+        Ok(descriptor)
+    }
+
+    /// Puts it into its place.
+    fn settle(&self, name: &Path) -> Result<Stat, Errno> {
+        renameat(&self.folder, NAME, self.parent, name)?;
+        statat(self.parent, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        let _ = unlinkat(&self.folder, NAME, AtFlags::empty());
+        let _ = unlinkat(self.parent, &self.name, AtFlags::REMOVEDIR);
+    }
+}

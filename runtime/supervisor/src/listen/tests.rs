@@ -1,0 +1,125 @@
+//! Sockets bound for real, in folders of the test's own and on loopback.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use rustix::net::accept;
+use wjob_model::socket::{Family, Service};
+
+use super::*;
+
+fn owner() -> Owner {
+    Owner::own()
+}
+
+fn tcp(node: &str, port: u16) -> Socket {
+    let place = Place::Network { node: Some(node.into()), service: Service::Port(port), family: Family::Each };
+    Socket { place, ..Socket::on_port("web", port) }
+}
+
+fn unix(path: &Path, mode: Option<u32>) -> Socket {
+    let place = Place::Path { path: path.display().to_string(), mode, owner: None, group: None };
+    Socket { place, ..Socket::on_port("local", 0) }
+}
+
+/// What the first client of a listener says.
+fn heard(listener: &Listener) -> String {
+    let mut stream = TcpStream::from(accept(listener).unwrap());
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_client_that_came_before_anybody_accepted_is_served() {
+    let listeners = bind(&[tcp("127.0.0.1", 0)], &owner()).unwrap();
+    let address = listeners[0].address.strip_prefix("tcp://").unwrap();
+    TcpStream::connect(address).unwrap().write_all(b"hello").unwrap();
+    assert_eq!(heard(&listeners[0]), "hello");
+    assert!(listeners[0].name() == "web" && listeners[0].is_alive());
+}
+
+#[test]
+fn a_datagram_socket_has_its_first_datagram_still() {
+    let socket = Socket { kind: SocketKind::Datagram, ..tcp("127.0.0.1", 0) };
+    let listeners = bind(&[socket], &owner()).unwrap();
+    let address = listeners[0].address.strip_prefix("udp://").unwrap();
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"first", address).unwrap();
+    let mut datagram = [0; 16];
+    let length = rustix::net::recv(&listeners[0], &mut datagram, rustix::net::RecvFlags::empty()).unwrap().0;
+    assert_eq!(&datagram[..length], b"first");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_and_nothing_stays_bound() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let error = bind(&[unix(&path, None), tcp("127.0.0.1", port)], &owner()).unwrap_err().to_string();
+    assert!(error.contains(&format!("tcp://127.0.0.1:{port}: another process has it")), "{error}");
+    assert!(!path.exists(), "all or none");
+}
+
+#[test]
+fn a_path_has_its_mode_answers_and_is_taken_away() {
+    for (mode, expected) in [(None, 0o600), (Some(0o666), 0o666), (Some(0), 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listeners = bind(&[unix(&path, mode)], &owner()).unwrap();
+        let status = fs::symlink_metadata(&path).unwrap();
+        assert!(status.file_type().is_socket());
+        assert_eq!((status.mode() & 0o777, status.uid()), (expected, owner().domain));
+        if mode != Some(0) {
+            drop(UnixStream::connect(&path).unwrap());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        drop(listeners);
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn what_is_at_a_path_is_replaced_only_if_nobody_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    drop(UnixListener::bind(&path).unwrap());
+    let first = bind(&[unix(&path, None)], &owner()).unwrap();
+    let error = bind(&[unix(&path, None)], &owner()).unwrap_err().to_string();
+    assert!(error.contains("another process answers there"), "{error}");
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "precious").unwrap();
+    let error = bind(&[unix(&path, None)], &owner()).unwrap_err().to_string();
+    assert!(error.contains("something else is there"), "{error}");
+    drop(first);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
+}
+
+#[test]
+fn a_folder_that_others_can_change_has_no_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = bind(&[unix(&open.join("socket"), None)], &owner()).unwrap_err().to_string();
+    assert!(error.contains("mode 777 lets everybody write"), "{error}");
+}
+
+#[test]
+fn what_two_definitions_share_is_not_bound_again() {
+    let (kept, gone, new) = (tcp("127.0.0.1", 0), tcp("127.0.0.2", 0), tcp("127.0.0.3", 0));
+    let old = bind(&[gone, kept.clone()], &owner()).unwrap();
+    let (made, stays) = bind_further(&[kept, new], &old, &owner()).unwrap();
+    assert_eq!((made.len(), stays), (1, vec![1]));
+    assert!(made[0].address.starts_with("tcp://127.0.0.3:"));
+}
+
+#[test]
+fn too_many_are_refused() {
+    let many: Vec<Socket> = (0..=MOST).map(|_| tcp("127.0.0.1", 0)).collect();
+    assert!(matches!(bind(&many, &owner()), Err(ListenError::Many(_))));
+}

@@ -1,0 +1,362 @@
+//! `wasi:http` on the job's sockets: HTTP/1.1 with keep-alive, each request answered by a fresh instance or, where
+//! InstanceReuse says so, by one that has answered before. A request has an instance only while it is answered; who
+//! leaves before that, or takes longer than RunTime, costs the instance. The machinery of instances is wasmtime-wasi-http's.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+use wasmtime::component::GuestTaskId;
+use wasmtime::{CallHook, Store, StoreContextMut};
+use wasmtime_wasi_http::handler::{
+    ExpirationError, HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState,
+    WorkerStatus,
+};
+use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
+use wjob_model::outcome::{Outcome, Verdict};
+
+use super::own_time::OwnTime;
+use super::stdio::Side;
+use super::{Client, Serving, Way};
+use crate::halt::Halt;
+use crate::instance::{Loaded, Template, bound_time};
+use crate::state::State;
+use crate::stdio::Stdout;
+use crate::wasm::judge;
+
+/// How long a client may take to send the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// Largest head of a request, bytes.
+const HEAD_BYTES: usize = 64 << 10;
+/// Most header lines of a request.
+const HEAD_LINES: usize = 100;
+/// How long an instance that may answer again waits for the next request.
+const WAITS: Duration = Duration::from_secs(1);
+
+/// A component, linked.
+pub(crate) struct Ready(ProxyPre<State>);
+
+/// Instances of one thread.
+pub(crate) type Handler = ProxyHandler<Instances>;
+
+impl Ready {
+    /// Links a component.
+    ///
+    /// # Errors
+    /// When something it imports is not there.
+    pub fn new(template: &Arc<Template>, program: &Loaded) -> wasmtime::Result<Self> {
+        let Loaded::Component(component, _) = program else {
+            return Err(wasmtime::format_err!("a module handles no requests"));
+        };
+        let pre = crate::command::linker(template, component)?.instantiate_pre(component)?;
+        Ok(Self(match wasmtime_wasi_http::p3::bindings::ServicePre::new(pre.clone()) {
+            Ok(third) => ProxyPre::P3(third),
+            Err(_) => ProxyPre::P2(wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre)?),
+        }))
+    }
+}
+
+/// The instances of one of `threads`, which have their share of Instances.
+pub(crate) fn handler(serving: Arc<Serving>, share: usize) -> Handler {
+    ProxyHandler::new(Instances { serving, room: Arc::new(Semaphore::new(share)) })
+}
+
+/// Makes instances.
+pub(crate) struct Instances {
+    serving: Arc<Serving>,
+    room: Arc<Semaphore>,
+}
+
+impl HandlerState for Instances {
+    type StoreData = State;
+    type WorkerExpiration = Expiration;
+    type WorkerState = One;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<State, Expiration, One>> {
+        let permit = self.room.clone().acquire_owned().await?;
+        let template = &self.serving.template;
+        let limits = &template.run.limits;
+        let halt = Halt::default();
+        let [stdout, stderr] = template.outputs.each_ref().map(|output| output.of_connection(0));
+        let mut store = template.store(tokio::io::empty(), stdout.clone(), stderr.clone(), &halt);
+        let time = OwnTime::default();
+        if limits.cpu_time.is_some() {
+            count(&mut store, time.clone());
+        }
+        bound_time(&mut store, limits, &halt, move || time.so_far());
+        let Way::Http(Ready(pre)) = &self.serving.way else {
+            return Err(wasmtime::format_err!("it handles no requests"));
+        };
+        let proxy = pre.instantiate_async(&mut store).await?;
+        let now: Now = Arc::default();
+        let bounds = Bounds {
+            run_time: limits.run_time.map(Duration::from_secs),
+            silence: self.serving.silence,
+            reuse: usize::try_from(template.run.instance_reuse).unwrap_or(usize::MAX).max(1),
+        };
+        Ok(Instance {
+            store,
+            proxy,
+            view: |state| state.http(),
+            expiration: Expiration { now: now.clone(), bounds, sleep: None },
+            state: One { serving: self.serving.clone(), now, bounds, halt, outputs: [stdout, stderr], _permit: permit },
+        })
+    }
+}
+
+/// Counts the time that the guest itself computes.
+fn count(store: &mut Store<State>, time: OwnTime) {
+    store.call_hook(move |_, hook| {
+        match hook {
+            CallHook::CallingWasm | CallHook::ReturningFromHost => time.enter(),
+            CallHook::CallingHost | CallHook::ReturningFromWasm => time.leave(),
+        }
+        Ok(())
+    });
+}
+
+/// What bounds an instance.
+#[derive(Clone, Copy)]
+struct Bounds {
+    run_time: Option<Duration>,
+    silence: Duration,
+    reuse: usize,
+}
+
+/// The request an instance answers now.
+type Now = Arc<Mutex<Option<Arc<Asked>>>>;
+
+fn asked(now: &Now) -> Option<Arc<Asked>> {
+    now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// One request, as long as somebody wants its answer.
+#[derive(Default)]
+pub(crate) struct Asked {
+    connection: AtomicU64,
+    answered: AtomicBool,
+    gone: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// The interest in an answer; dropped before the answer is complete, nobody wants it any more.
+struct Interest(Arc<Asked>);
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        if !self.0.answered.load(Ordering::Acquire) {
+            self.0.gone.store(true, Ordering::Release);
+        }
+        self.0.waker.wake();
+    }
+}
+
+/// One instance's acceptance of requests.
+pub(crate) struct One {
+    serving: Arc<Serving>,
+    now: Now,
+    bounds: Bounds,
+    halt: Halt,
+    outputs: [Stdout; 2],
+    _permit: OwnedSemaphorePermit,
+}
+
+impl WorkerState for One {
+    type StoreData = State;
+    type RequestData = Arc<Asked>;
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= self.bounds.reuse {
+            ShouldAccept::Never
+        } else if concurrent > 0 {
+            // One at a time: what one request leaves in memory is not read by another while it is answered.
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _store: StoreContextMut<'_, State>,
+        request: Arc<Asked>,
+        _task: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
+        for output in &self.outputs {
+            output.now_of(request.connection.load(Ordering::Relaxed));
+        }
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        match self.bounds.run_time {
+            Some(run_time) => Box::pin(tokio::time::sleep(run_time)),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
+        drop(store);
+        self.outputs.iter().for_each(Stdout::finish);
+        let Err(error) = result else {
+            return;
+        };
+        let outcome = self.halt.refined(judge(Err(error)));
+        if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = &outcome {
+            let number = asked(&self.now).map_or(0, |asked| asked.connection.load(Ordering::Relaxed));
+            let words = Verdict { outcome, stop: None }.in_words();
+            self.serving.complain(number, &words.unwrap_or_default());
+        }
+    }
+}
+
+/// When an instance is thrown away, whatever it does.
+pub(crate) struct Expiration {
+    now: Now,
+    bounds: Bounds,
+    sleep: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl WorkerExpiration for Expiration {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+        let asked = asked(&self.now);
+        if let Some(asked) = &asked {
+            asked.waker.register(context.waker());
+            if asked.gone.load(Ordering::Acquire) {
+                return Poll::Ready(());
+            }
+        }
+        let complete = asked.is_none_or(|asked| asked.answered.load(Ordering::Acquire));
+        let bounds = self.bounds;
+        let bound = match status {
+            WorkerStatus::Idle if bounds.reuse == 1 => return Poll::Ready(()),
+            WorkerStatus::Idle => Some(WAITS),
+            WorkerStatus::PostReturn if complete => Some(bounds.run_time.unwrap_or(bounds.silence)),
+            WorkerStatus::PostReturn | WorkerStatus::Requests => bounds.run_time,
+        };
+        match bound {
+            Some(bound) => self.poll_until(context, start + bound),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Expiration {
+    fn poll_until(&mut self, context: &mut Context<'_>, moment: Instant) -> Poll<()> {
+        if self.sleep.as_ref().is_none_or(|(until, _)| *until != moment) {
+            self.sleep = Some((moment, Box::pin(tokio::time::sleep_until(moment.into()))));
+        }
+        match &mut self.sleep {
+            Some((_, sleep)) => sleep.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Serves one client until he leaves, is silent for too long, or the run ends.
+pub(crate) async fn serve(handler: Handler, client: Client) {
+    let serving = client.serving().clone();
+    let number = client.number;
+    let service = service_fn(move |request| {
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(answer(handler, number, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_LINES)
+        .serve_connection(TokioIo::new(Side(client.stream.clone())), service);
+    let mut connection = std::pin::pin!(connection);
+    let lifecycle = &serving.template.lifecycle;
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => {}
+        () = super::silence(&client.stream, serving.silence) => {}
+        () = lifecycle.reached(super::lifecycle::Phase::Draining) => {
+            // What was asked is answered; then the connection is closed.
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn answer(handler: Handler, number: u64, request: Request<Incoming>) -> Response<Answer> {
+    let asked = Arc::new(Asked { connection: AtomicU64::new(number), ..Asked::default() });
+    let interest = Interest(asked.clone());
+    let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
+    match handler.handle(asked, request).await {
+        Ok(response) => response.map(|body| Answer::of(body, interest)),
+        Err(error) => {
+            let (status, words) = if error.is::<ExpirationError>() {
+                (StatusCode::GATEWAY_TIMEOUT, "the job took too long\n")
+            } else {
+                (StatusCode::BAD_GATEWAY, "the job failed\n")
+            };
+            let body = Full::new(Bytes::from_static(words.as_bytes())).map_err(|never| match never {});
+            let mut response = Response::new(Answer::of(body.boxed_unsync(), interest));
+            *response.status_mut() = status;
+            response
+        }
+    }
+}
+
+/// The body of an answer, and the interest in it.
+struct Answer {
+    body: WasiBody,
+    interest: Option<Interest>,
+}
+
+impl Answer {
+    fn of(body: WasiBody, interest: Interest) -> Self {
+        let mut answer = Self { body, interest: Some(interest) };
+        answer.look();
+        answer
+    }
+
+    /// Complete, it may be dropped.
+    fn look(&mut self) {
+        if self.body.is_end_stream() {
+            self.complete();
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some(interest) = self.interest.take() {
+            interest.0.answered.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => self.complete(),
+            Poll::Ready(Some(_)) => self.look(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

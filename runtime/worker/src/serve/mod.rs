@@ -1,0 +1,304 @@
+//! Serves clients on the sockets that were handed over: takes them in, as many and as fast as the limits let, and has
+//! each served in the way the component asks for. Each thread accepts for itself and keeps what it accepted: nothing is
+//! passed between them on the way. One client's trap, limit or silence ends that client's connection and nothing else.
+
+pub(crate) mod command;
+pub(crate) mod gate;
+pub(crate) mod handler;
+pub(crate) mod http;
+pub(crate) mod lifecycle;
+pub(crate) mod listening;
+pub(crate) mod own_time;
+pub(crate) mod service;
+pub(crate) mod stdio;
+pub(crate) mod stream;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use wjob_model::imports::HowRun;
+use wjob_model::wall::{DEFAULT_INSTANCES, MOST_CONNECTIONS};
+
+use crate::instance::{Loaded, Template};
+use gate::Gate;
+use lifecycle::{Phase, Work};
+use listening::{Arrival, NotNow, Peer, Socket};
+use stream::Stream;
+
+/// How long nobody is accepted after the process or the machine had no room for another connection.
+const NO_ROOM: Duration = Duration::from_millis(100);
+/// Seconds a connection may be silent when the job says nothing.
+const DEFAULT_IDLE: u64 = 60;
+
+/// What all threads of a serving run share.
+pub(crate) struct Serving {
+    pub template: Arc<Template>,
+    /// How long a connection may be silent.
+    pub silence: Duration,
+    connections: Arc<Semaphore>,
+    gate: Mutex<Gate>,
+    counted: bool,
+    numbers: AtomicU64,
+    /// Loops that still accept.
+    accepting: AtomicUsize,
+    over: Notify,
+    way: Way,
+}
+
+/// How a client is served.
+enum Way {
+    /// The guest takes its clients in itself.
+    Activation,
+    Command(command::Ready),
+    Handler(handler::Ready),
+    Http(http::Ready),
+}
+
+/// A client that was taken in, with everything that is held for him.
+pub(crate) struct Client {
+    pub stream: Arc<Stream>,
+    pub peer: Peer,
+    /// Counted from 1.
+    pub number: u64,
+    /// The name of the socket he came through.
+    pub socket: String,
+    place: Place,
+}
+
+/// What a client takes up, given back when it is dropped.
+struct Place {
+    serving: Arc<Serving>,
+    counted: Option<listening::Source>,
+    _work: Work,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(source) = self.counted {
+            self.serving.gate.lock().unwrap_or_else(PoisonError::into_inner).leave(source);
+        }
+    }
+}
+
+impl Serving {
+    /// Makes ready what serves each client.
+    ///
+    /// # Errors
+    /// When the program cannot be linked.
+    pub fn new(template: Arc<Template>, program: &Loaded) -> wasmtime::Result<Arc<Self>> {
+        let limits = &template.run.limits;
+        let way = match program.how() {
+            HowRun::Connection => Way::Handler(handler::Ready::new(&template, program)?),
+            HowRun::Activation => Way::Activation,
+            HowRun::Http02 | HowRun::Http03 => Way::Http(http::Ready::new(&template, program)?),
+            _ => Way::Command(command::Ready::new(&template, program)?),
+        };
+        // A connection that speaks HTTP has an instance only while a request is answered.
+        let many = matches!(way, Way::Http(_) | Way::Activation);
+        let connections = if many { MOST_CONNECTIONS } else { limits.instances.unwrap_or(DEFAULT_INSTANCES) };
+        let connections = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS)));
+        let gate = Gate::new(limits, Instant::now());
+        Ok(Arc::new(Self {
+            connections,
+            silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),
+            counted: !gate.is_open(),
+            gate: Mutex::new(gate),
+            numbers: AtomicU64::new(0),
+            accepting: AtomicUsize::new(0),
+            over: Notify::new(),
+            way,
+            template,
+        }))
+    }
+
+    /// Waits until one more may come. Nobody is held up who came through another socket meanwhile.
+    async fn room(&self) -> OwnedSemaphorePermit {
+        loop {
+            let pause = if self.counted { self.gate().pause(Instant::now()) } else { None };
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break,
+            }
+        }
+        match self.connections.clone().acquire_owned().await {
+            Ok(permit) => permit,
+            // It is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Takes a client in, if he may come.
+    fn admit(
+        self: &Arc<Self>,
+        socket: &Socket,
+        arrival: Arrival,
+        work: Work,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Client> {
+        let Arrival { stream, peer } = arrival;
+        if let Peer::Local(local) = &peer
+            && !self.template.run.admits(local.uid, local.gid)
+        {
+            return None;
+        }
+        let counted = self.counted.then(|| peer.source());
+        if let Some(source) = counted
+            && !self.gate().enter(source)
+        {
+            return None;
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let place = Place { counted, _work: work, _permit: permit, serving: self.clone() };
+        Some(Client { stream, peer, number, socket: socket.about.name.clone(), place })
+    }
+
+    fn gate(&self) -> std::sync::MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something the job's log should have, beside what its instances write.
+    pub fn complain(&self, number: u64, what: &str) {
+        self.template.outputs[1].complain(&format!("wjob: connection {number}: {what}\n"));
+    }
+}
+
+/// Serves until nobody is to be accepted any more and everybody was served.
+///
+/// # Errors
+/// When there are no threads or no runtime for them.
+pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmtime::Result<()> {
+    let sockets: Arc<Vec<Socket>> =
+        Arc::new(sockets.into_iter().filter(|socket| socket.about.kind.accepts()).collect());
+    let most =
+        usize::try_from(serving.template.run.limits.instances.unwrap_or(DEFAULT_INSTANCES)).unwrap_or(usize::MAX);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(most).max(1);
+    serving.accepting.store(threads, Ordering::Release);
+    let share = most.div_ceil(threads).min(Semaphore::MAX_PERMITS);
+    for _ in 0..threads {
+        let (serving, sockets) = (serving.clone(), sockets.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        std::thread::Builder::new()
+            .name("serve".into())
+            .spawn(move || runtime.block_on(one_thread(serving, sockets, share)))?;
+    }
+    while serving.accepting.load(Ordering::Acquire) > 0 {
+        serving.over.notified().await;
+    }
+    serving.template.lifecycle.rest().await;
+    Ok(())
+}
+
+async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>, share: usize) {
+    let handler = matches!(serving.way, Way::Http(_)).then(|| http::handler(serving.clone(), share));
+    let thread = Thread { serving: serving.clone(), http: handler };
+    join_all(sockets.iter().map(|socket| thread.accept_all(socket))).await;
+    serving.accepting.fetch_sub(1, Ordering::AcqRel);
+    serving.over.notify_one();
+    // Those it has taken in are served by this thread; the process's end is its own.
+    std::future::pending::<()>().await;
+}
+
+/// One that serves.
+struct Thread {
+    serving: Arc<Serving>,
+    /// Instances of its own, which answer requests.
+    http: Option<http::Handler>,
+}
+
+impl Thread {
+    /// Takes clients in until nobody is welcome any more.
+    async fn accept_all(&self, socket: &Socket) {
+        let Ok(watched) = socket.watched() else {
+            return self.give_up(socket, "it cannot be waited on");
+        };
+        let lifecycle = &self.serving.template.lifecycle;
+        let closed = lifecycle.reached(Phase::Idle);
+        let mut closed = std::pin::pin!(closed);
+        loop {
+            let mut guard = tokio::select! {
+                biased;
+                () = &mut closed => return,
+                ready = watched.readable() => match ready {
+                    Ok(guard) => guard,
+                    Err(_) => return self.give_up(socket, "it cannot be waited on"),
+                },
+            };
+            let room = tokio::select! {
+                biased;
+                () = &mut closed => return,
+                room = self.serving.room() => room,
+            };
+            let work = lifecycle.begin();
+            if lifecycle.phase() != Phase::Open {
+                return;
+            }
+            match socket.accept() {
+                Ok(arrival) => self.take_in(socket, arrival, work, room),
+                Err(NotNow::Nobody) => guard.clear_ready(),
+                Err(NotNow::Gone) => {}
+                Err(NotNow::NoRoom(error)) => {
+                    self.serving.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
+                    tokio::time::sleep(NO_ROOM).await;
+                }
+                Err(NotNow::Dead(error)) => return self.give_up(socket, &error.to_string()),
+            }
+        }
+    }
+
+    fn give_up(&self, socket: &Socket, why: &str) {
+        let address = &socket.about.address;
+        self.serving.template.outputs[1].complain(&format!("wjob: nobody is accepted at {address} any more: {why}\n"));
+    }
+
+    fn take_in(&self, socket: &Socket, arrival: Arrival, work: Work, room: OwnedSemaphorePermit) {
+        let Some(client) = self.serving.admit(socket, arrival, work, room) else {
+            return;
+        };
+        match (&self.serving.way, &self.http) {
+            (Way::Http(_), Some(handler)) => drop(tokio::spawn(http::serve(handler.clone(), client))),
+            (Way::Handler(_), _) => drop(tokio::spawn(handler::serve(client))),
+            _ => drop(tokio::spawn(command::serve(client))),
+        }
+    }
+}
+
+impl Client {
+    /// The run he is a client of.
+    pub fn serving(&self) -> &Arc<Serving> {
+        &self.place.serving
+    }
+
+    /// Performs `service` for him: within RunTime, and while he is not silent for too long.
+    pub async fn within_limits<F: Future>(&self, service: F) -> Result<F::Output, &'static str> {
+        let run_time = self.serving().template.run.limits.run_time.map(Duration::from_secs);
+        tokio::select! {
+            biased;
+            output = service => Ok(output),
+            () = overtime(run_time) => Err("the limit RunTime is reached"),
+            () = silence(&self.stream, self.serving().silence) => Err("it was silent for IdleTime"),
+        }
+    }
+}
+
+/// Resolves after a time, if there is one.
+pub(crate) async fn overtime(run_time: Option<Duration>) {
+    match run_time {
+        Some(run_time) => tokio::time::sleep(run_time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves when nothing has gone through a connection for `most`.
+pub(crate) async fn silence(stream: &Stream, most: Duration) {
+    loop {
+        let left = most.saturating_sub(stream.silent());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left).await;
+    }
+}

@@ -1,0 +1,188 @@
+//! `wjob:service/activation`: sockets of datagrams. A job may answer whoever sent it something lately, and send to what
+//! its Connect grants name: a socket that takes questions is no way out.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, recvfrom, sendto};
+use wasmtime::component::{Access, Accessor, Resource};
+
+use super::bindings::wjob::service::activation::{Datagram, HostDatagramSocket, HostDatagramSocketWithStore, Sender};
+use super::connection::error_code;
+use super::{ErrorCode, Host, IpAddress};
+use crate::readiness::Watched;
+use crate::serve::Serving;
+use crate::serve::lifecycle::Phase;
+use crate::serve::listening::Socket;
+use crate::state::State;
+use crate::wasi::network::Kind;
+
+/// Largest datagram, bytes (udp(7)).
+const LARGEST: usize = 65_507;
+/// Senders that may still be answered.
+const LATELY: usize = 1024;
+
+/// A socket in a guest's hands.
+pub struct Datagrams {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    socket: Socket,
+    watched: Watched,
+    serving: Arc<Serving>,
+    lately: Mutex<VecDeque<Address>>,
+}
+
+/// Where a datagram came from.
+#[derive(Clone, Debug, PartialEq)]
+enum Address {
+    Network(SocketAddr),
+    Path(SocketAddrUnix),
+    Unnamed,
+}
+
+impl Datagrams {
+    pub(super) fn new(socket: Socket, watched: Watched, serving: Arc<Serving>) -> Self {
+        Self { inner: Arc::new(Inner { socket, watched, serving, lately: Mutex::default() }) }
+    }
+}
+
+impl HostDatagramSocket for &mut State {}
+
+impl<T: Send + 'static> HostDatagramSocketWithStore<T> for Host {
+    fn socket(mut access: Access<'_, T, Self>, socket: Resource<Datagrams>) -> wasmtime::Result<String> {
+        Ok(access.get().table.get(&socket)?.inner.socket.about.name.clone())
+    }
+
+    fn address(mut access: Access<'_, T, Self>, socket: Resource<Datagrams>) -> wasmtime::Result<String> {
+        Ok(access.get().table.get(&socket)?.inner.socket.about.address.clone())
+    }
+
+    async fn receive(
+        accessor: &Accessor<T, Self>,
+        socket: Resource<Datagrams>,
+    ) -> wasmtime::Result<Result<Datagram, ErrorCode>> {
+        let inner = accessor.with(|mut access| access.get().table.get(&socket).map(|it| it.inner.clone()))?;
+        Ok(inner.receive().await)
+    }
+
+    async fn send(
+        accessor: &Accessor<T, Self>,
+        socket: Resource<Datagrams>,
+        datagram: Datagram,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        let inner = accessor.with(|mut access| access.get().table.get(&socket).map(|it| it.inner.clone()))?;
+        Ok(inner.send(&datagram))
+    }
+
+    fn drop(mut access: Access<'_, T, Self>, socket: Resource<Datagrams>) -> wasmtime::Result<()> {
+        access.get().table.delete(socket)?;
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn receive(&self) -> Result<Datagram, ErrorCode> {
+        let lifecycle = &self.serving.template.lifecycle;
+        loop {
+            let mut guard = tokio::select! {
+                biased;
+                () = lifecycle.reached(Phase::Idle) => return Err(ErrorCode::Closed),
+                ready = self.watched.readable() => ready.map_err(|_| ErrorCode::Other)?,
+            };
+            lifecycle.touch();
+            let mut data = Vec::with_capacity(LARGEST);
+            let room = rustix::buffer::spare_capacity(&mut data);
+            match recvfrom(&self.socket.descriptor, room, RecvFlags::empty()) {
+                Ok((_, _, from)) => {
+                    data.shrink_to_fit();
+                    return Ok(Datagram { data, peer: self.remember(address(from)) });
+                }
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                // An earlier answer could not be delivered (udp(7), "Error handling"); the next datagram is another.
+                Err(Errno::CONNREFUSED | Errno::HOSTUNREACH | Errno::NETUNREACH) => {}
+                Err(error) => return Err(error_code(&error.into())),
+            }
+        }
+    }
+
+    fn remember(&self, from: Address) -> Sender {
+        let sender = match &from {
+            Address::Network(address) => {
+                Sender::Ip(IpAddress { host: address.ip().to_canonical().to_string(), port: address.port() })
+            }
+            Address::Path(path) => match path.path() {
+                Some(path) => Sender::Path(path.to_string_lossy().into_owned()),
+                None => Sender::Unnamed,
+            },
+            Address::Unnamed => Sender::Unnamed,
+        };
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lately.contains(&from) {
+            if lately.len() == LATELY {
+                lately.pop_front();
+            }
+            lately.push_back(from);
+        }
+        sender
+    }
+
+    fn send(&self, datagram: &Datagram) -> Result<(), ErrorCode> {
+        self.serving.template.lifecycle.touch();
+        let to = self.destination(&datagram.peer)?;
+        let sent = match &to {
+            Address::Network(to) => sendto(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL, to),
+            Address::Path(to) => sendto(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL, to),
+            Address::Unnamed => return Err(ErrorCode::Invalid),
+        };
+        match sent {
+            Ok(_) => Ok(()),
+            Err(Errno::MSGSIZE) => Err(ErrorCode::Invalid),
+            // A network that is full loses datagrams; so does this socket.
+            Err(Errno::AGAIN | Errno::NOBUFS) => Ok(()),
+            Err(error) => Err(error_code(&error.into())),
+        }
+    }
+
+    /// An address that the job may send to.
+    fn destination(&self, peer: &Sender) -> Result<Address, ErrorCode> {
+        let lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        match peer {
+            Sender::Unnamed => Err(ErrorCode::Invalid),
+            Sender::Path(path) => {
+                let to = Address::Path(SocketAddrUnix::new(path.as_str()).map_err(|_| ErrorCode::Invalid)?);
+                if lately.contains(&to) { Ok(to) } else { Err(ErrorCode::Denied) }
+            }
+            Sender::Ip(IpAddress { host, port }) => {
+                let asked = SocketAddr::new(host.parse().map_err(|_| ErrorCode::Invalid)?, *port);
+                let known = lately.iter().find(|one| {
+                    matches!(one, Address::Network(one) if one.ip().to_canonical() == asked.ip() && one.port() == asked.port())
+                });
+                match known {
+                    Some(known) => Ok(known.clone()),
+                    None if self.serving.template.network.allows_connect(Kind::Udp, asked) => {
+                        Ok(Address::Network(asked))
+                    }
+                    None => Err(ErrorCode::Denied),
+                }
+            }
+        }
+    }
+}
+
+fn address(from: Option<SocketAddrAny>) -> Address {
+    let Some(from) = from else {
+        return Address::Unnamed;
+    };
+    if let Ok(network) = SocketAddr::try_from(from.clone()) {
+        return Address::Network(network);
+    }
+    match SocketAddrUnix::try_from(from) {
+        Ok(path) if path.path().is_some() => Address::Path(path),
+        _ => Address::Unnamed,
+    }
+}

@@ -1,0 +1,141 @@
+//! What a native program has of its sockets: their descriptors, numbers and names as sd_listen_fds(3) expects them, and
+//! what came through them before it was there.
+
+use std::fs::File;
+use std::net::UdpSocket;
+
+use plist::{Dictionary, Value};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::{CAUSE, Client, PATIENCE, Place, loopback, perl};
+use crate::daemon::life::standing;
+use crate::daemon::output::captured;
+use crate::harness::{Job, Supervisor};
+
+/// Tells each client through which descriptor it came, the program's own number and what is said of its sockets.
+const TELLS: &str = r#"
+my ($all, @listeners) = ('');
+for my $descriptor (3 .. 2 + $ENV{LISTEN_FDS}) {
+    open my $listener, '+<&=', $descriptor or die "descriptor $descriptor: $!";
+    push @listeners, $listener;
+    vec($all, $descriptor, 1) = 1;
+}
+my $variables = join '', map { "$_=$ENV{$_}\n" } grep { /^LISTEN_/ } sort keys %ENV;
+while (select my $ready = $all, undef, undef, undef) {
+    for my $listener (grep { vec $ready, fileno($_), 1 } @listeners) {
+        accept my $client, $listener or die "accept: $!";
+        syswrite $client, fileno($listener) . "\n$$\n$variables";
+        close $client;
+    }
+}
+die "select: $!";
+"#;
+
+/// Two names, of which one has two sockets; none of them in the order of the alphabet. What the list itself says of
+/// such variables is not what the program is told.
+#[test]
+fn sockets_are_handed_over_in_the_order_of_the_list_with_their_names_and_for_this_process() {
+    let supervisor = Supervisor::new();
+    let places = ["second", "third", "first"].map(|name| Place::named(&supervisor.sandbox, name));
+    let [one, other, last] = places.each_ref().map(Place::entry);
+    let job = perl(TELLS)
+        .with_in("Sockets", "zeta", vec![Value::from(one), Value::from(other)])
+        .with_in("Sockets", "alpha", last)
+        .with_in("EnvironmentVariables", "LISTEN_FDS", "9")
+        .with_in("EnvironmentVariables", "LISTEN_PID", "1");
+    let supervisor = supervisor.with("a", job).start();
+    for (descriptor, place) in (3..).zip(&places) {
+        let told = place.connect().rest();
+        let pid = told.lines().nth(1).unwrap_or_default();
+        assert!(pid.parse::<u32>().is_ok_and(|pid| pid > 1), "{told}");
+        let listed = format!("LISTEN_FDNAMES=zeta:zeta:alpha\nLISTEN_FDS=3\nLISTEN_PID={pid}\n");
+        assert_eq!(told, format!("{descriptor}\n{pid}\n{listed}"), "{place:?}");
+    }
+    assert_eq!(standing(&supervisor, "a"), "running, 1 runs");
+}
+
+/// A job that starts without a client has its sockets too, and its account of open work comes after them.
+#[test]
+fn a_job_that_counts_its_work_does_so_behind_its_sockets() {
+    let supervisor = Supervisor::new();
+    let script = r#"printf %s + >&$WJOB_TRANSACTIONS && echo "<$LISTEN_FDS $WJOB_TRANSACTIONS>""#;
+    let job = Job::shell(script).with("EnableTransactions", true).with("RunAtLoad", true);
+    let job = ["one", "other"].iter().fold(job, |job, name| {
+        let place = Place::named(&supervisor.sandbox, name);
+        job.with_in("Sockets", name, place.entry())
+    });
+    let supervisor = supervisor.with("a", job).start();
+    captured(&supervisor, "a", "<2 5>", 1);
+}
+
+/// Answers each datagram with a word and the datagram.
+const RETURNS: &str = r#"
+open my $socket, '+<&=', 3 or die "descriptor 3: $!";
+while (defined(my $from = recv $socket, my $text, 1500, 0)) {
+    send $socket, "answered $text", 0, $from or die "send: $!";
+}
+die "recv: $!";
+"#;
+
+#[test]
+fn the_first_datagram_starts_the_job_and_is_still_there_for_it() {
+    for (key, word) in [("SockType", "dgram"), ("SockProtocol", "UDP")] {
+        let free = UdpSocket::bind((loopback(), 0)).expect("a free port");
+        let address = free.local_addr().expect("its address");
+        drop(free);
+        let entry = Dictionary::from_iter([
+            ("SockNodeName", address.ip().to_string()),
+            ("SockServiceName", address.port().to_string()),
+            ("SockFamily", "IPv4".into()),
+            (key, word.into()),
+        ]);
+        let supervisor = Supervisor::new().with("a", perl(RETURNS).with_in("Sockets", "time", entry)).start();
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        for text in ["first", "second"] {
+            client.send_to(text.as_bytes(), address).expect("it is sent");
+            let mut answer = [0; 64];
+            let (length, from) = client.recv_from(&mut answer).expect("an answer");
+            assert_eq!(String::from_utf8_lossy(&answer[..length]), format!("answered {text}"));
+            assert_eq!(from, address);
+        }
+        supervisor.logs(&format!(" a: started: {CAUSE}"));
+        assert_eq!(standing(&supervisor, "a"), "running, 1 runs");
+    }
+}
+
+/// Answers each packet with its length and itself.
+const PACKETS: &str = r#"
+open my $listener, '+<&=', 3 or die "descriptor 3: $!";
+while (accept my $client, $listener) {
+    while (sysread $client, my $packet, 1500) {
+        syswrite $client, length($packet) . " $packet";
+    }
+    close $client;
+}
+die "accept: $!";
+"#;
+
+#[test]
+fn packets_of_a_unix_socket_keep_their_bounds() {
+    let supervisor = Supervisor::new();
+    let Place::Path(path) = Place::in_a_folder(&supervisor.sandbox) else { panic!("a path was expected") };
+    let entry = Dictionary::from_iter([("SockPathName", path.as_str()), ("SockType", "seqpacket")]);
+    let supervisor = supervisor.with("a", perl(PACKETS).with_in("Sockets", "packets", entry)).start();
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("a socket");
+    connect(&socket, &SocketAddrUnix::new(path.as_str()).expect("an address")).expect("a listener");
+    let mut client = Client::of(socket);
+    // Both are there before anybody reads: as a stream they would be one.
+    client.say("one");
+    client.say("three");
+    assert_eq!((packet(&mut client.0), packet(&mut client.0)), ("3 one".into(), "5 three".into()));
+    supervisor.logs(&format!(" a: started: {CAUSE}"));
+}
+
+/// The next packet, whole.
+#[track_caller]
+fn packet(socket: &mut File) -> String {
+    let mut packet = [0; 64];
+    let length = std::io::Read::read(socket, &mut packet).expect("a packet");
+    String::from_utf8_lossy(&packet[..length]).into_owned()
+}
