@@ -30,6 +30,8 @@ pub enum Arguments {
     PlainFcntl,
     /// Only FIONBIO, FIONREAD and the question whether it is a terminal.
     PlainIoctl,
+    /// The same, and the question which pages of this process were written.
+    PlainIoctlOrScan,
     /// socket(2): granted families and types, and their own protocol only.
     GrantedSocket,
     /// sendto(2): no MSG_FASTOPEN, which would connect past the rules on connect.
@@ -172,6 +174,7 @@ const SERVE: &[Entry] = &[
     entry!(getsockopt, Any, "who connected, and how a connection failed"),
     entry!(setsockopt, PlainOptions, "answers are sent at once"),
     entry!(shutdown, Any, "the end of an answer"),
+    entry!(ioctl, PlainIoctlOrScan, "which pages an instance has written"),
 ];
 
 /// Compiling makes code: memory files and executable mappings, but never a path or a socket.
@@ -474,6 +477,10 @@ fn conditions(arguments: Arguments, network: &NetworkPlan) -> Vec<Vec<Compare>> 
         Arguments::DescriptorThree => vec![vec![is(0, 3), masked(2, libc::MSG_FASTOPEN, 0)]],
         Arguments::PlainFcntl => one_of(1, &PLAIN_FCNTL.map(i64::from)),
         Arguments::PlainIoctl => one_of(1, &PLAIN_IOCTL.map(|request| request as i64)),
+        Arguments::PlainIoctlOrScan => one_of(
+            1,
+            &[&PLAIN_IOCTL[..], &[PAGEMAP_SCAN]].concat().iter().map(|request| *request as i64).collect::<Vec<_>>(),
+        ),
         Arguments::NoFastOpen => vec![vec![masked(3, libc::MSG_FASTOPEN, 0)]],
         Arguments::PlainOptions => plain_options(),
         Arguments::NoNamespace => vec![vec![masked(0, NAMESPACES, 0)]],
@@ -490,6 +497,9 @@ const PLAIN_FCNTL: [i32; 6] =
     [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_DUPFD];
 
 const PLAIN_IOCTL: [u64; 4] = [libc::FIONBIO, libc::FIONREAD, libc::TCGETS, libc::TIOCGWINSZ];
+
+/// _IOWR('f', 16, struct pm_scan_arg), whose size is 96 (linux/fs.h): it answers for a pagemap file alone.
+const PAGEMAP_SCAN: u64 = 0xc060_6610;
 
 /// Flags of clone(2) that all threads have (pthread_create).
 const THREAD: i32 = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD;

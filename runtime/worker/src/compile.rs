@@ -30,7 +30,7 @@ fn result(descriptors: Vec<std::os::fd::OwnedFd>, compile: &Compile) -> Result<(
     let (Some(mut program), Some(mut output)) = (files.next(), files.next()) else {
         return Err(StartFailure::own("the compile role", "descriptors are missing"));
     };
-    let engine = engine()?;
+    let engine = engine(None)?;
     confine(&compile.walls, &[]).map_err(|error| StartFailure::wall("the compile role", error))?;
     let mut bytes = Vec::new();
     program.read_to_end(&mut bytes).map_err(|error| StartFailure::own("reading the program", error))?;

@@ -31,6 +31,7 @@ use crate::wasi::http::Outgoing;
 use crate::wasi::network::{Network, socket_check};
 use crate::wasi::watch::Watched;
 use crate::wasi::watch_p1;
+use crate::wasm::Housed;
 
 /// Handles an instance may hold when the job says nothing.
 const DEFAULT_HANDLES: u64 = 10_000;
@@ -39,8 +40,9 @@ const MOST_RANDOM: u64 = 1 << 20;
 
 /// Everything that was opened, loaded and put up before the guest.
 pub(crate) struct Prepared {
-    pub engine: Engine,
-    pub program: Loaded,
+    pub housed: Housed,
+    /// The same program where instances find their places made.
+    pub pooled: Option<Housed>,
     pub run: Run,
     pub stdio: [OwnedFd; 3],
     pub sockets: Vec<Socket>,
@@ -48,6 +50,12 @@ pub(crate) struct Prepared {
     pub filesystem: WasiFilesystemCtx,
     pub tls: Option<Arc<rustls::ClientConfig>>,
     pub channel: Arc<Channel>,
+}
+
+/// The program in its engines.
+pub(crate) struct Programs {
+    pub plain: Loaded,
+    pub pooled: Option<Housed>,
 }
 
 /// Code, ready to be instantiated.
@@ -77,9 +85,10 @@ pub(crate) struct Preopen {
 }
 
 /// What every instance of a run is filled from.
+#[derive(Clone)]
 pub(crate) struct Template {
     pub engine: Engine,
-    pub run: Run,
+    pub run: Arc<Run>,
     pub channel: Arc<Channel>,
     pub network: Arc<Network>,
     pub denials: Arc<Denials>,
@@ -89,15 +98,17 @@ pub(crate) struct Template {
     pub stdin: Stdin,
     /// stdout and stderr of the run.
     pub outputs: [Stdout; 2],
-    preopens: Vec<Preopen>,
+    /// Where the guest finds its directories.
+    guests: Arc<[String]>,
     filesystem: WasiFilesystemCtx,
     tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Template {
     /// Takes apart what was prepared.
-    pub fn new(prepared: Prepared) -> (Arc<Self>, Loaded, Vec<Socket>) {
-        let Prepared { engine, program, mut run, stdio, sockets, preopens, filesystem, tls, channel } = prepared;
+    pub fn new(prepared: Prepared) -> (Arc<Self>, Programs, Vec<Socket>) {
+        let Prepared { housed, pooled, mut run, stdio, sockets, preopens, filesystem, tls, channel } = prepared;
+        let (engine, plain) = housed;
         let halt = Halt::default();
         let network = Network::new(run.connect.clone(), run.bind.clone(), std::mem::take(&mut run.names));
         let meter = Meter::shared(&run.limits);
@@ -110,14 +121,19 @@ impl Template {
             stdin: Stdin::new(stdin),
             outputs: [output(stdout), output(stderr)],
             engine,
-            run,
+            run: Arc::new(run),
             channel,
             halt,
-            preopens,
+            guests: preopens.into_iter().map(|preopen| preopen.guest).collect(),
             filesystem,
             tls,
         };
-        (Arc::new(template), program, sockets)
+        (Arc::new(template), Programs { plain, pooled }, sockets)
+    }
+
+    /// The same in another engine.
+    pub fn in_engine(&self, engine: &Engine) -> Self {
+        Self { engine: engine.clone(), ..self.clone() }
     }
 
     fn builder(
@@ -186,8 +202,7 @@ impl Template {
         halt: &Halt,
     ) -> Store<ModuleState> {
         let mut watched = self.watched();
-        let guests: Vec<String> = self.preopens.iter().map(|preopen| preopen.guest.clone()).collect();
-        watch_p1::start(&mut watched, &guests);
+        watch_p1::start(&mut watched, &self.guests);
         let mut p1: WasiP1Ctx = self.builder(stdin, stdout, stderr).build_p1();
         *p1.ctx().ctx.filesystem() = self.filesystem.clone();
         let state = ModuleState {
@@ -204,7 +219,7 @@ impl Template {
     /// Paths the watchers need to name what was denied.
     fn watched(&self) -> Watched {
         let run = &self.run;
-        let explaining = run.explain && self.preopens.last().is_some_and(|last| last.guest == "/");
+        let explaining = run.explain && self.guests.last().is_some_and(|last| last == "/");
         let granted = run.walls.mount.as_ref().is_some_and(|plan| plan.grants.iter().any(|grant| grant.guest == "/"));
         Watched::new(explaining && !granted, run.working_directory.clone())
     }

@@ -10,11 +10,11 @@ use wasmtime::Engine;
 /// One tick: how long a guest may compute before the worker looks up.
 const TICK: Duration = Duration::from_millis(10);
 
-static ENGINE: OnceLock<Engine> = OnceLock::new();
+static ENGINES: OnceLock<[Option<Engine>; 2]> = OnceLock::new();
 
 extern "C" fn tick(_signal: i32) {
     // Loading an initialised cell and adding to an atomic are all this does: both are safe in a signal handler.
-    if let Some(engine) = ENGINE.get() {
+    for engine in ENGINES.get().into_iter().flatten().flatten() {
         engine.increment_epoch();
     }
 }
@@ -23,8 +23,8 @@ extern "C" fn tick(_signal: i32) {
 ///
 /// # Errors
 /// When the system has no timers left.
-pub(crate) fn start(engine: &Engine) -> io::Result<()> {
-    let _ = ENGINE.set(engine.clone());
+pub(crate) fn start(engine: &Engine, other: Option<&Engine>) -> io::Result<()> {
+    let _ = ENGINES.set([Some(engine.clone()), other.cloned()]);
     let micros = libc::suseconds_t::try_from(TICK.as_micros()).unwrap_or(10_000);
     let every = libc::timeval { tv_sec: 0, tv_usec: micros };
     let timer = libc::itimerval { it_interval: every, it_value: every };

@@ -15,11 +15,14 @@ use wjob_model::imports::{Asked, HowRun};
 use wjob_model::limit::Limit;
 use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Manner, Run, StartFailure, ToWorker};
 use wjob_model::outcome::{HeldBy, Outcome};
+use wjob_model::wall::DEFAULT_INSTANCES;
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
 use wjob_sandbox::{confine, mount, namespaces};
 
-use crate::instance::{Loaded, Prepared, Template};
+use crate::engine::Pool;
+use crate::instance::{Loaded, Prepared, Programs, Template};
+use crate::limiter::DEFAULT_MEMORY;
 use crate::preopens::preopens;
 use crate::readiness::watch;
 use crate::role::{Started, bounded, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
@@ -66,8 +69,7 @@ fn prepare(
     let sockets = sockets(&run, descriptors)?;
     let opened = open_grants(&run, root.as_ref())?;
     drop(root);
-    let engine = engine::engine()?;
-    let (program, manner) = load(&engine, &run, &code)?;
+    let (housed, pooled, manner) = loaded(&run, &code)?;
     let tls =
         run.connect.iter().any(|endpoint| endpoint.transport == Transport::Https).then(crate::wasi::http::load_roots);
     // It seeds its random numbers, for which a static C library opens a device.
@@ -86,19 +88,47 @@ fn prepare(
         drop(preopen.held.take());
     }
     let filesystem = builder.build().filesystem().clone();
-    ticks::start(&engine).map_err(|error| StartFailure::own("the timer", error))?;
+    ticks::start(&housed.0, pooled.as_ref().map(|(engine, _)| engine))
+        .map_err(|error| StartFailure::own("the timer", error))?;
     confine(&run.walls, &opened).map_err(|error| wall(&error))?;
     evidence.extend(try_what_must_fail(&run.walls).map_err(|error| wall(&error))?);
     if run.globbing {
         run.arguments = crate::native::globbed(&run.arguments, &run.environment)?;
     }
-    let prepared = Prepared { engine, program, run, stdio, sockets, preopens, filesystem, tls, channel };
+    let prepared = Prepared { housed, pooled, run, stdio, sockets, preopens, filesystem, tls, channel };
     Ok((prepared, manner, evidence))
 }
 
 fn sockets(run: &Run, descriptors: impl Iterator<Item = OwnedFd>) -> Result<Vec<Socket>, StartFailure> {
     let sockets = descriptors.zip(&run.sockets).map(|(descriptor, about)| Socket::new(descriptor, about.clone()));
     sockets.collect::<Result<_, _>>().map_err(|error| StartFailure::own("a socket", error))
+}
+
+/// A program in an engine.
+pub(crate) type Housed = (Engine, Loaded);
+
+/// The program in an engine without a pool, and where many instances serve in one with a pool too: the first of them find
+/// their place in it. A pool for all of them would take longer to make than the first client waits.
+fn loaded(run: &Run, code: &OwnedFd) -> Result<(Housed, Option<Housed>, Manner), StartFailure> {
+    let engine = engine::engine(None)?;
+    let (program, manner) = load(&engine, run, code)?;
+    let pooled = if manner.serves { pooled(run, code, &program)? } else { None };
+    Ok(((engine, program), pooled, manner))
+}
+
+fn pooled(run: &Run, code: &OwnedFd, program: &Loaded) -> Result<Option<Housed>, StartFailure> {
+    let instances = run.limits.instances.unwrap_or(DEFAULT_INSTANCES).min(Pool::MOST.into());
+    let memory = run.limits.memory.unwrap_or(DEFAULT_MEMORY).min(DEFAULT_MEMORY);
+    let pool = Pool {
+        instances: u32::try_from(instances).unwrap_or(Pool::MOST),
+        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+    };
+    if matches!(program, Loaded::Component(component, _) if !pool.fits(component)) {
+        return Ok(None);
+    }
+    let engine = engine::engine(Some(pool))?;
+    let (program, _) = load(&engine, run, code)?;
+    Ok(Some((engine, program)))
 }
 
 /// The program, and how it goes about its end.
@@ -141,12 +171,12 @@ fn instances(prepared: Prepared, manner: Manner) -> Outcome {
 }
 
 async fn run_to_end(prepared: Prepared, manner: Manner) -> Outcome {
-    let (template, program, sockets) = Template::new(prepared);
+    let (template, programs, sockets) = Template::new(prepared);
     let outcome = tokio::select! {
         biased;
         () = ended(&template, manner) => Outcome::Stopped,
         () = template.halt.asked() => Outcome::Stopped,
-        result = execute(&template, program, sockets) => match template.lifecycle.phase() {
+        result = execute(&template, programs, sockets) => match template.lifecycle.phase() {
             // It has given its sockets back because it could.
             Phase::Idle => Outcome::Stopped,
             _ => judge(result),
@@ -156,17 +186,22 @@ async fn run_to_end(prepared: Prepared, manner: Manner) -> Outcome {
     template.halt.refined(outcome)
 }
 
-async fn execute(template: &Arc<Template>, program: Loaded, sockets: Vec<Socket>) -> wasmtime::Result<Result<(), ()>> {
-    match (&program, program.how()) {
+async fn execute(
+    template: &Arc<Template>,
+    programs: Programs,
+    sockets: Vec<Socket>,
+) -> wasmtime::Result<Result<(), ()>> {
+    let program = &programs.plain;
+    match (program, program.how()) {
         (Loaded::Component(component, _), HowRun::Command02 | HowRun::Command03) => {
             command::run(template, component, Service::of_one(template.lifecycle.clone())).await
         }
         (Loaded::Component(component, _), HowRun::Activation) => {
-            let serving = Serving::new(template.clone(), &program)?;
+            let serving = Serving::new(template, &programs)?;
             command::run(template, component, Service::with_sockets(serving, sockets)).await
         }
         (Loaded::Module(module, _), HowRun::Module) => module::run(template, module).await,
-        _ => serve::serve(Serving::new(template.clone(), &program)?, sockets).await.map(Ok),
+        _ => serve::serve(Serving::new(template, &programs)?, sockets).await.map(Ok),
     }
 }
 

@@ -20,6 +20,8 @@ const PROCESSES_BASE: u64 = 2;
 pub const MOST_CONNECTIONS: u64 = 16_384;
 /// Instances at once when the job says nothing.
 pub const DEFAULT_INSTANCES: u64 = 1_000;
+/// Bytes beside its memory that the place of one instance among many takes: its stack of 2 MiB and its tables.
+const PLACE: u64 = 4 << 20;
 /// No process can have more descriptors (proc_sys_fs(5), nr_open).
 const MOST_DESCRIPTORS: u64 = 1 << 20;
 
@@ -37,7 +39,7 @@ pub fn kernel_limits(
         let instances = limits.instances.unwrap_or(DEFAULT_INSTANCES);
         let handles = limits.handles.unwrap_or(DEFAULT_HANDLES).saturating_mul(instances);
         let sum = Limits {
-            memory: limits.memory.map(|bytes| bytes.saturating_mul(instances)),
+            memory: limits.memory.map(|bytes| bytes.saturating_add(PLACE).saturating_mul(instances)),
             handles: Some(handles.saturating_add(MOST_CONNECTIONS).min(MOST_DESCRIPTORS - HANDLES_BASE)),
             cpu_time: None,
             ..limits.clone()
@@ -99,7 +101,7 @@ mod tests {
     fn of_many_instances_the_kernel_holds_the_sum() {
         let limits = Limits { memory: Some(1 << 20), instances: Some(10), cpu_time: Some(5), ..Limits::default() };
         let kernel = kernel_limits(&limits, &[], WorkerKind::Wasm, true, true);
-        let data = MEMORY_BASE + (10 << 20);
+        let data = MEMORY_BASE + 10 * (PLACE + (1 << 20));
         assert!(kernel.contains(&pair(Resource::Data, data, data)));
         let files = HANDLES_BASE + 10 * DEFAULT_HANDLES + MOST_CONNECTIONS;
         assert!(kernel.contains(&pair(Resource::NumberOfFiles, files, files)));

@@ -68,7 +68,7 @@ pub struct Listener {
     descriptor: OwnedFd,
     /// As a client would write it.
     pub address: String,
-    _place: Option<path::Placed>,
+    place: Option<path::Placed>,
 }
 
 impl Listener {
@@ -84,6 +84,19 @@ impl Listener {
     pub fn handed_over(&self) -> std::io::Result<(HandedSocket, OwnedFd)> {
         let (name, address) = (self.socket.name.clone(), self.address.clone());
         Ok((HandedSocket { name, address, kind: self.socket.kind }, self.descriptor.try_clone()?))
+    }
+
+    /// Whether it is what a definition asks for; its name is only a name.
+    fn serves(&self, socket: &Socket) -> bool {
+        (self.socket.kind, &self.socket.place) == (socket.kind, &socket.place)
+    }
+
+    /// Whether it has the path that another definition of the job asks for.
+    fn is_at_path_of(&self, socket: &Socket) -> bool {
+        match (&self.socket.place, &socket.place) {
+            (Place::Path { path, .. }, Place::Path { path: other, .. }) => path == other,
+            _ => false,
+        }
     }
 
     /// Whether clients can still connect: whoever it was handed to may have shut it down (listen(2), SO_ACCEPTCONN).
@@ -118,10 +131,11 @@ pub fn bind_further(
 ) -> Result<(Vec<Listener>, Vec<usize>), ListenError> {
     let (mut made, mut kept) = (Vec::new(), Vec::new());
     for socket in sockets {
-        let same = old.iter().enumerate().filter(|(_, listener)| listener.socket == *socket).map(|(at, _)| at);
+        let same = old.iter().enumerate().filter(|(_, listener)| listener.serves(socket)).map(|(at, _)| at);
         let same: Vec<usize> = same.filter(|at| !kept.contains(at)).collect();
         if same.is_empty() {
-            made.extend(one(socket, owner)?);
+            let own = old.iter().find(|listener| listener.is_at_path_of(socket));
+            made.extend(one(socket, owner, own)?);
         }
         kept.extend(same);
         if made.len() + kept.len() > MOST {
@@ -135,14 +149,20 @@ pub fn bind_further(
 pub fn in_order(sockets: &[Socket], old: Vec<Listener>, kept: &[usize], made: Vec<Listener>) -> Vec<Listener> {
     let kept = old.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, listener)| listener);
     let mut all: Vec<Listener> = kept.chain(made).collect();
-    all.sort_by_key(|listener| sockets.iter().position(|socket| *socket == listener.socket));
+    let mut place = |listener: &Listener| sockets.iter().position(|socket| listener.serves(socket));
+    all.sort_by_key(&mut place);
+    for listener in &mut all {
+        if let Some(socket) = place(listener).and_then(|at| sockets.get(at)) {
+            listener.socket.clone_from(socket);
+        }
+    }
     all
 }
 
-fn one(socket: &Socket, owner: &Owner) -> Result<Vec<Listener>, ListenError> {
+fn one(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Result<Vec<Listener>, ListenError> {
     match &socket.place {
         Place::Network { .. } => network::bind(socket),
-        Place::Path { .. } => path::bind(socket, owner).map(|listener| vec![listener]),
+        Place::Path { .. } => path::bind(socket, owner, own).map(|listener| vec![listener]),
     }
 }
 

@@ -63,7 +63,7 @@ fn at(of: SocketKind, address: SocketAddr, dual: bool) -> Result<OwnedFd, Errno>
 fn listener(socket: &Socket, descriptor: OwnedFd, asked: SocketAddr) -> Listener {
     let bound = getsockname(&descriptor).ok().and_then(|address| SocketAddr::try_from(address).ok());
     let address = url(socket.kind, bound.unwrap_or(asked));
-    Listener { socket: socket.clone(), descriptor, address, _place: None }
+    Listener { socket: socket.clone(), descriptor, address, place: None }
 }
 
 fn url(kind: SocketKind, address: SocketAddr) -> String {

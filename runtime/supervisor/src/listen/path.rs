@@ -39,6 +39,15 @@ const NAME: &str = "s";
 /// Numbers those folders.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+impl Listener {
+    /// Whether it is what a folder has under a name.
+    fn is_there(&self, folder: &File, name: &Path) -> bool {
+        let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        let own = self.place.as_ref().map(|place| (place.device, place.inode));
+        there.is_ok_and(|status| Some((status.st_dev, status.st_ino)) == own)
+    }
+}
+
 /// A socket in its place.
 #[derive(Debug)]
 pub(super) struct Placed {
@@ -58,8 +67,8 @@ impl Drop for Placed {
     }
 }
 
-/// Binds a socket to its path.
-pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenError> {
+/// Binds a socket to its path; one's `own` may be there, and is replaced.
+pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Result<Listener, ListenError> {
     let Place::Path { path, mode, owner: user, group } = &socket.place else {
         return Err(ListenError::Many(0));
     };
@@ -71,14 +80,16 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
     let folder = open_trusted_folder(parent, owner.domain)
         .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust })?;
     let (uid, gid) = identity(socket, path, owner, user.as_deref(), group.as_deref())?;
-    free(socket, path, &folder, Path::new(name))?;
+    if !own.is_some_and(|own| own.is_there(&folder, Path::new(name))) {
+        free(socket, path, &folder, Path::new(name))?;
+    }
     let beside = Beside::make(&folder).map_err(failed)?;
     let descriptor = beside.bind(socket, Mode::from_raw_mode(mode.unwrap_or(0o600)), uid, gid).map_err(failed)?;
     let status = beside.settle(Path::new(name)).map_err(failed)?;
     drop(beside);
     let placed = Placed { folder, name: name.into(), device: status.st_dev, inode: status.st_ino };
     let address = format!("unix://{path}");
-    Ok(Listener { socket: socket.clone(), descriptor, address, _place: Some(placed) })
+    Ok(Listener { socket: socket.clone(), descriptor, address, place: Some(placed) })
 }
 
 /// Whose it is to be: the job's, unless the list says otherwise. Only root gives sockets away.

@@ -123,3 +123,29 @@ fn too_many_are_refused() {
     let many: Vec<Socket> = (0..=MOST).map(|_| tcp("127.0.0.1", 0)).collect();
     assert!(matches!(bind(&many, &owner()), Err(ListenError::Many(_))));
 }
+
+#[test]
+fn a_path_whose_mode_changes_is_bound_anew_over_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let old = bind(&[unix(&path, None)], &owner()).unwrap();
+    let wanted = [unix(&path, Some(0o666))];
+    let (made, kept) = bind_further(&wanted, &old, &owner()).unwrap();
+    let now = in_order(&wanted, old, &kept, made);
+    assert_eq!((now.len(), fs::symlink_metadata(&path).unwrap().mode() & 0o777), (1, 0o666));
+    drop(UnixStream::connect(&path).unwrap());
+    drop(now);
+    assert!(!path.exists(), "the old one has not taken the new one away");
+}
+
+#[test]
+fn the_order_is_that_of_the_new_list_and_a_name_is_only_a_name() {
+    let (one, other) = (tcp("127.0.0.4", 0), tcp("127.0.0.5", 0));
+    let old = bind(&[one.clone(), other.clone()], &owner()).unwrap();
+    let wanted = [Socket { name: "renamed".into(), ..other }, tcp("127.0.0.6", 0), one];
+    let (made, kept) = bind_further(&wanted, &old, &owner()).unwrap();
+    let now = in_order(&wanted, old, &kept, made);
+    assert_eq!(now.iter().map(Listener::name).collect::<Vec<_>>(), ["renamed", "web", "web"]);
+    let ports = ["127.0.0.5", "127.0.0.6", "127.0.0.4"];
+    assert!(now.iter().zip(ports).all(|(listener, host)| listener.address.contains(host)));
+}

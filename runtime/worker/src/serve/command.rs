@@ -67,12 +67,13 @@ pub(crate) async fn serve(client: Client) {
 }
 
 async fn run(serving: &Serving, client: &Client, stderr: &Stdout, halt: &Halt) -> wasmtime::Result<Result<(), ()>> {
-    let template = &serving.template;
+    let (_place, lane) = serving.lane();
+    let template = &lane.template;
     let limits = &template.run.limits;
     let (time, counted) = (OwnTime::default(), limits.cpu_time.is_some());
     let spent = time.clone();
     let side = Side(client.stream.clone());
-    let Way::Command(ready) = &serving.way else {
+    let Way::Command(ready) = &lane.way else {
         return Err(wasmtime::format_err!("it is no command"));
     };
     time.during(counted, async move {

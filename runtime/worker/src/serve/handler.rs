@@ -51,11 +51,12 @@ pub(crate) async fn serve(client: Client) {
 }
 
 async fn run(serving: &Serving, client: &Arc<Client>, stderr: &Stdout, halt: &Halt) -> wasmtime::Result<()> {
-    let template = &serving.template;
+    let (_place, lane) = serving.lane();
+    let template = &lane.template;
     let limits = &template.run.limits;
     let (time, counted) = (OwnTime::default(), limits.cpu_time.is_some());
     let spent = time.clone();
-    let Way::Handler(Ready(pre)) = &serving.way else {
+    let Way::Handler(Ready(pre)) = &lane.way else {
         return Err(wasmtime::format_err!("it is no handler"));
     };
     time.during(counted, async move {

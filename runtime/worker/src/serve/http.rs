@@ -87,7 +87,8 @@ impl HandlerState for Instances {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<State, Expiration, One>> {
         let permit = self.room.clone().acquire_owned().await?;
-        let template = &self.serving.template;
+        let (place, lane) = self.serving.lane();
+        let template = &lane.template;
         let limits = &template.run.limits;
         let halt = Halt::default();
         let [stdout, stderr] = template.outputs.each_ref().map(|output| output.of_connection(0));
@@ -97,7 +98,7 @@ impl HandlerState for Instances {
             count(&mut store, time.clone());
         }
         bound_time(&mut store, limits, &halt, move || time.so_far());
-        let Way::Http(Ready(pre)) = &self.serving.way else {
+        let Way::Http(Ready(pre)) = &lane.way else {
             return Err(wasmtime::format_err!("it handles no requests"));
         };
         let proxy = pre.instantiate_async(&mut store).await?;
@@ -112,7 +113,15 @@ impl HandlerState for Instances {
             proxy,
             view: |state| state.http(),
             expiration: Expiration { now: now.clone(), bounds, sleep: None },
-            state: One { serving: self.serving.clone(), now, bounds, halt, outputs: [stdout, stderr], _permit: permit },
+            state: One {
+                serving: self.serving.clone(),
+                now,
+                bounds,
+                halt,
+                outputs: [stdout, stderr],
+                _permit: permit,
+                _place: place,
+            },
         })
     }
 }
@@ -172,6 +181,7 @@ pub(crate) struct One {
     halt: Halt,
     outputs: [Stdout; 2],
     _permit: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl WorkerState for One {

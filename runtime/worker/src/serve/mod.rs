@@ -22,7 +22,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wjob_model::imports::HowRun;
 use wjob_model::wall::{DEFAULT_INSTANCES, MOST_CONNECTIONS};
 
-use crate::instance::{Loaded, Template};
+use crate::engine::Pool;
+use crate::instance::{Loaded, Programs, Template};
 use gate::Gate;
 use lifecycle::{Phase, Work};
 use listening::{Arrival, NotNow, Peer, Socket};
@@ -45,11 +46,20 @@ pub(crate) struct Serving {
     /// Loops that still accept.
     accepting: AtomicUsize,
     over: Notify,
-    way: Way,
+    /// Places in the pool that nobody has.
+    places: Arc<Semaphore>,
+    pooled: Option<Lane>,
+    plain: Lane,
+}
+
+/// A way to serve in one engine.
+pub(crate) struct Lane {
+    pub template: Arc<Template>,
+    pub way: Way,
 }
 
 /// How a client is served.
-enum Way {
+pub(crate) enum Way {
     /// The guest takes its clients in itself.
     Activation,
     Command(command::Ready),
@@ -84,22 +94,31 @@ impl Drop for Place {
     }
 }
 
-impl Serving {
-    /// Makes ready what serves each client.
-    ///
-    /// # Errors
-    /// When the program cannot be linked.
-    pub fn new(template: Arc<Template>, program: &Loaded) -> wasmtime::Result<Arc<Self>> {
-        let limits = &template.run.limits;
+impl Lane {
+    fn new(template: Arc<Template>, program: &Loaded) -> wasmtime::Result<Self> {
         let way = match program.how() {
             HowRun::Connection => Way::Handler(handler::Ready::new(&template, program)?),
             HowRun::Activation => Way::Activation,
             HowRun::Http02 | HowRun::Http03 => Way::Http(http::Ready::new(&template, program)?),
             _ => Way::Command(command::Ready::new(&template, program)?),
         };
-        // A connection that speaks HTTP has an instance only while a request is answered.
-        let many = matches!(way, Way::Http(_) | Way::Activation);
-        let connections = if many { MOST_CONNECTIONS } else { limits.instances.unwrap_or(DEFAULT_INSTANCES) };
+        Ok(Self { template, way })
+    }
+}
+
+impl Serving {
+    /// Makes ready what serves each client.
+    ///
+    /// # Errors
+    /// When the program cannot be linked.
+    pub fn new(template: &Arc<Template>, programs: &Programs) -> wasmtime::Result<Arc<Self>> {
+        let plain = Lane::new(template.clone(), &programs.plain)?;
+        let pooled =
+            programs.pooled.as_ref().map(|(engine, program)| Lane::new(Arc::new(template.in_engine(engine)), program));
+        let limits = &template.run.limits;
+        let many = matches!(plain.way, Way::Http(_) | Way::Activation);
+        let instances = limits.instances.unwrap_or(DEFAULT_INSTANCES);
+        let connections = if many { MOST_CONNECTIONS } else { instances };
         let connections = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS)));
         let gate = Gate::new(limits, Instant::now());
         Ok(Arc::new(Self {
@@ -110,8 +129,10 @@ impl Serving {
             numbers: AtomicU64::new(0),
             accepting: AtomicUsize::new(0),
             over: Notify::new(),
-            way,
-            template,
+            places: Arc::new(Semaphore::new(usize::try_from(instances.min(Pool::MOST.into())).unwrap_or(0))),
+            pooled: pooled.transpose()?,
+            plain,
+            template: template.clone(),
         }))
     }
 
@@ -156,6 +177,16 @@ impl Serving {
         Some(Client { stream, peer, number, socket: socket.about.name.clone(), place })
     }
 
+    /// Where the next instance is made: in the pool while it has places.
+    pub fn lane(&self) -> (Option<OwnedSemaphorePermit>, &Lane) {
+        if let Some(pooled) = &self.pooled
+            && let Ok(place) = self.places.clone().try_acquire_owned()
+        {
+            return (Some(place), pooled);
+        }
+        (None, &self.plain)
+    }
+
     fn gate(&self) -> std::sync::MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,7 +224,7 @@ pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmti
 }
 
 async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>, share: usize) {
-    let handler = matches!(serving.way, Way::Http(_)).then(|| http::handler(serving.clone(), share));
+    let handler = matches!(serving.plain.way, Way::Http(_)).then(|| http::handler(serving.clone(), share));
     let thread = Thread { serving: serving.clone(), http: handler };
     join_all(sockets.iter().map(|socket| thread.accept_all(socket))).await;
     serving.accepting.fetch_sub(1, Ordering::AcqRel);
@@ -258,7 +289,7 @@ impl Thread {
         let Some(client) = self.serving.admit(socket, arrival, work, room) else {
             return;
         };
-        match (&self.serving.way, &self.http) {
+        match (&self.serving.plain.way, &self.http) {
             (Way::Http(_), Some(handler)) => drop(tokio::spawn(http::serve(handler.clone(), client))),
             (Way::Handler(_), _) => drop(tokio::spawn(handler::serve(client))),
             _ => drop(tokio::spawn(command::serve(client))),

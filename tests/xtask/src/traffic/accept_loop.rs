@@ -1,4 +1,4 @@
-//! The physical limit: threads that accept, echo and close, with nothing between them and the kernel. It runs in a
+//! The physical limit: a thread for each connection that echoes and closes, with nothing between them and the kernel. It runs in a
 //! process of its own, `xtask bench-peer accept-loop PORT`, as every other contestant does.
 
 use std::io::{self, Read as _, Write as _};
@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// As many as there are clients at most: no client waits for a thread, and none is made while it waits.
-const THREADS: usize = 16;
-/// How long a thread rests when accepting fails.
+/// How long it rests when accepting fails.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves until it is ended.
@@ -21,19 +19,10 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     anyhow::ensure!(what == "accept-loop", "bench-peer does not know {what:?}");
     let port: u16 = port.parse().context("a port is a number")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port}"))?;
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| serve(&listener));
-        }
-    });
-    Ok(())
-}
-
-fn serve(listener: &TcpListener) {
     loop {
         match listener.accept() {
             // What is wrong with one connection is its client's to notice.
-            Ok((connection, _)) => drop(echo(connection)),
+            Ok((connection, _)) => drop(thread::spawn(|| echo(connection))),
             Err(_) => thread::sleep(PAUSE),
         }
     }

@@ -98,7 +98,7 @@ fn load(contestant: &TcpPeer, clients: usize, time: Duration) -> Load {
 fn note(time: Duration) -> String {
     format!(
         "{} s a turn; 64 bytes there and back on each connection, every byte compared; wjob: a fresh instance each, \
-         all walls up, up to {} at once; the accept loop: 16 threads",
+         all walls up, up to {} at once; the accept loop: a thread for each",
         time.as_secs_f64(),
         ours::INSTANCES
     )

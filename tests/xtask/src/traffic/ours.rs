@@ -15,6 +15,7 @@ use crate::dist;
 use crate::peer::escaped;
 use crate::step::advise;
 use crate::temporary;
+use crate::unprivileged;
 use crate::wjobd;
 
 /// Its name in the tables.
@@ -44,6 +45,8 @@ impl Job<'_> {
         let Self { label, address, keys, .. } = self;
         let (node, port) = (address.ip(), address.port());
         let program = escaped(self.program)?;
+        // One account for all: what is compiled is kept by user, and a job that names none has one of its own.
+        let user = if unprivileged::is_root()? { "<key>UserName</key> <string>daemon</string>\n" } else { "" };
         Ok(format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<plist version=\"1.0\">\n<dict>\n\
              <key>Label</key> <string>{label}</string>\n\
@@ -54,7 +57,7 @@ impl Job<'_> {
              <key>SockFamily</key> <string>IPv4</string></dict></dict>\n\
              <key>ThrottleInterval</key> <integer>0</integer>\n\
              <key>Limits</key> <dict><key>Instances</key> <integer>{INSTANCES}</integer></dict>\n\
-             {keys}</dict>\n</plist>\n"
+             {user}{keys}</dict>\n</plist>\n"
         ))
     }
 }

@@ -1,0 +1,70 @@
+//! `answers`: answers HTTP requests by their path. `/hello` is a greeting, `/count` the number of requests that this
+//! instance has had, `/echo` the request's own body as it comes, `/big` a mebibyte, and `/log` a line on each of the
+//! standard outputs; `/trap`, `/spin`, `/sleep` and `/nap`, a sleep that lets nothing else of the instance run, come to
+//! no good end. It holds no authority and tries none.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use wjob_sdk::http::{Body, Error, Request, Response, StatusCode};
+
+/// The length of a long body.
+const MEBIBYTE: usize = 1 << 20;
+/// Longer than any client waits.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What this instance has been asked.
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
+
+wjob_sdk::http!(answer);
+
+async fn answer(request: Request) -> Result<Response, Error> {
+    let count = REQUESTS.fetch_add(1, Ordering::Relaxed) + 1;
+    let path = request.uri().path().to_owned();
+    let body: Body = match path.as_str() {
+        "/hello" => "hello\n".into(),
+        "/count" => format!("{count}\n").into(),
+        "/echo" => request.into_body(),
+        "/big" => vec![b'x'; MEBIBYTE].into(),
+        "/log" => {
+            println!("said on standard output");
+            eprintln!("said on standard error");
+            "logged\n".into()
+        }
+        "/trap" => panic!("answers traps on purpose"),
+        "/spin" => spin(),
+        "/sleep" => {
+            eprintln!("it sleeps");
+            sleep().await;
+            "awake\n".into()
+        }
+        "/nap" => {
+            thread::sleep(HOUR);
+            "awake\n".into()
+        }
+        _ => return Response::builder().status(StatusCode::NOT_FOUND).body("nothing here\n".into()),
+    };
+    Ok(Response::new(body))
+}
+
+/// Computes for ever, without calling the host.
+fn spin() -> ! {
+    let mut turns: u64 = 0;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Waits in the host, where other requests of this instance could go on.
+#[cfg(target_arch = "wasm32")]
+async fn sleep() {
+    let nanoseconds = u64::try_from(HOUR.as_nanos()).unwrap_or(u64::MAX);
+    wasip3::clocks::monotonic_clock::wait_for(nanoseconds).await;
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn sleep() {
+    std::future::pending().await
+}

@@ -1,0 +1,79 @@
+//! `handles`: is handed one connection at a time and does what its first line says: `peer` tells who is at the other
+//! end, through which socket and as which connection, `echo` sends everything back, `log` writes one line to standard
+//! error in two halves with a line of the client between them, and `trap`, `spin`, `grow` and `sleep` come to no good
+//! end. It holds no authority and tries none.
+
+use std::hint::black_box;
+
+use wjob_sdk::{Connection, Error, copy};
+
+/// How much memory is taken at once.
+const MEBIBYTE: usize = 1 << 20;
+
+wjob_sdk::connection_handler!(handle);
+
+async fn handle(mut connection: Connection) -> Result<(), Error> {
+    let word = line(&mut connection).await?;
+    match word.as_str() {
+        "peer" => {
+            let told = format!("{} through {} as {}\n", connection.peer(), connection.socket(), connection.number());
+            connection.write_all(told.as_bytes()).await?;
+        }
+        "echo" => {
+            let (mut reader, mut writer) = connection.split();
+            copy(&mut reader, &mut writer).await?;
+            return writer.finish().await;
+        }
+        "log" => {
+            eprint!("the first half, ");
+            connection.write_all(b"half\n").await?;
+            line(&mut connection).await?;
+            eprintln!("the second half");
+        }
+        "trap" => panic!("handles traps on purpose"),
+        "spin" => spin(),
+        "grow" => grow(),
+        "sleep" => sleep().await,
+        _ => connection.write_all(b"unknown\n").await?,
+    }
+    connection.finish().await
+}
+
+/// The next line, without its end.
+async fn line(connection: &mut Connection) -> Result<String, Error> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while connection.read(&mut byte).await? == 1 && byte != *b"\n" {
+        line.extend_from_slice(&byte);
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Computes for ever, without calling the host.
+fn spin() -> ! {
+    let mut turns: u64 = 0;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Takes memory for ever, until that is refused, which ends a program of the standard library.
+fn grow() -> ! {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(vec![1_u8; MEBIBYTE]);
+        black_box(&kept);
+    }
+}
+
+/// Waits in the host for longer than any client does.
+#[cfg(target_arch = "wasm32")]
+async fn sleep() {
+    const HOUR: u64 = 3_600_000_000_000;
+    wasip3::clocks::monotonic_clock::wait_for(HOUR).await;
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn sleep() {
+    std::future::pending().await
+}

@@ -1,0 +1,132 @@
+//! Sockets of WebAssembly jobs, with real clients: each way of serving answers them, and the end, the limits and the
+//! silence of one client are nobody else's. What is the same for native jobs is shown in the files beside.
+
+mod activation;
+mod drain;
+mod handler;
+mod http;
+mod idle;
+mod inetd;
+mod limits;
+
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+
+use plist::Dictionary;
+use rustix::process::Signal;
+
+use super::{CAUSE, Client, KINDS, PATIENCE, Place, at, loopback};
+use crate::harness::{Job, Running, Supervisor};
+
+/// More than a connection or a pipe holds.
+const MEBIBYTE: usize = 1 << 20;
+
+/// A supervisor with one job at a place of each kind, under labels of their own.
+#[track_caller]
+fn served(job: &Job) -> (Supervisor, [(&'static str, Place); 2]) {
+    let supervisor = Supervisor::new();
+    let [path, port] = KINDS.map(|kind| kind(&supervisor.sandbox));
+    let supervisor = supervisor.with("path", at(&path, job.clone())).with("port", at(&port, job.clone()));
+    (supervisor.start(), [("path", path), ("port", port)])
+}
+
+/// A job whose program has each connection as its input and output.
+fn inetd(job: Job) -> Job {
+    job.with_in("inetdCompatibility", "Wait", false)
+}
+
+/// What comes in goes out.
+fn echo() -> Job {
+    inetd(Job::guest("echo", &[]))
+}
+
+/// The entry in `Sockets` of an address for datagrams.
+fn datagrams(address: SocketAddr) -> Dictionary {
+    Dictionary::from_iter([
+        ("SockNodeName", address.ip().to_string()),
+        ("SockServiceName", address.port().to_string()),
+        ("SockType", "dgram".into()),
+    ])
+}
+
+/// An address for datagrams that nobody has.
+fn free_address() -> SocketAddr {
+    let socket = UdpSocket::bind((loopback(), 0)).expect("a free port");
+    socket.local_addr().expect("its address")
+}
+
+/// Somebody who sends datagrams. Each of his waits has a bound.
+fn sender() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket
+}
+
+/// What is answered to a datagram.
+#[track_caller]
+fn ask_by_datagram(client: &UdpSocket, address: SocketAddr, text: &str) -> String {
+    client.send_to(text.as_bytes(), address).expect("it is sent");
+    let mut answer = [0; 1500];
+    let (length, from) = client.recv_from(&mut answer).expect("an answer");
+    assert_eq!(from, address, "another has answered");
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+/// The process of a job that runs.
+#[track_caller]
+fn process(supervisor: &Supervisor, label: &str) -> i64 {
+    let row = supervisor.row(label);
+    row["pid"].as_i64().unwrap_or_else(|| panic!("there is no process in {row}"))
+}
+
+/// Waits until a job's log has this in some line.
+#[track_caller]
+fn wait_for_line(supervisor: &Supervisor, label: &str, text: &str) {
+    let follow = Running::start(supervisor.wjob_command(&["log", "--follow", label]));
+    follow.wait_for_output(text);
+    follow.signal(Signal::INT);
+    follow.end();
+}
+
+/// A line goes out and comes back.
+#[track_caller]
+fn comes_back(client: &mut Client, line: &str) {
+    client.say(format!("{line}\n"));
+    assert_eq!(client.line(), format!("{line}\n"));
+}
+
+/// Sends all of it and hears what comes back meanwhile.
+#[track_caller]
+fn exchange(client: Client, bytes: &[u8]) -> Vec<u8> {
+    let mut other = Client(client.0.try_clone().expect("a descriptor"));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            other.say(bytes);
+            other.end();
+        });
+        client.bytes()
+    })
+}
+
+/// What comes before the end, be that a proper one or none: who has said something that was not read is broken off.
+#[track_caller]
+fn cut_off(mut client: Client) -> String {
+    let mut bytes = Vec::new();
+    match client.0.read_to_end(&mut bytes) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("{error} instead of an end"),
+        _ => String::from_utf8(bytes).expect("text"),
+    }
+}
+
+/// The one that asks is the first of its folder and is started at once; whoever it asks is not there until then.
+#[test]
+fn a_job_finds_the_socket_of_another_from_its_first_moment() {
+    let supervisor = Supervisor::new();
+    let place = Place::on_the_loopback(&supervisor.sandbox);
+    let Place::Tcp(address) = &place else { panic!("an address was expected") };
+    let asks = Job::guest("probe-connect", &[&address.to_string()]).grant("Connect", format!("tcp://{address}"));
+    let supervisor = supervisor.with("a", asks.with("RunAtLoad", true)).with("b", at(&place, echo())).start();
+    wait_for_line(&supervisor, "a", &format!("granted: connect: {address} "));
+    supervisor.logs(&format!(" b: started: {CAUSE}\n"));
+}

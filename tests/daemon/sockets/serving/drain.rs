@@ -1,0 +1,166 @@
+//! A job that is started anew while clients are connected (`wjob kickstart -k`): its new worker accepts at once, and
+//! the former one serves to the end what it had. That goes for every way of serving, and nobody notices.
+
+use serde_json::json;
+
+use super::http::client::{get, head, next, piece, upload};
+use super::{Place, at, comes_back, echo, process, served};
+use crate::daemon::life::standing;
+use crate::harness::{Job, Supervisor};
+
+/// Clients who come meanwhile.
+const MEANWHILE: usize = 20;
+
+/// Starts a job anew while one of its clients goes on: what he does before, meanwhile and at last; what is done by
+/// others meanwhile is asked of the place.
+#[track_caller]
+fn anew(supervisor: &Supervisor, label: &str, mut goes_on: impl FnMut(&str), mut meanwhile: impl FnMut()) {
+    goes_on("before");
+    let before = process(supervisor, label);
+    supervisor.call("Kickstart", json!({ "label": label, "kill": true })).expect("it is started anew");
+    for round in 0..MEANWHILE {
+        meanwhile();
+        goes_on(&format!("round {round}"));
+    }
+    assert_ne!(process(supervisor, label), before, "{label} has no other process");
+    assert_eq!(standing(supervisor, label), "running, 2 runs");
+    assert!(!supervisor.log().contains(&format!(" {label}: ended: ")), "{}", supervisor.log());
+}
+
+/// So long that the end of the former worker can only be that of its last client.
+fn patient(job: Job) -> Job {
+    job.with("ExitTimeOut", 3000)
+}
+
+#[track_caller]
+fn ended(supervisor: &Supervisor, label: &str) {
+    supervisor.logs(&format!(" {label}: ended: its successor took over\n"));
+    assert_eq!(standing(supervisor, label), "running, 2 runs");
+}
+
+#[test]
+fn connections_of_a_handler_and_of_commands_go_on_while_a_new_worker_accepts() {
+    let handles = Job::guest("handles", &[]);
+    for (job, first) in [(handles, Some("echo\n")), (echo(), None)] {
+        let (supervisor, jobs) = served(&patient(job));
+        for (label, place) in &jobs {
+            let begin = || {
+                let mut client = place.connect();
+                first.iter().for_each(|line| client.say(line));
+                client
+            };
+            let mut old = begin();
+            anew(
+                &supervisor,
+                label,
+                |line| comes_back(&mut old, line),
+                || {
+                    let mut new = begin();
+                    comes_back(&mut new, "new");
+                    new.end();
+                    assert_eq!(new.rest(), "");
+                },
+            );
+            old.end();
+            assert_eq!(old.rest(), "");
+            ended(&supervisor, label);
+            comes_back(&mut begin(), "after");
+        }
+    }
+}
+
+/// Numbers of connections begin anew with a run, and so tell which worker serves.
+#[test]
+fn the_new_worker_serves_before_the_old_one_has_ended() {
+    let (supervisor, jobs) = served(&patient(Job::guest("handles", &[])));
+    for (label, place) in &jobs {
+        let mut old = place.connect();
+        old.say("echo\n");
+        comes_back(&mut old, "before");
+        supervisor.call("Kickstart", json!({ "label": label, "kill": true })).expect("it is started anew");
+        // The former one accepts until it hears of the other; who comes by then is served like everybody.
+        while !place.ask("peer").ends_with(" as 1\n") {}
+        comes_back(&mut old, "after");
+        assert!(!supervisor.log().contains(&format!(" {label}: ended: ")), "{}", supervisor.log());
+        old.end();
+        assert_eq!(old.rest(), "");
+        ended(&supervisor, label);
+    }
+}
+
+#[test]
+fn a_request_under_way_is_answered_to_its_end_while_a_new_worker_answers() {
+    let (supervisor, jobs) = served(&patient(Job::guest("answers", &[])));
+    for (label, place) in &jobs {
+        let mut idle = place.connect();
+        assert_eq!(get(&mut idle, "/hello").status, 200);
+        let mut old = place.connect();
+        old.say(upload("/echo") + &piece("begun"));
+        assert_eq!(head(&mut old).status, 200);
+        assert_eq!(next(&mut old), b"begun");
+        anew(
+            &supervisor,
+            label,
+            |text| {
+                old.say(piece(text));
+                assert_eq!(next(&mut old), text.as_bytes());
+            },
+            || assert_eq!(get(&mut place.connect(), "/hello").text(), "hello\n"),
+        );
+        assert_eq!(idle.rest(), "", "a connection without a request is closed");
+        old.say(piece(""));
+        assert_eq!(next(&mut old), b"");
+        assert_eq!(old.rest(), "", "and so is one whose request was answered");
+        ended(&supervisor, label);
+        assert_eq!(get(&mut place.connect(), "/hello").status, 200);
+    }
+}
+
+/// It hears that another takes its place, ends what it has, and takes no more.
+#[test]
+fn a_job_that_accepts_itself_goes_on_with_those_it_has() {
+    let (supervisor, jobs) = served(&patient(Job::guest("accepts", &[])));
+    for (label, place) in &jobs {
+        let begin = || {
+            let mut client = place.connect();
+            client.say("echo\n");
+            client
+        };
+        let mut old = begin();
+        let new = || {
+            let mut new = begin();
+            comes_back(&mut new, "new");
+            new.end();
+            assert_eq!(new.rest(), "");
+        };
+        anew(&supervisor, label, |line| comes_back(&mut old, line), new);
+        old.end();
+        assert_eq!(old.rest(), "");
+        ended(&supervisor, label);
+    }
+}
+
+/// Datagrams and clients in the backlog belong to no worker.
+#[test]
+fn whoever_waits_while_a_job_is_started_anew_is_served_once() {
+    let supervisor = Supervisor::new();
+    let place = Place::in_a_folder(&supervisor.sandbox);
+    let job = patient(echo()).limit("Instances", 1);
+    let supervisor = supervisor.with("a", at(&place, job)).start();
+    let mut old = place.connect();
+    comes_back(&mut old, "said");
+    let mut waiting: Vec<_> = (0..MEANWHILE).map(|_| place.connect()).collect();
+    for (number, client) in waiting.iter_mut().enumerate() {
+        client.say(format!("{number}\n"));
+    }
+    supervisor.call("Kickstart", json!({ "label": "a", "kill": true })).expect("it is started anew");
+    for (number, mut client) in waiting.into_iter().enumerate() {
+        assert_eq!(client.line(), format!("{number}\n"));
+        client.end();
+        assert_eq!(client.rest(), "");
+    }
+    comes_back(&mut old, "still");
+    old.end();
+    assert_eq!(old.rest(), "");
+    ended(&supervisor, "a");
+}

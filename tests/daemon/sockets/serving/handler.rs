@@ -1,0 +1,108 @@
+//! Components that are handed their connections: what they are told of the other end, and that a connection whose
+//! instance comes to no good end leaves the others alone. What a limit on connections does is in `limits`.
+
+use std::net::TcpStream;
+
+use super::{Client, Place, comes_back, cut_off, process, served, wait_for_line};
+use crate::daemon::life::standing;
+use crate::daemon::output::captured;
+use crate::harness::{Job, is_root};
+
+fn handles() -> Job {
+    Job::guest("handles", &[])
+}
+
+#[test]
+fn a_handler_is_told_who_its_client_is() {
+    let (_supervisor, jobs) = served(&handles());
+    for (_, place) in &jobs {
+        for number in 1..=3 {
+            let (mut client, who) = match place {
+                Place::Tcp(address) => {
+                    let stream = TcpStream::connect(address).expect("a listener");
+                    let own = stream.local_addr().expect("its address");
+                    (Client::of(stream), own.to_string())
+                }
+                Place::Path(_) => (place.connect(), format!("process {} of user ", std::process::id())),
+            };
+            client.say("peer\n");
+            let told = client.rest();
+            assert!(told.starts_with(&who), "{told:?} is not {who}");
+            assert!(told.ends_with(&format!(" through listener as {number}\n")), "{told:?}");
+            // Root's job is daemon's, in whose user namespace root may have no number.
+            if let Place::Path(_) = place
+                && !is_root()
+            {
+                let user = rustix::process::geteuid().as_raw();
+                assert!(told.starts_with(&format!("{who}{user} through ")), "{told:?}");
+            }
+        }
+    }
+}
+
+/// What a client says, and what the job's log says of the end that this is.
+const ENDS: &[(&str, &str)] =
+    &[("trap", "trap: "), ("spin", "limit CPUTime reached"), ("grow", "limit Memory reached")];
+
+#[test]
+fn one_connection_ends_and_another_goes_on() {
+    let (supervisor, jobs) = served(&handles().limit("CPUTime", 1).limit("Memory", 32 << 20));
+    for (label, place) in &jobs {
+        let mut steady = place.connect();
+        steady.say("echo\n");
+        comes_back(&mut steady, "before");
+        let before = process(&supervisor, label);
+        for (number, (word, reason)) in (2..).zip(ENDS) {
+            let mut client = place.connect();
+            client.say(format!("{word}\n"));
+            // While the other computes, too.
+            for round in 0..20 {
+                comes_back(&mut steady, &format!("{word}, round {round}"));
+            }
+            assert_eq!(cut_off(client), "", "{label}: {word}");
+            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: {reason}"));
+            comes_back(&mut steady, &format!("after {word}"));
+        }
+        wait_for_line(&supervisor, label, "connection 2: handles traps on purpose");
+        steady.end();
+        assert_eq!(steady.rest(), "");
+        assert_eq!(process(&supervisor, label), before);
+        assert_eq!(standing(&supervisor, label), "running, 1 runs");
+    }
+}
+
+#[test]
+fn a_connection_that_takes_too_long_is_ended_and_the_next_one_is_served() {
+    let (supervisor, jobs) = served(&handles().limit("RunTime", 1));
+    for (label, place) in &jobs {
+        for (number, word) in [(1, "sleep"), (2, "spin")] {
+            let mut client = place.connect();
+            client.say(format!("{word}\n"));
+            assert_eq!(cut_off(client), "", "{label}: {word}");
+            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: the limit RunTime is reached"));
+        }
+        assert!(place.ask("peer").ends_with(" as 3\n"), "{label}");
+        assert_eq!(standing(&supervisor, label), "running, 1 runs");
+    }
+}
+
+/// The halves of both are written before either line ends.
+#[test]
+fn what_an_instance_complains_of_is_in_the_log_in_whole_lines_with_the_number_of_its_connection() {
+    let (supervisor, jobs) = served(&handles());
+    for (label, place) in &jobs {
+        let mut clients = [place.connect(), place.connect()];
+        for client in &mut clients {
+            client.say("log\n");
+            assert_eq!(client.line(), "half\n");
+        }
+        for mut client in clients {
+            client.say("go on\n");
+            assert_eq!(client.rest(), "");
+        }
+        for number in 1..=2 {
+            let line = format!("connection {number}: the first half, the second half");
+            captured(&supervisor, label, &line, 1);
+        }
+    }
+}
