@@ -8,6 +8,7 @@ mod examples;
 mod grants;
 mod harness;
 mod limits;
+mod listen;
 mod native;
 mod network;
 mod plists;

@@ -6,6 +6,7 @@ mod debian;
 mod handed;
 mod inetd;
 mod places;
+mod serving;
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};

@@ -12,11 +12,13 @@ mod limits;
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
+use std::time::Instant;
 
 use plist::Dictionary;
 use rustix::process::Signal;
 
 use super::{CAUSE, Client, KINDS, PATIENCE, Place, at, loopback};
+use crate::daemon::life::standing;
 use crate::harness::{Job, Running, Supervisor};
 
 /// More than a connection or a pipe holds.
@@ -80,10 +82,19 @@ fn process(supervisor: &Supervisor, label: &str) -> i64 {
     row["pid"].as_i64().unwrap_or_else(|| panic!("there is no process in {row}"))
 }
 
+/// Asks until a job stands so. Nothing tells of that moment, and each question lets the supervisor go on.
+#[track_caller]
+fn wait_until_it_is(supervisor: &Supervisor, label: &str, expected: &str) {
+    let start = Instant::now();
+    while standing(supervisor, label) != expected {
+        assert!(start.elapsed() < PATIENCE, "{label} is not {expected}; there is\n{}", supervisor.log());
+    }
+}
+
 /// Waits until a job's log has this in some line.
 #[track_caller]
 fn wait_for_line(supervisor: &Supervisor, label: &str, text: &str) {
-    let follow = Running::start(supervisor.wjob_command(&["log", "--follow", label]));
+    let follow = Running::start(supervisor.wjob_command(&["log", "--follow", "--last", "10000", label]));
     follow.wait_for_output(text);
     follow.signal(Signal::INT);
     follow.end();

@@ -8,8 +8,20 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 /// Packages that are built for WebAssembly; the native build and test leave them out.
-pub const GUEST_PACKAGES: &[&str] =
-    &["guests", "echo", "finger", "hello", "http-hello", "time-udp", "wordcount", "probe-run3"];
+pub const GUEST_PACKAGES: &[&str] = &[
+    "guests",
+    "accepts",
+    "answers",
+    "answers2",
+    "echo",
+    "finger",
+    "handles",
+    "hello",
+    "http-hello",
+    "time-udp",
+    "wordcount",
+    "probe-run3",
+];
 
 /// A file that cargo built and that can be run.
 pub struct Artefact {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -102,7 +103,7 @@ impl HandlerState for Instances {
             return Err(wasmtime::format_err!("it handles no requests"));
         };
         let proxy = pre.instantiate_async(&mut store).await?;
-        let now: Now = Arc::default();
+        let (now, expired) = (Now::default(), Arc::new(AtomicBool::new(false)));
         let bounds = Bounds {
             run_time: limits.run_time.map(Duration::from_secs),
             silence: self.serving.silence,
@@ -112,12 +113,13 @@ impl HandlerState for Instances {
             store,
             proxy,
             view: |state| state.http(),
-            expiration: Expiration { now: now.clone(), bounds, sleep: None },
+            expiration: Expiration { now: now.clone(), bounds, expired: expired.clone(), sleep: None },
             state: One {
                 serving: self.serving.clone(),
                 now,
                 bounds,
                 halt,
+                expired,
                 outputs: [stdout, stderr],
                 _permit: permit,
                 _place: place,
@@ -161,6 +163,13 @@ pub(crate) struct Asked {
     waker: AtomicWaker,
 }
 
+impl Asked {
+    /// Whether somebody still waits for the answer, or the rest of it.
+    fn is_wanted(&self) -> bool {
+        !self.answered.load(Ordering::Acquire) && !self.gone.load(Ordering::Acquire)
+    }
+}
+
 /// The interest in an answer; dropped before the answer is complete, nobody wants it any more.
 struct Interest(Arc<Asked>);
 
@@ -179,6 +188,8 @@ pub(crate) struct One {
     now: Now,
     bounds: Bounds,
     halt: Halt,
+    /// Whether its time was up, whatever it did.
+    expired: Arc<AtomicBool>,
     outputs: [Stdout; 2],
     _permit: OwnedSemaphorePermit,
     _place: Option<OwnedSemaphorePermit>,
@@ -221,9 +232,17 @@ impl WorkerState for One {
         let Err(error) = result else {
             return;
         };
+        let asked = asked(&self.now);
+        let number = asked.as_ref().map_or(0, |asked| asked.connection.load(Ordering::Relaxed));
+        if self.expired.load(Ordering::Acquire) {
+            // Thrown away after its work, or because nobody wanted the answer any more: that is as it should be.
+            if asked.is_some_and(|asked| asked.is_wanted()) {
+                self.serving.complain(number, "the limit RunTime is reached");
+            }
+            return;
+        }
         let outcome = self.halt.refined(judge(Err(error)));
         if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = &outcome {
-            let number = asked(&self.now).map_or(0, |asked| asked.connection.load(Ordering::Relaxed));
             let words = Verdict { outcome, stop: None }.in_words();
             self.serving.complain(number, &words.unwrap_or_default());
         }
@@ -234,11 +253,20 @@ impl WorkerState for One {
 pub(crate) struct Expiration {
     now: Now,
     bounds: Bounds,
+    expired: Arc<AtomicBool>,
     sleep: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl WorkerExpiration for Expiration {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+        let polled = self.poll_bounds(context, status, start);
+        self.expired.fetch_or(polled.is_ready(), Ordering::AcqRel);
+        polled
+    }
+}
+
+impl Expiration {
+    fn poll_bounds(&mut self, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
         let asked = asked(&self.now);
         if let Some(asked) = &asked {
             asked.waker.register(context.waker());
@@ -259,9 +287,7 @@ impl WorkerExpiration for Expiration {
             None => Poll::Pending,
         }
     }
-}
 
-impl Expiration {
     fn poll_until(&mut self, context: &mut Context<'_>, moment: Instant) -> Poll<()> {
         if self.sleep.as_ref().is_none_or(|(until, _)| *until != moment) {
             self.sleep = Some((moment, Box::pin(tokio::time::sleep_until(moment.into()))));
@@ -306,7 +332,10 @@ async fn answer(handler: Handler, number: u64, request: Request<Incoming>) -> Re
     let interest = Interest(asked.clone());
     let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
     match handler.handle(asked, request).await {
-        Ok(response) => response.map(|body| Answer::of(body, interest)),
+        Ok(response) => {
+            let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+            response.map(|body| Answer::with_length(body, length, interest))
+        }
         Err(error) => {
             let (status, words) = if error.is::<ExpirationError>() {
                 (StatusCode::GATEWAY_TIMEOUT, "the job took too long\n")
@@ -324,19 +353,28 @@ async fn answer(handler: Handler, number: u64, request: Request<Incoming>) -> Re
 /// The body of an answer, and the interest in it.
 struct Answer {
     body: WasiBody,
+    /// Bytes that are still to come, if that is known: nobody asks for the end of a body that has had them all.
+    left: Option<u64>,
     interest: Option<Interest>,
 }
 
 impl Answer {
     fn of(body: WasiBody, interest: Interest) -> Self {
-        let mut answer = Self { body, interest: Some(interest) };
+        let mut answer = Self { left: body.size_hint().exact(), body, interest: Some(interest) };
+        answer.look();
+        answer
+    }
+
+    fn with_length(body: WasiBody, length: Option<u64>, interest: Interest) -> Self {
+        let mut answer = Self::of(body, interest);
+        answer.left = answer.left.or(length);
         answer.look();
         answer
     }
 
     /// Complete, it may be dropped.
     fn look(&mut self) {
-        if self.body.is_end_stream() {
+        if self.body.is_end_stream() || self.left == Some(0) {
             self.complete();
         }
     }
@@ -356,7 +394,13 @@ impl Body for Answer {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Ready(None) => self.complete(),
-            Poll::Ready(Some(_)) => self.look(),
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.left = self.left.map(|left| left.saturating_sub(length));
+                self.look();
+            }
+            // What came of it is known: the connection is cut off.
+            Poll::Ready(Some(Err(_))) => self.complete(),
             Poll::Pending => {}
         }
         polled

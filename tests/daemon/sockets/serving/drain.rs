@@ -1,18 +1,19 @@
 //! A job that is started anew while clients are connected (`wjob kickstart -k`): its new worker accepts at once, and
 //! the former one serves to the end what it had. That goes for every way of serving, and nobody notices.
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use super::http::client::{get, head, next, piece, upload};
-use super::{Place, at, comes_back, echo, process, served};
+use super::{PATIENCE, Place, at, comes_back, echo, process, served, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::harness::{Job, Supervisor};
 
 /// Clients who come meanwhile.
 const MEANWHILE: usize = 20;
 
-/// Starts a job anew while one of its clients goes on: what he does before, meanwhile and at last; what is done by
-/// others meanwhile is asked of the place.
+/// Starts a job anew while one of its clients goes on and others come.
 #[track_caller]
 fn anew(supervisor: &Supervisor, label: &str, mut goes_on: impl FnMut(&str), mut meanwhile: impl FnMut()) {
     goes_on("before");
@@ -22,8 +23,8 @@ fn anew(supervisor: &Supervisor, label: &str, mut goes_on: impl FnMut(&str), mut
         meanwhile();
         goes_on(&format!("round {round}"));
     }
+    wait_until_it_is(supervisor, label, "running, 2 runs");
     assert_ne!(process(supervisor, label), before, "{label} has no other process");
-    assert_eq!(standing(supervisor, label), "running, 2 runs");
     assert!(!supervisor.log().contains(&format!(" {label}: ended: ")), "{}", supervisor.log());
 }
 
@@ -79,7 +80,10 @@ fn the_new_worker_serves_before_the_old_one_has_ended() {
         comes_back(&mut old, "before");
         supervisor.call("Kickstart", json!({ "label": label, "kill": true })).expect("it is started anew");
         // The former one accepts until it hears of the other; who comes by then is served like everybody.
-        while !place.ask("peer").ends_with(" as 1\n") {}
+        let start = Instant::now();
+        while !place.ask("peer").ends_with(" as 1\n") {
+            assert!(start.elapsed() < PATIENCE, "no other worker serves; there is\n{}", supervisor.log());
+        }
         comes_back(&mut old, "after");
         assert!(!supervisor.log().contains(&format!(" {label}: ended: ")), "{}", supervisor.log());
         old.end();
@@ -140,7 +144,7 @@ fn a_job_that_accepts_itself_goes_on_with_those_it_has() {
     }
 }
 
-/// Datagrams and clients in the backlog belong to no worker.
+/// Whoever has not been accepted belongs to no worker.
 #[test]
 fn whoever_waits_while_a_job_is_started_anew_is_served_once() {
     let supervisor = Supervisor::new();

@@ -2,13 +2,11 @@
 //! that a request that comes to no good end is its client's alone. The 10 s that a client has for the head of a request
 //! are not waited for here: half a head costs a connection and no instance.
 
-mod client;
+pub mod client;
 
 use std::thread;
 
-use super::{
-    Client, KINDS, MEBIBYTE, Place, at, cut_off, process, served, wait_for_line,
-};
+use super::{Client, KINDS, MEBIBYTE, Place, at, cut_off, process, served, wait_for_line};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
 use crate::harness::{Job, Supervisor};

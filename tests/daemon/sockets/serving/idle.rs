@@ -2,12 +2,12 @@
 //! comes at that moment is served as ever. Native jobs, which count their work themselves, are shown beside.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::{
-    PATIENCE, Place, ask_by_datagram, at, comes_back, datagrams, echo, exchange, free_address, sender, served,
+    Place, ask_by_datagram, at, comes_back, datagrams, echo, exchange, free_address, sender, served, wait_until_it_is,
 };
 use crate::daemon::life::standing;
 use crate::harness::{Job, Sandbox, Supervisor};
@@ -17,15 +17,6 @@ const THROTTLE: u32 = 3000;
 
 fn soon_idle(job: Job) -> Job {
     job.with("TimeOut", 1).with("ThrottleInterval", THROTTLE)
-}
-
-/// Asks until a job stands so. Nothing tells of that moment, and each question lets the supervisor go on.
-#[track_caller]
-fn wait_until_it_is(supervisor: &Supervisor, label: &str, expected: &str) {
-    let start = Instant::now();
-    while standing(supervisor, label) != expected {
-        assert!(start.elapsed() < PATIENCE, "it is not {expected}; there is\n{}", supervisor.log());
-    }
 }
 
 #[test]
@@ -98,9 +89,10 @@ fn nobody_is_lost_who_connects_while_the_worker_leaves() {
         _ => Place::on_the_loopback(sandbox),
     };
     let places: Vec<Place> = (0..JOBS).map(|number| place(number, &supervisor.sandbox)).collect();
-    let supervisor = labels().iter().zip(&places).fold(supervisor, |all, (label, place)| {
-        all.with(label, at(place, soon_idle(echo())))
-    });
+    let supervisor = labels()
+        .iter()
+        .zip(&places)
+        .fold(supervisor, |all, (label, place)| all.with(label, at(place, soon_idle(echo()))));
     let supervisor = supervisor.start();
     at_the_edge(|job, text| {
         let returned = exchange(places[job].connect(), text.as_bytes());

@@ -109,9 +109,10 @@ fn a_silent_connection_is_closed_whoever_serves_it() {
     let supervisor = Supervisor::new();
     let rows = [("inetd", echo()), ("handler", Job::guest("handles", &[])), ("http", Job::guest("answers", &[]))];
     let places: Vec<Place> = rows.iter().map(|(label, _)| Place::named(&supervisor.sandbox, label)).collect();
-    let supervisor = rows.iter().zip(&places).fold(supervisor, |all, ((label, job), place)| {
-        all.with(label, at(place, job.clone().limit("IdleTime", 1)))
-    });
+    let supervisor = rows
+        .iter()
+        .zip(&places)
+        .fold(supervisor, |all, ((label, job), place)| all.with(label, at(place, job.clone().limit("IdleTime", 1))));
     let supervisor = supervisor.start();
     for ((label, _), place) in rows.iter().zip(&places) {
         assert_eq!(place.connect().rest(), "", "{label}");
