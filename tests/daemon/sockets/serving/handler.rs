@@ -73,7 +73,7 @@ fn one_connection_ends_and_another_goes_on() {
 
 #[test]
 fn a_connection_that_takes_too_long_is_ended_and_the_next_one_is_served() {
-    let (supervisor, jobs) = served(&handles().limit("RunTime", 1));
+    let (supervisor, jobs) = served(&handles().limit("RunTime", 2));
     for (label, place) in &jobs {
         for (number, word) in [(1, "sleep"), (2, "spin")] {
             let mut client = place.connect();

@@ -50,6 +50,30 @@ fn a_client_may_want_one_answer_and_no_more() {
     }
 }
 
+/// The component answers as ever, and what it would have sent is nobody's loss.
+#[test]
+fn a_head_that_is_asked_for_comes_without_a_body() {
+    let (supervisor, jobs) = served(&answers());
+    for (label, place) in &jobs {
+        let mut client = place.connect();
+        for path in ["/hello", "/big"] {
+            client.say(request(path).replacen("GET", "HEAD", 1));
+            assert_eq!(head(&mut client).status, 200, "{label}: {path}");
+            assert_eq!(get(&mut client, "/hello").text(), "hello\n", "{label}: after {path}");
+        }
+        wait_until_logged(&supervisor, label, &mut client);
+        let log = supervisor.wjob(&["log", label]);
+        assert!(!log.exits(0).output().contains("trap"), "{}", log.described());
+    }
+}
+
+/// Has a line written to the log, and waits until it and what was before it are there.
+#[track_caller]
+fn wait_until_logged(supervisor: &Supervisor, label: &str, client: &mut Client) {
+    assert_eq!(get(client, "/log").text(), "logged\n");
+    wait_for_line(supervisor, label, "said on standard error");
+}
+
 #[test]
 fn bodies_go_through_in_both_directions_while_they_come() {
     let (_supervisor, jobs) = served(&answers());
@@ -170,7 +194,7 @@ fn a_trap_is_one_clients_bad_gateway() {
 /// What becomes of the connection of somebody who was not answered in time is left open; the words are not.
 #[test]
 fn a_request_that_takes_too_long_is_one_clients_gateway_timeout() {
-    let (supervisor, jobs) = served(&answers().limit("RunTime", 1));
+    let (supervisor, jobs) = served(&answers().limit("RunTime", 2));
     for (label, place) in &jobs {
         for (number, path) in [(1, "/spin"), (3, "/sleep"), (5, "/nap")] {
             let mut client = place.connect();
@@ -205,7 +229,7 @@ fn a_client_that_leaves_costs_the_instance_that_was_to_answer() {
             client.say(request("/sleep"));
             wait_for_line(&supervisor, label, &format!("connection {number}: it sleeps"));
         }
-        assert_eq!(get(&mut place.connect(), "/hello").status, 200, "{label}");
+        wait_until_logged(&supervisor, label, &mut place.connect());
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
         // Leaving is nobody's fault, least of all the component's.
         let log = supervisor.wjob(&["log", label]);
