@@ -43,7 +43,7 @@ pub(crate) async fn run(
     let [stdout, stderr] = template.outputs.clone();
     let mut store: Store<State> = template.store(template.stdin.clone(), stdout, stderr, &template.halt);
     store.data_mut().service = service;
-    bound_time(&mut store, &template.run.limits, &template.halt, own_time);
+    bound_time(&mut store, &template.run.limits, &template.halt, own_time, None);
     let pre = linker.instantiate_pre(component)?;
     if let Ok(third) = wasmtime_wasi::p3::bindings::CommandPre::new(pre.clone()) {
         let command = third.instantiate_async(&mut store).await?;

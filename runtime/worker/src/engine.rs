@@ -56,7 +56,7 @@ impl Pool {
             needs.num_memories <= MEMORIES
                 && needs.num_tables <= TABLES
                 && small(needs.max_initial_memory_size, self.memory as u64)
-                && small(needs.max_initial_table_size.map(u64::from), TABLE_ELEMENTS as u64)
+                && small(needs.max_initial_table_size, TABLE_ELEMENTS as u64)
         })
     }
 }

@@ -24,6 +24,7 @@ use crate::limiter::{DEFAULT_MEMORY, Limiter};
 use crate::output::{Meter, Output};
 use crate::serve::lifecycle::Lifecycle;
 use crate::serve::listening::Socket;
+use crate::serve::own_time::OwnTime;
 use crate::serve::service::Service;
 use crate::state::{ModuleState, State};
 use crate::stdio::{Stdin, Stdout};
@@ -226,12 +227,14 @@ impl Template {
 }
 
 /// At each tick of processor time: CPUTime is checked and the runtime looks at its other work, so that a stop
-/// is heard by a guest that only computes. Set before the instance is made, since start functions run there.
+/// is heard by a guest that only computes. Set before the instance is made, since start functions run there. What is
+/// `hooked` to its calls has to be told when it rests between them.
 pub(crate) fn bound_time<T: 'static>(
     store: &mut Store<T>,
     limits: &Limits,
     halt: &Halt,
     spent: impl Fn() -> Duration + Send + Sync + 'static,
+    hooked: Option<OwnTime>,
 ) {
     let halt = halt.clone();
     let bound = limits.cpu_time.map(|seconds| spent() + Duration::from_secs(seconds));
@@ -241,6 +244,13 @@ pub(crate) fn bound_time<T: 'static>(
             halt.now(Limit::CpuTime, HeldBy::Guest);
             return Ok(UpdateDeadline::Interrupt);
         }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        let hooked = hooked.clone();
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(let_others(hooked))))
     });
+}
+
+async fn let_others(hooked: Option<OwnTime>) {
+    hooked.iter().for_each(OwnTime::leave);
+    tokio::task::yield_now().await;
+    hooked.iter().for_each(OwnTime::enter);
 }

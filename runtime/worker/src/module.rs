@@ -36,7 +36,7 @@ pub(crate) async fn run(template: &Arc<Template>, module: &Module) -> wasmtime::
     let linker = linker(template)?;
     let [stdout, stderr] = template.outputs.clone();
     let mut store = template.module_store(template.stdin.clone(), stdout, stderr, &template.halt);
-    bound_time(&mut store, &template.run.limits, &template.halt, own_time);
+    bound_time(&mut store, &template.run.limits, &template.halt, own_time, None);
     let instance = linker.instantiate_async(&mut store, module).await?;
     let start = instance.get_typed_func::<(), ()>(&mut store, START)?;
     start.call_async(&mut store, ()).await.map(Ok)

@@ -53,7 +53,9 @@ impl Source {
         self.registered
             .get_or_init(|| {
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                self.waits.then(|| watch(self.descriptor.clone(), interest).ok()).flatten()
+                // A copy: many may write to one descriptor, and a place in the runtime is a descriptor's.
+                let copy = || rustix::io::fcntl_dupfd_cloexec(&self.descriptor, 0).ok();
+                self.waits.then(|| watch(Arc::new(copy()?), interest).ok()).flatten()
             })
             .as_ref()
     }

@@ -112,11 +112,11 @@ pub(crate) type Housed = (Engine, Loaded);
 fn loaded(run: &Run, code: &OwnedFd) -> Result<(Housed, Option<Housed>, Manner), StartFailure> {
     let engine = engine::engine(None)?;
     let (program, manner) = load(&engine, run, code)?;
-    let pooled = if manner.serves { pooled(run, code, &program)? } else { None };
+    let pooled = if manner.serves { pooled(run, code, &program) } else { None };
     Ok(((engine, program), pooled, manner))
 }
 
-fn pooled(run: &Run, code: &OwnedFd, program: &Loaded) -> Result<Option<Housed>, StartFailure> {
+fn pooled(run: &Run, code: &OwnedFd, program: &Loaded) -> Option<Housed> {
     let instances = run.limits.instances.unwrap_or(DEFAULT_INSTANCES).min(Pool::MOST.into());
     let memory = run.limits.memory.unwrap_or(DEFAULT_MEMORY).min(DEFAULT_MEMORY);
     let pool = Pool {
@@ -124,11 +124,13 @@ fn pooled(run: &Run, code: &OwnedFd, program: &Loaded) -> Result<Option<Housed>,
         memory: usize::try_from(memory).unwrap_or(usize::MAX),
     };
     if matches!(program, Loaded::Component(component, _) if !pool.fits(component)) {
-        return Ok(None);
+        return None;
     }
-    let engine = engine::engine(Some(pool))?;
-    let (program, _) = load(&engine, run, code)?;
-    Ok(Some((engine, program)))
+    // Its address space is much, and a machine may have been told to give away only what it has.
+    let engine = engine::engine(Some(pool)).ok()?;
+    // A memory that begins larger than Memory has no place there, and no instance anywhere.
+    let (program, _) = load(&engine, run, code).ok()?;
+    Some((engine, program))
 }
 
 /// The program, and how it goes about its end.
@@ -153,6 +155,18 @@ fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<(Loaded, Manner), 
     }
 }
 
+/// Whether the end of a run waits for what is under way: a guest that hears of it, or requests, which are finite.
+/// Connections are not, and a guest that cannot hear would never know.
+fn hears_stopping(engine: &Engine, program: &Loaded) -> bool {
+    match program {
+        Loaded::Module(..) => false,
+        Loaded::Component(component, how) => {
+            let (imports, _) = command::names(engine, component);
+            matches!(how, HowRun::Http02 | HowRun::Http03) || imports.iter().any(|name| name.starts_with(LIFECYCLE))
+        }
+    }
+}
+
 /// Who imports it hears that the run is to end.
 const LIFECYCLE: &str = "wjob:service/lifecycle@";
 
@@ -172,9 +186,10 @@ fn instances(prepared: Prepared, manner: Manner) -> Outcome {
 
 async fn run_to_end(prepared: Prepared, manner: Manner) -> Outcome {
     let (template, programs, sockets) = Template::new(prepared);
+    let hears_stopping = hears_stopping(&template.engine, &programs.plain);
     let outcome = tokio::select! {
         biased;
-        () = ended(&template, manner) => Outcome::Stopped,
+        () = ended(&template, manner, hears_stopping) => Outcome::Stopped,
         () = template.halt.asked() => Outcome::Stopped,
         result = execute(&template, programs, sockets) => match template.lifecycle.phase() {
             // It has given its sockets back because it could.
@@ -207,7 +222,7 @@ async fn execute(
 
 /// Resolves when the run is to end whatever is under way: its work is done after it was asked to, or its time for that
 /// is up, or nothing of it hears.
-async fn ended(template: &Arc<Template>, manner: Manner) {
+async fn ended(template: &Arc<Template>, manner: Manner, hears_stopping: bool) {
     let lifecycle = &template.lifecycle;
     let asked = async {
         tokio::select! {
@@ -218,7 +233,7 @@ async fn ended(template: &Arc<Template>, manner: Manner) {
     };
     let phase = asked.await;
     lifecycle.reach(phase);
-    if !manner.hears {
+    if !manner.hears || phase == Phase::Stopping && !hears_stopping {
         return;
     }
     let time = match template.run.exit_timeout {
@@ -230,7 +245,14 @@ async fn ended(template: &Arc<Template>, manner: Manner) {
         // Whoever finds it idle may have found a client who had just come.
         () = told_more(template), if phase != Phase::Stopping => {}
         () = serve::overtime(time), if phase != Phase::Idle => {}
+        () = ignored(template, time), if phase == Phase::Idle => {}
     }
+}
+
+/// Resolves when a run that has no work any more goes on nevertheless: its sockets are wanted back.
+async fn ignored(template: &Arc<Template>, time: Option<Duration>) {
+    template.lifecycle.rest().await;
+    serve::overtime(time).await;
 }
 
 /// Asked once more, it ends at once.

@@ -40,7 +40,7 @@ fn place(value: &RawValue) -> Option<Place> {
         // Sockets in use carry the file type in their mode too.
         let mode = value.get("SockPathMode").and_then(RawValue::integer);
         let mode = mode.and_then(|mode| u32::try_from(mode & 0o777).ok());
-        let account = |key: &str| value.get(key).and_then(|value| text_or_number(value));
+        let account = |key: &str| value.get(key).and_then(text_or_number);
         return Some(Place::Path { path, mode, owner: account("SockPathOwner"), group: account("SockPathGroup") });
     }
     if is_unix(value) {

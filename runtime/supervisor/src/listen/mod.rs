@@ -34,7 +34,7 @@ pub enum ListenError {
         /// Its name.
         name: String,
         /// What is wrong.
-        distrust: Distrust,
+        distrust: Box<Distrust>,
     },
     /// Something is at its place.
     #[error("socket {name}: {place}: {what}")]

@@ -78,7 +78,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Re
         return Err(failed(Errno::ISDIR));
     };
     let folder = open_trusted_folder(parent, owner.domain)
-        .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust })?;
+        .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust: Box::new(distrust) })?;
     let (uid, gid) = identity(socket, path, owner, user.as_deref(), group.as_deref())?;
     if !own.is_some_and(|own| own.is_there(&folder, Path::new(name))) {
         free(socket, path, &folder, Path::new(name))?;

@@ -79,13 +79,13 @@ async fn run(serving: &Serving, client: &Client, stderr: &Stdout, halt: &Halt) -
     time.during(counted, async move {
         if let Ready::Module(pre) = ready {
             let mut store = template.module_store(side.clone(), side, stderr.clone(), halt);
-            bound_time(&mut store, limits, halt, move || spent.so_far());
+            bound_time(&mut store, limits, halt, move || spent.so_far(), None);
             let instance = pre.instantiate_async(&mut store).await?;
             let start = instance.get_typed_func::<(), ()>(&mut store, crate::module::START)?;
             return start.call_async(&mut store, ()).await.map(Ok);
         }
         let mut store = template.store(side.clone(), side, stderr.clone(), halt);
-        bound_time(&mut store, limits, halt, move || spent.so_far());
+        bound_time(&mut store, limits, halt, move || spent.so_far(), None);
         match ready {
             Ready::Second(pre) => {
                 let command = pre.instantiate_async(&mut store).await?;

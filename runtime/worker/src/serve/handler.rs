@@ -35,14 +35,15 @@ pub(crate) async fn serve(client: Client) {
     let serving = client.serving().clone();
     let client = Arc::new(client);
     let halt = Halt::default();
-    let stderr = serving.template.outputs[1].of_connection(client.number);
-    let outcome = match client.within_limits(run(&serving, &client, &stderr, &halt)).await {
+    let [stdout, stderr] = serving.template.outputs.each_ref().map(|output| output.of_connection(client.number));
+    let outcome = match client.within_limits(run(&serving, &client, [&stdout, &stderr], &halt)).await {
         Ok(result) => halt.refined(judge(result.map(Ok))),
         Err(limit) => {
             serving.complain(client.number, limit);
             Outcome::Stopped
         }
     };
+    stdout.finish();
     stderr.finish();
     if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = &outcome {
         let words = Verdict { outcome, stop: None }.in_words();
@@ -50,7 +51,12 @@ pub(crate) async fn serve(client: Client) {
     }
 }
 
-async fn run(serving: &Serving, client: &Arc<Client>, stderr: &Stdout, halt: &Halt) -> wasmtime::Result<()> {
+async fn run(
+    serving: &Serving,
+    client: &Arc<Client>,
+    [stdout, stderr]: [&Stdout; 2],
+    halt: &Halt,
+) -> wasmtime::Result<()> {
     let (_place, lane) = serving.lane();
     let template = &lane.template;
     let limits = &template.run.limits;
@@ -60,9 +66,8 @@ async fn run(serving: &Serving, client: &Arc<Client>, stderr: &Stdout, halt: &Ha
         return Err(wasmtime::format_err!("it is no handler"));
     };
     time.during(counted, async move {
-        let stdout = template.outputs[0].of_connection(client.number);
-        let mut store = template.store(tokio::io::empty(), stdout, stderr.clone(), halt);
-        bound_time(&mut store, limits, halt, move || spent.so_far());
+        let mut store = template.store(tokio::io::empty(), stdout.clone(), stderr.clone(), halt);
+        bound_time(&mut store, limits, halt, move || spent.so_far(), None);
         let hosted: Hosted = pre.instantiate_async(&mut store).await?;
         let connection = store.data_mut().table.push(Connection::of(client.clone()))?;
         store

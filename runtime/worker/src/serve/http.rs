@@ -11,19 +11,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use http::header::CONTENT_LENGTH;
-use http::{Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{CallHook, Store, StoreContextMut};
 use wasmtime_wasi_http::handler::{
-    ExpirationError, HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState,
-    WorkerStatus,
+    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
@@ -70,15 +69,14 @@ impl Ready {
     }
 }
 
-/// The instances of one of `threads`, which have their share of Instances.
-pub(crate) fn handler(serving: Arc<Serving>, share: usize) -> Handler {
-    ProxyHandler::new(Instances { serving, room: Arc::new(Semaphore::new(share)) })
+/// The instances of one thread.
+pub(crate) fn handler(serving: Arc<Serving>) -> Handler {
+    ProxyHandler::new(Instances { serving })
 }
 
 /// Makes instances.
 pub(crate) struct Instances {
     serving: Arc<Serving>,
-    room: Arc<Semaphore>,
 }
 
 impl HandlerState for Instances {
@@ -87,7 +85,6 @@ impl HandlerState for Instances {
     type WorkerState = One;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<State, Expiration, One>> {
-        let permit = self.room.clone().acquire_owned().await?;
         let (place, lane) = self.serving.lane();
         let template = &lane.template;
         let limits = &template.run.limits;
@@ -98,7 +95,8 @@ impl HandlerState for Instances {
         if limits.cpu_time.is_some() {
             count(&mut store, time.clone());
         }
-        bound_time(&mut store, limits, &halt, move || time.so_far());
+        let hooked = time.clone();
+        bound_time(&mut store, limits, &halt, move || time.so_far(), Some(hooked));
         let Way::Http(Ready(pre)) = &lane.way else {
             return Err(wasmtime::format_err!("it handles no requests"));
         };
@@ -121,7 +119,6 @@ impl HandlerState for Instances {
                 halt,
                 expired,
                 outputs: [stdout, stderr],
-                _permit: permit,
                 _place: place,
             },
         })
@@ -159,7 +156,13 @@ fn asked(now: &Now) -> Option<Arc<Asked>> {
 pub(crate) struct Asked {
     connection: AtomicU64,
     answered: AtomicBool,
+    /// Whether its instance may answer again.
+    reused: bool,
     gone: AtomicBool,
+    /// Whether its time was up before it was answered.
+    late: AtomicBool,
+    /// Its share of Instances.
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
     waker: AtomicWaker,
 }
 
@@ -191,7 +194,6 @@ pub(crate) struct One {
     /// Whether its time was up, whatever it did.
     expired: Arc<AtomicBool>,
     outputs: [Stdout; 2],
-    _permit: OwnedSemaphorePermit,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -202,8 +204,9 @@ impl WorkerState for One {
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         if total >= self.bounds.reuse {
             ShouldAccept::Never
-        } else if concurrent > 0 {
-            // One at a time: what one request leaves in memory is not read by another while it is answered.
+        } else if concurrent > 0 || asked(&self.now).is_some_and(|asked| asked.is_wanted()) {
+            // One at a time: what one request leaves in memory is not read by another while it is answered, and the
+            // answer ends with its last byte.
             ShouldAccept::No
         } else {
             ShouldAccept::Yes
@@ -220,10 +223,8 @@ impl WorkerState for One {
             output.now_of(request.connection.load(Ordering::Relaxed));
         }
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-        match self.bounds.run_time {
-            Some(run_time) => Box::pin(tokio::time::sleep(run_time)),
-            None => Box::pin(std::future::pending()),
-        }
+        // Its time is counted from outside, which a guest that only computes cannot hold up.
+        Box::pin(std::future::pending())
     }
 
     fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
@@ -236,7 +237,7 @@ impl WorkerState for One {
         let number = asked.as_ref().map_or(0, |asked| asked.connection.load(Ordering::Relaxed));
         if self.expired.load(Ordering::Acquire) {
             // Thrown away after its work, or because nobody wanted the answer any more: that is as it should be.
-            if asked.is_some_and(|asked| asked.is_wanted()) {
+            if asked.is_some_and(|asked| asked.late.load(Ordering::Acquire)) {
                 self.serving.complain(number, "the limit RunTime is reached");
             }
             return;
@@ -260,7 +261,12 @@ pub(crate) struct Expiration {
 impl WorkerExpiration for Expiration {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
         let polled = self.poll_bounds(context, status, start);
-        self.expired.fetch_or(polled.is_ready(), Ordering::AcqRel);
+        if polled.is_ready() {
+            self.expired.store(true, Ordering::Release);
+            if let Some(asked) = asked(&self.now) {
+                asked.late.store(asked.is_wanted(), Ordering::Release);
+            }
+        }
         polled
     }
 }
@@ -327,27 +333,54 @@ pub(crate) async fn serve(handler: Handler, client: Client) {
     }
 }
 
-async fn answer(handler: Handler, number: u64, request: Request<Incoming>) -> Response<Answer> {
-    let asked = Arc::new(Asked { connection: AtomicU64::new(number), ..Asked::default() });
+async fn answer(handler: Handler, number: u64, mut request: Request<Incoming>) -> Response<Answer> {
+    let serving = &handler.state().serving;
+    // Whoever leaves while he waits here waits no more.
+    let permit = serving.instances.clone().acquire_owned().await.ok();
+    let asked = Arc::new(Asked {
+        connection: AtomicU64::new(number),
+        permit: Mutex::new(permit),
+        reused: serving.template.run.instance_reuse > 1,
+        ..Asked::default()
+    });
     let interest = Interest(asked.clone());
+    if !names_its_host(&mut request) {
+        return refused(StatusCode::BAD_REQUEST, "a request names its host\n", interest);
+    }
+    let bodiless = request.method() == Method::HEAD;
     let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
-    match handler.handle(asked, request).await {
+    match handler.handle(asked.clone(), request).await {
+        Ok(response) if bodiless => response.map(|body| Answer::with_length(body, Some(0), interest)),
         Ok(response) => {
             let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
             response.map(|body| Answer::with_length(body, length, interest))
         }
-        Err(error) => {
-            let (status, words) = if error.is::<ExpirationError>() {
+        Err(_) => {
+            let (status, words) = if asked.late.load(Ordering::Acquire) {
                 (StatusCode::GATEWAY_TIMEOUT, "the job took too long\n")
             } else {
                 (StatusCode::BAD_GATEWAY, "the job failed\n")
             };
-            let body = Full::new(Bytes::from_static(words.as_bytes())).map_err(|never| match never {});
-            let mut response = Response::new(Answer::of(body.boxed_unsync(), interest));
-            *response.status_mut() = status;
-            response
+            refused(status, words, interest)
         }
     }
+}
+
+/// HTTP/1.1 wants a Host (RFC 9112, 3.2); an older client need not know of it, and a component is told of none.
+fn names_its_host(request: &mut Request<Incoming>) -> bool {
+    if request.uri().authority().is_some() || request.headers().contains_key(HOST) {
+        return true;
+    }
+    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+    request.version() < Version::HTTP_11
+}
+
+/// An answer of wjob's own.
+fn refused(status: StatusCode, words: &'static str, interest: Interest) -> Response<Answer> {
+    let body = Full::new(Bytes::from_static(words.as_bytes())).map_err(|never| match never {});
+    let mut response = Response::new(Answer::of(body.boxed_unsync(), interest));
+    *response.status_mut() = status;
+    response
 }
 
 /// The body of an answer, and the interest in it.
@@ -367,7 +400,7 @@ impl Answer {
 
     fn with_length(body: WasiBody, length: Option<u64>, interest: Interest) -> Self {
         let mut answer = Self::of(body, interest);
-        answer.left = answer.left.or(length);
+        answer.left = length.or(answer.left);
         answer.look();
         answer
     }
@@ -382,6 +415,10 @@ impl Answer {
     fn complete(&mut self) {
         if let Some(interest) = self.interest.take() {
             interest.0.answered.store(true, Ordering::Release);
+            if interest.0.reused {
+                // An instance that waits for the next request runs nothing.
+                interest.0.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
         }
     }
 }

@@ -68,6 +68,11 @@ impl Lifecycle {
         let _ = self.0.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
+    /// Resolves when it is found idle; never, when it ends otherwise.
+    pub async fn is_idle(&self) {
+        let _ = self.0.phase.subscribe().wait_for(|now| *now == Phase::Idle).await;
+    }
+
     /// Work begins. Whoever takes a client in has it begin before, and looks at the phase then: so no client is taken
     /// in by a run that has just been found idle.
     pub fn begin(&self) -> Work {

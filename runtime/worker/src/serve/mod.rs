@@ -37,6 +37,8 @@ const DEFAULT_IDLE: u64 = 60;
 /// What all threads of a serving run share.
 pub(crate) struct Serving {
     pub template: Arc<Template>,
+    /// Requests that may be answered at once.
+    pub instances: Arc<Semaphore>,
     /// How long a connection may be silent.
     pub silence: Duration,
     connections: Arc<Semaphore>,
@@ -122,6 +124,7 @@ impl Serving {
         let connections = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS)));
         let gate = Gate::new(limits, Instant::now());
         Ok(Arc::new(Self {
+            instances: Arc::new(Semaphore::new(usize::try_from(instances).unwrap_or(Semaphore::MAX_PERMITS))),
             connections,
             silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),
             counted: !gate.is_open(),
@@ -193,7 +196,9 @@ impl Serving {
 
     /// Something the job's log should have, beside what its instances write.
     pub fn complain(&self, number: u64, what: &str) {
-        self.template.outputs[1].complain(&format!("wjob: connection {number}: {what}\n"));
+        // A back-trace has many lines, and each is to be known for this connection's.
+        let lines: String = what.lines().map(|line| format!("wjob: connection {number}: {line}\n")).collect();
+        self.template.outputs[1].complain(&lines);
     }
 }
 
@@ -208,13 +213,12 @@ pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmti
         usize::try_from(serving.template.run.limits.instances.unwrap_or(DEFAULT_INSTANCES)).unwrap_or(usize::MAX);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(most).max(1);
     serving.accepting.store(threads, Ordering::Release);
-    let share = most.div_ceil(threads).min(Semaphore::MAX_PERMITS);
     for _ in 0..threads {
         let (serving, sockets) = (serving.clone(), sockets.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         std::thread::Builder::new()
             .name("serve".into())
-            .spawn(move || runtime.block_on(one_thread(serving, sockets, share)))?;
+            .spawn(move || runtime.block_on(one_thread(serving, sockets)))?;
     }
     while serving.accepting.load(Ordering::Acquire) > 0 {
         serving.over.notified().await;
@@ -223,8 +227,8 @@ pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmti
     Ok(())
 }
 
-async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>, share: usize) {
-    let handler = matches!(serving.plain.way, Way::Http(_)).then(|| http::handler(serving.clone(), share));
+async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>) {
+    let handler = matches!(serving.plain.way, Way::Http(_)).then(|| http::handler(serving.clone()));
     let thread = Thread { serving: serving.clone(), http: handler };
     join_all(sockets.iter().map(|socket| thread.accept_all(socket))).await;
     serving.accepting.fetch_sub(1, Ordering::AcqRel);

@@ -160,6 +160,11 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
+    /// Nothing more is sent, and nothing more is heard.
+    pub fn cut_off(&self) {
+        let _ = shutdown(&self.descriptor, Shutdown::Both);
+    }
+
     /// Nothing more is sent. A client that is gone has no use for that.
     pub fn end_sending(&self) {
         let _ = shutdown(&self.descriptor, Shutdown::Write);

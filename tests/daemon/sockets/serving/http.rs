@@ -143,8 +143,9 @@ fn each_request_has_an_instance_of_its_own_unless_it_may_be_used_again() {
     assert_eq!(counts(&once, 6), [1; 6]);
     // One that waits for a second is thrown away, which a busy machine may bring about.
     let counts = counts(&again, 12 * REUSE);
-    let goes_on = counts.windows(2).all(|pair| pair[1] == 1 || pair[1] == pair[0] + 1);
-    assert!(counts[0] == 1 && goes_on, "{counts:?}");
+    // One whose answer is out may not be free yet when the next request comes, and another begins: then they take turns.
+    let times = |value: u32| counts.iter().filter(|count| **count == value).count();
+    assert!((2..=REUSE).all(|value| times(value) <= times(value - 1)), "{counts:?}");
     assert_eq!(counts.iter().max(), Some(&REUSE), "{counts:?}");
     assert_eq!(standing(&supervisor, "again"), "running, 1 runs");
 }

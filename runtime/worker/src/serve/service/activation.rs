@@ -1,6 +1,6 @@
 //! `wjob:service/activation`: the check-in of a job that accepts by itself, and its listeners.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use wasmtime::component::{Access, Accessor, Resource};
 
@@ -13,6 +13,7 @@ use crate::readiness::Watched;
 use crate::serve::Serving;
 use crate::serve::lifecycle::Phase;
 use crate::serve::listening::{NotNow, Socket};
+use crate::serve::stream::Stream;
 use crate::state::State;
 
 /// A listener in a guest's hands.
@@ -89,7 +90,11 @@ impl Inner {
                 () = lifecycle.reached(Phase::Idle) => return Err(ErrorCode::Closed),
                 ready = self.watched.readable() => ready.map_err(|_| ErrorCode::Other)?,
             };
-            let room = self.serving.room().await;
+            let room = tokio::select! {
+                biased;
+                () = lifecycle.reached(Phase::Idle) => return Err(ErrorCode::Closed),
+                room = self.serving.room() => room,
+            };
             let work = lifecycle.begin();
             if lifecycle.phase() != Phase::Open {
                 return Err(ErrorCode::Closed);
@@ -97,6 +102,8 @@ impl Inner {
             match self.socket.accept() {
                 Ok(arrival) => {
                     if let Some(client) = self.serving.admit(&self.socket, arrival, work, room) {
+                        let watched = (Arc::downgrade(&client.stream), client.number);
+                        tokio::spawn(cut_off_when_silent(watched, Arc::downgrade(&self.serving)));
                         return Ok(Connection::of(Arc::new(client)));
                     }
                 }
@@ -106,5 +113,23 @@ impl Inner {
                 Err(NotNow::Dead(_)) => return Err(ErrorCode::Closed),
             }
         }
+    }
+}
+
+/// Nobody else looks after the connections of a guest that accepts by itself.
+async fn cut_off_when_silent((stream, number): (Weak<Stream>, u64), serving: Weak<Serving>) {
+    loop {
+        let left = match (stream.upgrade(), serving.upgrade()) {
+            (Some(stream), Some(serving)) => serving.silence.saturating_sub(stream.silent()),
+            _ => return,
+        };
+        if left.is_zero() {
+            break;
+        }
+        tokio::time::sleep(left).await;
+    }
+    if let (Some(stream), Some(serving)) = (stream.upgrade(), serving.upgrade()) {
+        serving.complain(number, "it was silent for IdleTime");
+        stream.cut_off();
     }
 }

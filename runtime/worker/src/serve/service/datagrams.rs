@@ -19,8 +19,9 @@ use crate::serve::listening::Socket;
 use crate::state::State;
 use crate::wasi::network::Kind;
 
-/// Largest datagram, bytes (udp(7)).
-const LARGEST: usize = 65_507;
+/// Largest datagram, bytes: a network's has at most 65,507 (udp(7)), a Unix socket's what its sender's buffer takes
+/// (net.core.wmem_default is 212,992).
+const LARGEST: usize = 256 << 10;
 /// Senders that may still be answered.
 const LATELY: usize = 1024;
 
@@ -34,6 +35,8 @@ struct Inner {
     watched: Watched,
     serving: Arc<Serving>,
     lately: Mutex<VecDeque<Address>>,
+    /// Room for one, used again and again.
+    room: Mutex<Vec<u8>>,
 }
 
 /// Where a datagram came from.
@@ -46,7 +49,15 @@ enum Address {
 
 impl Datagrams {
     pub(super) fn new(socket: Socket, watched: Watched, serving: Arc<Serving>) -> Self {
-        Self { inner: Arc::new(Inner { socket, watched, serving, lately: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                socket,
+                watched,
+                serving,
+                lately: Mutex::default(),
+                room: Mutex::new(vec![0; LARGEST]),
+            }),
+        }
     }
 }
 
@@ -94,13 +105,13 @@ impl Inner {
                 ready = self.watched.readable() => ready.map_err(|_| ErrorCode::Other)?,
             };
             lifecycle.touch();
-            let mut data = Vec::with_capacity(LARGEST);
-            let room = rustix::buffer::spare_capacity(&mut data);
-            match recvfrom(&self.socket.descriptor, room, RecvFlags::empty()) {
-                Ok((_, _, from)) => {
-                    data.shrink_to_fit();
-                    return Ok(Datagram { data, peer: self.remember(address(from)) });
-                }
+            let taken = {
+                let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+                let taken = recvfrom(&self.socket.descriptor, room.as_mut_slice(), RecvFlags::empty());
+                taken.map(|(length, _, from)| (room[..length].to_vec(), from))
+            };
+            match taken {
+                Ok((data, from)) => return Ok(Datagram { data, peer: self.remember(address(from)) }),
                 Err(Errno::AGAIN) => guard.clear_ready(),
                 Err(Errno::INTR) => {}
                 // An earlier answer could not be delivered (udp(7), "Error handling"); the next datagram is another.

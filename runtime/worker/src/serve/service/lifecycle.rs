@@ -24,7 +24,7 @@ impl<T: Send + 'static> HostWithStore<T> for Host {
 
     async fn idle(accessor: &Accessor<T, Self>) -> wasmtime::Result<()> {
         let lifecycle = accessor.with(|mut access| access.get().service.lifecycle.clone());
-        lifecycle.reached(Phase::Idle).await;
+        lifecycle.is_idle().await;
         Ok(())
     }
 }
