@@ -6,6 +6,7 @@ mod compiled;
 mod daemon;
 mod examples;
 mod grants;
+mod guest_harness;
 mod harness;
 mod limits;
 mod listen;

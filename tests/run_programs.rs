@@ -195,6 +195,7 @@ fn options_for_a_program_are_refused_with_a_job_file() {
         &["--cwd", "/usr"],
         &["--memory", "1M"],
         &["--run-time", "1"],
+        &["--limit", "Instances=1"],
         &["--print-plist"],
     ] {
         sandbox.run_with(options, &job, &[]).exits(64).complains("job file");
@@ -210,6 +211,7 @@ fn a_wrong_command_line_is_a_usage_error() {
         &["nonsense"],
         &["run", "--no-such-option", "x"],
         &["run", "--memory", "many", "x"],
+        &["run", "--limit", "Instances", "x"],
         &["run", "--cwd", "not-absolute", "/bin/echo"],
         &["completions", "no-such-shell"],
     ] {

@@ -26,7 +26,8 @@
 //! the macros instead: [`command!`], [`connection_handler!`] or [`http!`].
 //!
 //! On other hosts than WebAssembly everything here compiles too and works on doubles in memory, which `testing` sets
-//! up; the examples of this documentation run on them.
+//! up; the examples of this documentation run on them. With the feature `harness` a test runs the component itself,
+//! under wjob.
 
 // Not `forbid`: the generated bindings need what this denies, and lie in a module of their own.
 #![deny(unsafe_code)]
@@ -40,6 +41,8 @@ pub mod connection;
 #[doc(hidden)]
 pub mod entry;
 mod error;
+#[cfg(all(feature = "harness", target_os = "linux"))]
+pub mod harness;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;

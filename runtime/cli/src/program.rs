@@ -43,6 +43,15 @@ pub(crate) struct Options {
     /// Most time from start to end, in seconds
     #[arg(long, value_name = "S")]
     run_time: Option<u64>,
+    /// Any limit by its key, as in Instances=4 (`wjob keys Limits` lists them)
+    #[arg(long, value_name = "KEY=N", value_parser = limit)]
+    limit: Vec<(String, u64)>,
+}
+
+/// A limit's key and its value.
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let pair = text.split_once('=').and_then(|(key, value)| Some((key.to_owned(), value.parse().ok()?)));
+    pair.ok_or_else(|| format!("{text:?} is no limit; expected a key and a number, as in Instances=4"))
 }
 
 /// A number of bytes; K, M and G are powers of 1024.
@@ -68,6 +77,7 @@ impl Options {
             && self.cwd.is_none()
             && self.memory.is_none()
             && self.run_time.is_none()
+            && self.limit.is_empty()
     }
 
     /// The property list that the options, the program and its arguments stand for.
@@ -162,14 +172,15 @@ impl Options {
     }
 
     fn limits(&self, list: &mut List) {
-        if self.memory.is_none() && self.run_time.is_none() {
+        let own = [("Memory", self.memory), ("RunTime", self.run_time)];
+        let own = own.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let all: Vec<(&str, u64)> = own.chain(self.limit.iter().map(|(key, value)| (key.as_str(), *value))).collect();
+        if all.is_empty() {
             return;
         }
         list.open("Limits");
-        for (key, value) in [("Memory", self.memory), ("RunTime", self.run_time)] {
-            if let Some(value) = value {
-                list.integer(key, value);
-            }
+        for (key, value) in all {
+            list.integer(key, value);
         }
         list.close();
     }
@@ -328,6 +339,14 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_keys_with_numbers() {
+        assert_eq!(limit("Instances=4"), Ok(("Instances".to_owned(), 4)));
+        for text in ["Instances", "Instances=", "Instances=many", "Instances=-1", ""] {
+            assert!(limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn paths_may_name_where_the_job_sees_them() {
         for (text, host, guest) in
             [("/a", "/a", "/a"), ("/a:/b", "/a", "/b"), ("/a:x", "/a:x", "/a:x"), ("/a:/", "/a", "/")]
@@ -344,6 +363,7 @@ mod tests {
             connect: vec!["https://example.com".into()],
             env: vec!["TZ".into(), "A=b&c".into()],
             memory: Some(1 << 20),
+            limit: vec![("Handles".into(), 100)],
             ..Options::default()
         };
         let text = options.property_list(Path::new("/bin/x.wasm"), &["a <b>".into()]).unwrap();
@@ -353,6 +373,6 @@ mod tests {
         assert_eq!(job.program.arguments, ["x.wasm", "a <b>"]);
         assert_eq!(job.grants.paths[0].host, "/srv/<photos>");
         assert_eq!(job.environment, [("A".to_owned(), "b&c".to_owned())]);
-        assert_eq!(job.limits.memory, Some(1 << 20));
+        assert_eq!((job.limits.memory, job.limits.handles), (Some(1 << 20), Some(100)));
     }
 }
