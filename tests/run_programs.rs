@@ -212,6 +212,8 @@ fn a_wrong_command_line_is_a_usage_error() {
         &["run", "--no-such-option", "x"],
         &["run", "--memory", "many", "x"],
         &["run", "--limit", "Instances", "x"],
+        &["new"],
+        &["new", "hello", "--template", "nonsense"],
         &["run", "--cwd", "not-absolute", "/bin/echo"],
         &["completions", "no-such-shell"],
     ] {

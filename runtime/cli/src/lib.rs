@@ -27,6 +27,7 @@ mod list;
 mod log;
 mod log_lines;
 mod man;
+mod new;
 mod outlet;
 mod print;
 mod print_disabled;
@@ -97,6 +98,8 @@ enum Verb {
     Keys(keys::Arguments),
     /// Say when calendar times are due next
     Calendar(calendar::Arguments),
+    /// Write the crate of a new job: program, job file and test
+    New(new::Arguments),
     /// Compile programs ahead, so that their first run need not
     Compile(compile::Arguments),
     /// List the jobs of a domain
@@ -143,6 +146,7 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
         Verb::Check(arguments) => check::run(arguments),
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Calendar(arguments) => calendar::run(arguments),
+        Verb::New(arguments) => new::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments, build),
         Verb::List(arguments) => list::run(arguments),
         Verb::Print(arguments) => print::run(arguments, build),
