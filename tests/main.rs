@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod native;
 mod network;
+mod newcomer;
 mod plists;
 mod readme;
 mod requirements;

@@ -5,7 +5,8 @@
 //! A fenced block of `sh` is a script. It begins in a folder with the repository's `examples` and `target` in it, in
 //! which the files of the blocks before it stay; `wjob` is the one that was built. A block of `text` right after it
 //! is its output, both streams in one, in which a line `...` stands for any lines; without one, every command must
-//! succeed. A block of `xml` or `plist` with a name behind it is the file of that name.
+//! succeed. A block of `xml` or `plist` with a name behind it is the file of that name; one of `sh` with a name behind
+//! it is run by the test file of that name, and not here.
 
 use std::fs;
 use std::path::Path;
@@ -22,19 +23,19 @@ const NOT_FOUND: i32 = 127;
 
 /// A fenced block.
 #[derive(Debug, PartialEq)]
-struct Block {
-    language: String,
-    /// The file that it is, if it is one.
-    file: Option<String>,
+pub struct Block {
+    pub language: String,
+    /// The file that it is, if it is one; or the name of the test that runs it.
+    pub file: Option<String>,
     /// The line of the README it begins on.
     line: usize,
-    text: String,
+    pub text: String,
     /// Whether nothing but blank lines stands between it and the block before.
-    follows: bool,
+    pub follows: bool,
 }
 
 /// The fenced blocks of a text.
-fn blocks(text: &str) -> Vec<Block> {
+pub fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<(Block, usize)> = None;
     let mut follows = false;
@@ -69,7 +70,7 @@ fn opened(words: &str, line: usize, follows: bool) -> Block {
 }
 
 /// The commands of a block, those that span lines in one, without comments and prompts.
-fn commands(text: &str) -> Vec<String> {
+pub fn commands(text: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
     let lines = joined.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
     lines.filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(String::from).collect()
@@ -80,7 +81,7 @@ fn is_run(command: &str) -> bool {
 }
 
 /// Whether the lines are the expected ones; `...` stands for any number of any lines.
-fn matches(expected: &[&str], lines: &[&str]) -> bool {
+pub fn matches(expected: &[&str], lines: &[&str]) -> bool {
     match expected.split_first() {
         None => lines.is_empty(),
         Some((&"...", rest)) => (0..=lines.len()).any(|skipped| matches(rest, &lines[skipped..])),
@@ -89,7 +90,7 @@ fn matches(expected: &[&str], lines: &[&str]) -> bool {
 }
 
 /// The lines of a text without the blanks around each, and without empty ones around the whole.
-fn trimmed(text: &str) -> Vec<&str> {
+pub fn trimmed(text: &str) -> Vec<&str> {
     text.trim().lines().map(str::trim).collect()
 }
 
@@ -101,9 +102,10 @@ fn clone_of(root: &Path) -> Sandbox {
     sandbox
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder and all in it.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder of examples") {
+    for entry in fs::read_dir(from).expect("a folder") {
         let from = entry.expect("an entry").path();
         let to = to.join(from.file_name().unwrap_or_default());
         if from.is_dir() {
@@ -159,7 +161,7 @@ fn load(sandbox: &Sandbox, block: &Block) {
     assert!(faults.is_empty(), "README.md:{}: {faults:#?}", block.line);
 }
 
-fn readme() -> Option<String> {
+pub fn readme() -> Option<String> {
     let file = harness::root().join("README.md");
     let text = fs::read_to_string(&file).ok();
     if text.is_none() {
@@ -175,7 +177,8 @@ fn the_readme_does_what_it_says() {
     let blocks = blocks(&text);
     for (index, block) in blocks.iter().enumerate() {
         match block.language.as_str() {
-            "sh" => {
+            // What has a name is run by the test of that name.
+            "sh" if block.file.is_none() => {
                 let next = blocks.get(index + 1);
                 run(&sandbox, block, next.filter(|next| next.follows && next.language == "text"));
             }

@@ -54,6 +54,12 @@ pub fn binary(name: &str) -> PathBuf {
     }
 }
 
+/// The folder that everything is built in.
+pub fn target() -> PathBuf {
+    let folder = binary("wjob").ancestors().nth(2).map(Path::to_path_buf);
+    folder.expect("the folder of the built programs lies in it")
+}
+
 /// The folder of the built guests.
 pub fn guest_folder() -> PathBuf {
     let profile = binary("wjob").parent().map(Path::to_path_buf).unwrap_or_default();

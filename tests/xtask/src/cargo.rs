@@ -79,11 +79,15 @@ pub fn command_line(command: &Command) -> String {
         .join(" ")
 }
 
-/// Runs a cargo command and collects the executables it built or found fresh.
+/// Runs cargo in the repository and collects the executables it built or found fresh.
 pub fn artefacts(arguments: &[&str]) -> anyhow::Result<Vec<Artefact>> {
-    let mut command = cargo(arguments);
+    artefacts_of(&mut cargo(arguments))
+}
+
+/// The same for a cargo command that is not quite the usual one.
+pub fn artefacts_of(command: &mut Command) -> anyhow::Result<Vec<Artefact>> {
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let line = command_line(&command);
+    let line = command_line(command);
     let output = command.output().with_context(|| format!("cannot start `{line}`"))?;
     anyhow::ensure!(output.status.success(), "`{line}` failed: {}", output.status);
     let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;

@@ -11,6 +11,7 @@ mod dist;
 mod idle;
 mod loaded;
 mod machine;
+mod newcomer;
 mod peer;
 mod process;
 mod python;

@@ -2,6 +2,7 @@
 //! Root can do what a user cannot, so a run by root is followed by one of the end-to-end tests as an ordinary user.
 
 use crate::cargo;
+use crate::newcomer;
 use crate::python;
 use crate::setup;
 use crate::step::Steps;
@@ -10,10 +11,11 @@ use crate::unprivileged;
 /// Builds and tests; `arguments` go to `cargo test`.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let again = unprivileged::is_root()?;
-    let mut steps = Steps::new(if again { 6 } else { 5 });
+    let mut steps = Steps::new(if again { 7 } else { 6 });
     steps.step("looking for the WebAssembly target", setup::wasm_target)?;
     steps.step("building the guests", setup::guests)?;
     steps.step("building wjob and wjobd", binaries)?;
+    steps.step("building and testing what `wjob new` writes", newcomer::crates)?;
     steps.step("fetching a Varlink client of others", python::varlink)?;
     steps.step("testing", || test(arguments))?;
     if again {

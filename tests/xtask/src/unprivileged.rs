@@ -90,7 +90,9 @@ fn fill(folder: &Path, user: u32) -> anyhow::Result<PathBuf> {
         temporary::copy(&binary, &folder.join(test))?;
     }
     let root = cargo::root();
-    let mut needed = ["examples", "target/python", "README.md", "SECURITY.md"].map(PathBuf::from).to_vec();
+    let mut needed = ["examples", "sdk", "target/python", "target/templates", "README.md", "SECURITY.md"]
+        .map(PathBuf::from)
+        .to_vec();
     needed.extend(["wjob", "wjobd"].map(|name| Path::new("target/debug").join(name)));
     for guest in components()? {
         needed.push(guest.strip_prefix(&root)?.to_path_buf());
