@@ -27,9 +27,20 @@ fn introduction() -> String {
     format!("\0AUTH EXTERNAL {claim}\r\n")
 }
 
+/// Whether passwd(5) knows whoever runs this.
+fn has_an_account() -> bool {
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    passwd.lines().any(|line| line.split(':').nth(2) == Some(user.as_str()))
+}
+
 #[test]
 fn a_message_bus_written_for_systemd_is_started_by_its_first_client() {
     let Some(program) = installed("/usr/bin/dbus-daemon", "dbus-daemon") else { return };
+    if !has_an_account() {
+        println!("skipped: dbus-daemon wants its user to have an account");
+        return;
+    }
     let supervisor = Supervisor::new();
     let place = Place::in_a_folder(&supervisor.sandbox);
     let words = ["--session", "--address=systemd:", "--nofork", "--nopidfile", "--print-address=1"];
