@@ -21,4 +21,5 @@ mod run_programs;
 mod stopping;
 mod structure;
 mod terminal;
+mod unix_connect;
 mod walls;

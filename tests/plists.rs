@@ -49,7 +49,6 @@ const FIXTURES: &[(&str, Expected)] = &[
     ("entities.plist", &[(Error, "internal-subset", "")]),
     ("full.plist", &[
         (Warning, "not-yet", "Grants.Services"),
-        (Warning, "not-yet", "Grants.Users"),
         (Warning, "not-yet", "Limits.Message"),
     ]),
     ("macos.plist", &[
@@ -78,9 +77,8 @@ const FIXTURES: &[(&str, Expected)] = &[
         (Error, "duplicate-guest-path", "Grants.Paths[5]"),
         (Error, "missing-key", "Grants.Paths[6]"),
         (Error, "wrong-endpoint", "Grants.Connect[0]"),
-        (Error, "not-yet", "Grants.Connect[1]"),
+        (Error, "wrong-endpoint", "Grants.Connect[1]"),
         (Error, "not-yet", "Grants.Services"),
-        (Warning, "not-yet", "Grants.Users"),
         (Error, "users-on-network-socket", "Grants.Users"),
         (Error, "out-of-range", "Limits.Memory"),
         (Error, "out-of-range", "SoftResourceLimits.NumberOfFiles"),

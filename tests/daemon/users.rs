@@ -20,7 +20,7 @@ fn write(supervisor: &Supervisor, label: &str, keys: &str) {
 }
 
 /// A number in the line of a name in a file such as /etc/passwd.
-fn number(file: &str, name: &str, at: usize) -> u32 {
+pub fn number(file: &str, name: &str, at: usize) -> u32 {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
     let line = text.lines().find(|line| line.split(':').next() == Some(name));
     let field = line.and_then(|line| line.split(':').nth(at)?.parse().ok());

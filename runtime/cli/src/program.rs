@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// Let it read and change a file or folder
     #[arg(long, value_name = "P[:G]")]
     rw: Vec<String>,
-    /// Let it connect: tcp://HOST:PORT, udp://, http://, https://
+    /// Let it connect: tcp://HOST:PORT, udp://, http://, https://, unix:///PATH
     #[arg(long, value_name = "URL")]
     connect: Vec<String>,
     /// Let it bind: tcp://ADDRESS:PORT, udp://

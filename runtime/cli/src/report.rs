@@ -117,8 +117,8 @@ impl Reporter for Terminal {
 }
 
 fn view(grants: &Grants, plan: &WallPlan) -> String {
-    let paths: Vec<String> =
-        grants.paths.iter().map(|grant| format!("{} ({})", grant.guest, grant.access.word())).collect();
+    let paths = grants.paths.iter().map(|grant| format!("{} ({})", grant.guest, grant.access.word()));
+    let paths: Vec<String> = paths.chain(grants.sockets().map(|path| format!("{path} (Connect)"))).collect();
     let network = match (plan.network.any(), plan.network_namespace) {
         (true, _) => "the network of Connect and Bind",
         (false, true) => "a network with nothing in it",

@@ -93,9 +93,10 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             "run it as that user, or remove the key",
         ));
     }
-    let listeners = match listen::bind(&job.sockets, &listen::Owner::own()) {
+    let owner = listen::Owner::own(&job).map_err(RunError::Failed);
+    let listeners = match owner.and_then(|owner| Ok(listen::bind(&job.sockets, &owner)?)) {
         Ok(listeners) => listeners,
-        Err(error) => return Ok(failed(&arguments, &job.label, &RunError::Listen(error))),
+        Err(error) => return Ok(failed(&arguments, &job.label, &error)),
     };
     for listener in &listeners {
         render::complain(&format!("{}: listening on {}", job.label, listener.address));
@@ -110,7 +111,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
     let duplicate = |descriptor: std::os::fd::BorrowedFd<'_>| descriptor.try_clone_to_owned().ok();
     let job = Arc::new(job);
     let order = Order {
-        environment: environment(&job, |name| std::env::var(name).ok()),
+        environment: environment(&job, &listeners, |name| std::env::var(name).ok()),
         sockets: handed_over(&listeners)?,
         stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].map(duplicate),
         native_environment: Vec::new(),

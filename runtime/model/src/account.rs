@@ -4,10 +4,19 @@
 use serde::{Deserialize, Serialize};
 
 use crate::job::Job;
-use crate::message::StartFailure;
+use crate::message::{StartFailure, Users};
 
 /// Longest name that is asked for, bytes (LOGIN_NAME_MAX of Linux).
 const MOST_NAME_BYTES: usize = 256;
+/// What the kernel takes for "leave it as it is" (setresuid(2)).
+const NOT_ANY: u32 = u32::MAX;
+/// nobody: what everything unknown is mapped to, so that it is no identity at all.
+const NOBODY: u32 = 65_534;
+
+/// Whether a number is that of somebody, as a user or as a group.
+pub fn is_somebody(number: u32) -> bool {
+    ![NOBODY, NOT_ANY].contains(&number)
+}
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +156,35 @@ impl Known {
     }
 }
 
+/// Whom `Grants.Users` names, by the text of /etc/passwd and /etc/group: names, `@groups` and numbers, which need no
+/// account.
+///
+/// # Errors
+/// The first entry that names nobody, and why.
+pub fn admitted<'a>(names: &'a [String], users: &str, groups: &str) -> Result<Users, (&'a str, &'static str)> {
+    let user = |name: &str| {
+        let mut accounts = users.lines().filter_map(Account::of_line);
+        accounts.find(|account| account.name == name).map(|account| account.uid)
+    };
+    let group = |name: &str| {
+        let mut lines = groups.lines().filter_map(Group::of_line);
+        lines.find(|group| group.name == name).map(|group| group.gid)
+    };
+    let mut admitted = Users::default();
+    for entry in names {
+        let (list, number, missing) = match entry.strip_prefix('@') {
+            Some(name) => (&mut admitted.groups, name.parse().ok().or_else(|| group(name)), "there is no such group"),
+            None => (&mut admitted.users, entry.parse().ok().or_else(|| user(entry)), "there is no such user"),
+        };
+        match number {
+            None => return Err((entry.as_str(), missing)),
+            Some(number) if !is_somebody(number) => return Err((entry.as_str(), "its number is nobody's")),
+            Some(number) => list.push(number),
+        }
+    }
+    Ok(admitted)
+}
+
 /// Whether the files have the last word on who is in them, by the text of nsswitch.conf(5). systemd's source, which
 /// Debian has everywhere, is there for accounts of its own; every other one may add groups to those of the files.
 pub fn files_suffice(switch: &str) -> bool {
@@ -186,6 +224,25 @@ mod tests {
             let uid = known.account.as_ref().map(|account| account.uid);
             let whole = known.answers(&question);
             assert_eq!((uid, known.group, known.groups, whole), expected, "{question:?}");
+        }
+    }
+
+    #[test]
+    fn users_are_names_groups_and_numbers() {
+        for (names, expected) in [
+            (&["www", "@staff", "1000"][..], Ok((vec![33, 1000], vec![50]))),
+            (&["@4711", "@adm"], Ok((vec![], vec![4711, 4]))),
+            (&["root"], Ok((vec![0], vec![]))),
+            (&["www", "ghost"], Err(("ghost", "there is no such user"))),
+            (&["@ghost"], Err(("@ghost", "there is no such group"))),
+            // A group and a user of one name are not each other.
+            (&["staff"], Err(("staff", "there is no such user"))),
+            (&["65534"], Err(("65534", "its number is nobody's"))),
+            (&["@4294967295"], Err(("@4294967295", "its number is nobody's"))),
+        ] {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let found = admitted(&names, USERS, GROUPS).map(|users| (users.users, users.groups));
+            assert_eq!(found, expected, "{names:?}");
         }
     }
 

@@ -5,13 +5,14 @@ use crate::grant::Access;
 
 /// The lines that grant a path at the same place in the job.
 pub fn lines_for_path(path: &str, access: Access) -> String {
-    let path = escape(path);
     let entry = match access {
-        Access::ReadOnly => format!("\t\t<string>{path}</string>\n"),
+        Access::ReadOnly => text(path),
+        Access::Connect => return lines_for_unix(path),
         Access::ReadWrite | Access::Execute => format!(
             "\t\t<dict>\n\t\t\t<key>Path</key>\n\t\t\t<string>{path}</string>\n\
              \t\t\t<key>Access</key>\n\t\t\t<string>{}</string>\n\t\t</dict>\n",
-            access.word()
+            access.word(),
+            path = escape(path),
         ),
     };
     grant("Paths", &entry)
@@ -28,6 +29,11 @@ pub fn lines_for_grant(host: &str, guest: &str, access: Access) -> String {
 /// The lines that grant connections to an endpoint.
 pub fn lines_for_connect(url: &str) -> String {
     grant("Connect", &text(url))
+}
+
+/// The lines that grant connections to a Unix socket.
+pub fn lines_for_unix(path: &str) -> String {
+    lines_for_connect(&format!("unix://{path}"))
 }
 
 /// The lines that grant binding an address.
@@ -84,6 +90,7 @@ mod tests {
         );
         assert!(lines_for_path("/a", Access::ReadWrite).contains("<string>ReadWrite</string>"));
         assert!(lines_for_connect("tcp://[::1]:53").contains("<string>tcp://[::1]:53</string>"));
+        assert!(lines_for_unix("/run/a&b").contains("<string>unix:///run/a&amp;b</string>"));
         assert!(lines_for_bind("udp://0.0.0.0:0").contains("<key>Bind</key>"));
         assert!(lines_for_socket("80").contains("<string>80</string>"));
         assert!(lines_for_environment("TZ").contains("<key>Environment</key>"));

@@ -27,6 +27,11 @@ pub enum Denial {
         /// To where.
         address: SocketAddr,
     },
+    /// Connecting to a Unix socket.
+    Unix {
+        /// Its path as the job named it.
+        path: String,
+    },
     /// Binding an address.
     Bind {
         /// tcp or udp.
@@ -63,6 +68,7 @@ impl Denial {
             Self::Path { access: Access::ReadWrite, .. } => "write",
             Self::Path { .. } => "read",
             Self::Connect { .. } => "connect",
+            Self::Unix { .. } => "unix",
             Self::Bind { .. } => "bind",
             Self::Socket { .. } => "socket",
             Self::Lookup { .. } => "lookup",
@@ -81,6 +87,7 @@ impl Denial {
             Self::Connect { transport, address } => {
                 advice::lines_for_connect(&format!("{}://{address}", transport.scheme()))
             }
+            Self::Unix { path } => advice::lines_for_unix(path),
             Self::Bind { transport, address } => advice::lines_for_bind(&format!("{}://{address}", transport.scheme())),
             Self::Socket { transport } => advice::lines_for_socket_of(transport.scheme()),
             Self::Lookup { name } => advice::lines_for_connect(&format!("tcp://{name}:*")),
@@ -104,6 +111,7 @@ impl fmt::Display for Denial {
             Self::Connect { transport, address } => {
                 write!(out, "connecting to {}://{address}", transport.scheme())
             }
+            Self::Unix { path } => write!(out, "connecting to unix://{path}"),
             Self::Bind { transport, address } => {
                 write!(out, "binding {}://{address}", transport.scheme())
             }
@@ -130,5 +138,13 @@ mod tests {
         }
         let outside = Denial::Path { path: "/photoshop".into(), access: Access::ReadOnly };
         assert!(outside.lines(&grants).contains("<string>/photoshop</string>"));
+    }
+
+    #[test]
+    fn a_unix_socket_is_allowed_by_connect() {
+        let denial = Denial::Unix { path: "/run/x".into() };
+        assert_eq!(denial.to_string(), "connecting to unix:///run/x");
+        let lines = denial.lines(&Grants::default());
+        assert!(lines.contains("<key>Connect</key>") && lines.contains("<string>unix:///run/x</string>"), "{lines}");
     }
 }

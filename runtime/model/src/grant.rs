@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::socket::LONGEST_PATH;
+
 /// What a job may do with a granted path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Access {
@@ -18,10 +20,12 @@ pub enum Access {
     ReadWrite,
     /// Read and execute (native programs); nothing can be changed.
     Execute,
+    /// Connect to it: a Unix socket, which `Connect` names and `Paths` cannot.
+    Connect,
 }
 
 impl Access {
-    /// All values, in the order the documentation lists them.
+    /// All that `Paths` can give, in the order the documentation lists them.
     pub const ALL: [Access; 3] = [Access::ReadOnly, Access::ReadWrite, Access::Execute];
 
     /// The word in the property list.
@@ -30,11 +34,12 @@ impl Access {
             Self::ReadOnly => "ReadOnly",
             Self::ReadWrite => "ReadWrite",
             Self::Execute => "Execute",
+            Self::Connect => "Connect",
         }
     }
 }
 
-/// One entry of `Grants.Paths`.
+/// One entry of `Grants.Paths`, or a Unix socket of `Grants.Connect`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathGrant {
     /// The host's path, absolute, `~/` already replaced, without `.` or `..` segments.
@@ -56,11 +61,13 @@ pub enum Transport {
     Http,
     /// `https://`: the same over TLS.
     Https,
+    /// `unix://`: a Unix socket by its path.
+    Unix,
 }
 
 impl Transport {
     /// All transports.
-    pub const ALL: [Transport; 4] = [Self::Tcp, Self::Udp, Self::Http, Self::Https];
+    pub const ALL: [Transport; 5] = [Self::Tcp, Self::Udp, Self::Http, Self::Https, Self::Unix];
 
     /// The scheme as written.
     pub fn scheme(self) -> &'static str {
@@ -69,14 +76,20 @@ impl Transport {
             Self::Udp => "udp",
             Self::Http => "http",
             Self::Https => "https",
+            Self::Unix => "unix",
         }
+    }
+
+    /// Whether it is spoken over TCP.
+    pub fn is_tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::Http | Self::Https)
     }
 
     fn default_port(self) -> Option<u16> {
         match self {
             Self::Http => Some(80),
             Self::Https => Some(443),
-            Self::Tcp | Self::Udp => None,
+            Self::Tcp | Self::Udp | Self::Unix => None,
         }
     }
 }
@@ -88,6 +101,8 @@ pub enum Host {
     Address(IpAddr),
     /// A name, lower case; looked up by the resolve role.
     Name(String),
+    /// The path at which the job finds a Unix socket, absolute, without `.` or `..` segments.
+    Path(String),
 }
 
 impl fmt::Display for Host {
@@ -95,7 +110,7 @@ impl fmt::Display for Host {
         match self {
             Self::Address(IpAddr::V6(address)) => write!(out, "[{address}]"),
             Self::Address(address) => write!(out, "{address}"),
-            Self::Name(name) => out.write_str(name),
+            Self::Name(text) | Self::Path(text) => out.write_str(text),
         }
     }
 }
@@ -126,7 +141,7 @@ pub struct Endpoint {
     pub transport: Transport,
     /// Where.
     pub host: Host,
-    /// At which port.
+    /// At which port; a Unix socket has none, and any will do.
     pub port: Port,
 }
 
@@ -137,7 +152,7 @@ pub enum EndpointError {
     #[error("expected scheme://host:port, as in tcp://127.0.0.1:5432")]
     NoScheme,
     /// A scheme no wall knows.
-    #[error("unknown scheme {0:?}; expected tcp, udp, http or https")]
+    #[error("unknown scheme {0:?}; expected tcp, udp, http, https or unix")]
     UnknownScheme(String),
     /// Bind to what only requests have.
     #[error("{0} has requests and no listener; expected tcp or udp")]
@@ -148,9 +163,14 @@ pub enum EndpointError {
     /// Connect to port 0.
     #[error("port 0 is no destination; expected a number from 1 to 65535 or *")]
     PortOfNothing,
-    /// `unix://`, which is not offered yet.
-    #[error("unix:// sockets cannot be granted yet")]
-    UnixNotYet,
+    /// Bind to a Unix socket.
+    #[error("a Unix socket to listen on is one of Sockets, by SockPathName; expected tcp or udp")]
+    UnixListener,
+    /// No path that a Unix socket can have.
+    #[error(
+        "{0:?} is no path of a Unix socket; expected an absolute one of at most {LONGEST_PATH} bytes, without . and .."
+    )]
+    BadPath(String),
     /// No host.
     #[error("no host before the port")]
     NoHost,
@@ -197,6 +217,7 @@ impl Endpoint {
         let endpoint: Self = text.parse()?;
         match (endpoint.transport, &endpoint.host) {
             (Transport::Http | Transport::Https, _) => Err(EndpointError::NoListener(endpoint.transport.scheme())),
+            (Transport::Unix, _) => Err(EndpointError::UnixListener),
             (_, Host::Name(name)) => Err(EndpointError::NameOfListener(name.clone())),
             _ => Ok(endpoint),
         }
@@ -206,7 +227,7 @@ impl Endpoint {
     pub fn covers_address(&self, address: SocketAddr) -> bool {
         match self.host {
             Host::Address(granted) => granted == canonical(address.ip()) && self.port.covers(address.port()),
-            Host::Name(_) => false,
+            Host::Name(_) | Host::Path(_) => false,
         }
     }
 
@@ -231,13 +252,13 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let (scheme, rest) = text.split_once("://").ok_or(EndpointError::NoScheme)?;
-        if scheme == "unix" {
-            return Err(EndpointError::UnixNotYet);
-        }
         let transport = Transport::ALL
             .into_iter()
             .find(|transport| transport.scheme() == scheme)
             .ok_or_else(|| EndpointError::UnknownScheme(scheme.into()))?;
+        if transport == Transport::Unix {
+            return Ok(Self { transport, host: parse_path(rest)?, port: Port::Any });
+        }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(at) = rest.find(['/', '?', '#', '@']) {
             return Err(EndpointError::TrailingPath(rest[at..].into()));
@@ -261,6 +282,17 @@ fn split_port(rest: &str) -> Result<(&str, Option<&str>), EndpointError> {
         Some((host, _)) if host.contains(':') => Err(EndpointError::BadHost(rest.into())),
         Some((host, port)) => Ok((host, Some(port))),
         None => Ok((rest, None)),
+    }
+}
+
+/// A path as it is compared: two ways of writing one would be two grants.
+fn parse_path(path: &str) -> Result<Host, EndpointError> {
+    let names = path.strip_prefix('/').map(|names| names.split('/'));
+    let plain = names.is_some_and(|mut names| names.all(|name| !["", ".", ".."].contains(&name)));
+    if plain && path.len() <= LONGEST_PATH && !path.contains('\0') {
+        Ok(Host::Path(path.to_owned()))
+    } else {
+        Err(EndpointError::BadPath(path.into()))
     }
 }
 
@@ -311,10 +343,11 @@ fn parse_port(port: Option<&str>, transport: Transport) -> Result<Port, Endpoint
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}://{}:", self.transport.scheme(), self.host)?;
+        write!(out, "{}://{}", self.transport.scheme(), self.host)?;
         match self.port {
-            Port::Any => out.write_str("*"),
-            Port::Number(number) => write!(out, "{number}"),
+            _ if self.transport == Transport::Unix => Ok(()),
+            Port::Any => out.write_str(":*"),
+            Port::Number(number) => write!(out, ":{number}"),
         }
     }
 }
@@ -332,7 +365,7 @@ pub struct Grants {
     pub environment: Vec<String>,
     /// Interface imported -> label of the job that provides it.
     pub services: Vec<(String, String)>,
-    /// Who may connect to its Unix sockets and call its services.
+    /// Who may connect to its Unix sockets and call its services: names, `@groups` and numbers.
     pub users: Vec<String>,
     /// What it may do to the supervisor.
     pub control: Option<Control>,
@@ -348,9 +381,12 @@ pub enum Control {
 }
 
 impl Grants {
-    /// Whether any network authority is given.
-    pub fn network(&self) -> bool {
-        !self.connect.is_empty() || !self.bind.is_empty()
+    /// The Unix sockets it may connect to, as it sees them.
+    pub fn sockets(&self) -> impl Iterator<Item = &str> {
+        self.connect.iter().filter_map(|endpoint| match &endpoint.host {
+            Host::Path(path) => Some(path.as_str()),
+            Host::Address(_) | Host::Name(_) => None,
+        })
     }
 }
 
@@ -360,7 +396,13 @@ mod tests {
 
     #[test]
     fn endpoints_read_and_write_the_same_text() {
-        for text in ["tcp://127.0.0.1:5432", "udp://[::1]:53", "http://127.0.0.1:*", "https://api.example.com:443"] {
+        for text in [
+            "tcp://127.0.0.1:5432",
+            "udp://[::1]:53",
+            "http://127.0.0.1:*",
+            "https://api.example.com:443",
+            "unix:///run/postgresql/.s.PGSQL.5432",
+        ] {
             assert_eq!(Endpoint::parse_connect(text).unwrap().to_string(), text);
         }
     }
@@ -381,7 +423,10 @@ mod tests {
         for (text, expected) in [
             ("127.0.0.1:1", EndpointError::NoScheme),
             ("ftp://x:1", EndpointError::UnknownScheme("ftp".into())),
-            ("unix:///run/x", EndpointError::UnixNotYet),
+            ("unix://run/x", EndpointError::BadPath("run/x".into())),
+            ("unix:///run/../x", EndpointError::BadPath("/run/../x".into())),
+            ("unix:///run//x", EndpointError::BadPath("/run//x".into())),
+            ("unix:///", EndpointError::BadPath("/".into())),
             ("tcp://:1", EndpointError::NoHost),
             ("tcp://x", EndpointError::NoPort),
             ("tcp://x:70000", EndpointError::BadPort("70000".into())),
@@ -398,9 +443,27 @@ mod tests {
         for (text, expected) in [
             ("http://127.0.0.1:1", EndpointError::NoListener("http")),
             ("tcp://localhost:1", EndpointError::NameOfListener("localhost".into())),
+            ("unix:///run/x", EndpointError::UnixListener),
         ] {
             assert_eq!(Endpoint::parse_bind(text), Err(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_has_the_length_that_an_address_can_have() {
+        for (length, expected) in [(LONGEST_PATH, true), (LONGEST_PATH + 1, false)] {
+            let url = format!("unix:///{}", "x".repeat(length - 1));
+            assert_eq!(Endpoint::parse_connect(&url).is_ok(), expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn unix_sockets_are_told_from_the_rest() {
+        let connect = ["tcp://127.0.0.1:1", "unix:///run/a", "unix:///run/b"];
+        let connect = connect.iter().map(|text| Endpoint::parse_connect(text).unwrap()).collect();
+        let grants = Grants { connect, ..Grants::default() };
+        assert_eq!(grants.sockets().collect::<Vec<_>>(), ["/run/a", "/run/b"]);
+        assert!(!grants.connect[1].covers_address("127.0.0.1:1".parse().unwrap()));
     }
 
     #[test]

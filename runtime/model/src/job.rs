@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::grant::Grants;
+use crate::grant::{Access, Grants, PathGrant};
 use crate::launch::Launch;
 use crate::limit::{Limits, ResourceLimit};
-use crate::socket::Socket;
+use crate::socket::{Place, Socket};
+use crate::spec::below;
 
 /// launchd's ExitTimeOut when none is given, in seconds (launchd.plist(5)).
 pub const DEFAULT_EXIT_TIMEOUT: u32 = 20;
@@ -70,6 +71,22 @@ impl Job {
     /// Seconds without work after which it may be ended: a job with sockets is started again by its next client.
     pub fn idle_exit(&self) -> Option<u32> {
         self.launch.idle_exit(!self.sockets.is_empty())
+    }
+
+    /// What is opened for it, as its user, before it begins: granted paths, and the Unix sockets it may connect to.
+    pub fn opened(&self) -> Vec<PathGrant> {
+        let sockets = self.grants.sockets().map(|path| PathGrant {
+            host: below(self.root_directory.as_deref(), path.to_owned()),
+            guest: path.to_owned(),
+            access: Access::Connect,
+        });
+        self.grants.paths.iter().cloned().chain(sockets).collect()
+    }
+
+    /// Whether its peers' users have to be told apart: others may reach its sockets, and only certain ones.
+    pub fn tells_users_apart(&self) -> bool {
+        let reached = |socket: &Socket| matches!(socket.place, Place::Path { .. });
+        !self.grants.users.is_empty() && self.sockets.iter().any(reached)
     }
 }
 

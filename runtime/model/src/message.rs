@@ -121,9 +121,9 @@ pub struct OwnFolder {
 }
 
 impl Run {
-    /// Whether a client of a Unix socket may stay.
-    pub fn admits(&self, uid: u32, gid: u32) -> bool {
-        self.users.as_ref().is_none_or(|users| uid == 0 || users.users.contains(&uid) || users.groups.contains(&gid))
+    /// Whether a client of a Unix socket may stay; `groups` are asked for where they matter.
+    pub fn admits(&self, uid: u32, groups: impl FnOnce() -> Vec<u32>) -> bool {
+        self.users.as_ref().is_none_or(|users| users.admit(uid, groups))
     }
 }
 
@@ -134,6 +134,15 @@ pub struct Users {
     pub users: Vec<u32>,
     /// Groups.
     pub groups: Vec<u32>,
+}
+
+impl Users {
+    /// Whether a user in these groups is one of them; root always is.
+    pub fn admit(&self, uid: u32, groups: impl FnOnce() -> Vec<u32>) -> bool {
+        uid == 0
+            || self.users.contains(&uid)
+            || (!self.groups.is_empty() && groups().iter().any(|group| self.groups.contains(group)))
+    }
 }
 
 /// A socket that a worker is handed.
@@ -298,5 +307,27 @@ impl StartFailure {
     /// Any failure.
     pub fn new(fault: Fault, what: impl Into<String>, why: impl ToString, advice: impl Into<String>) -> Self {
         Self { fault, what: what.into(), why: why.to_string(), advice: advice.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_users_members_of_named_groups_and_root_are_admitted() {
+        let users = Users { users: vec![33], groups: vec![50] };
+        for (uid, groups, expected) in [
+            (0, vec![], true),
+            (33, vec![33], true),
+            (34, vec![34], false),
+            (34, vec![34, 50], true),
+            (34, vec![33], false),
+            (65_534, vec![65_534], false),
+        ] {
+            assert_eq!(users.admit(uid, || groups.clone()), expected, "{uid} in {groups:?}");
+        }
+        let nobody = Users::default();
+        assert!(!nobody.admit(34, || unreachable!("no group is named")) && nobody.admit(0, Vec::new));
     }
 }

@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+/// Longest path of a Unix socket: sun_path has 108 bytes, the last a NUL (unix(7)).
+pub const LONGEST_PATH: usize = 107;
+
 /// One socket of `Sockets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Socket {
@@ -55,6 +58,8 @@ pub enum Place {
         service: Service,
         /// `SockFamily`.
         family: Family,
+        /// `MulticastGroup`.
+        group: Option<IpAddr>,
     },
     /// In a folder.
     Path {
@@ -66,6 +71,11 @@ pub enum Place {
         owner: Option<String>,
         /// `SockPathGroup`, a name or a number; `None` = the group of the job's user.
         group: Option<String>,
+    },
+    /// In a fresh folder that only the job's user may enter.
+    Private {
+        /// `SecureSocketWithKey`: the variable that tells the job its path.
+        variable: String,
     },
 }
 
@@ -95,7 +105,7 @@ pub enum Family {
 impl Socket {
     /// A listener on a port, as tests and simulations need one.
     pub fn on_port(name: &str, port: u16) -> Self {
-        let place = Place::Network { node: None, service: Service::Port(port), family: Family::Each };
+        let place = Place::Network { node: None, service: Service::Port(port), family: Family::Each, group: None };
         Self { name: name.into(), kind: SocketKind::Stream, place }
     }
 }
@@ -109,6 +119,9 @@ pub enum AddressError {
     /// An address of the other family.
     #[error("SockNodeName is {0}, which is no address of SockFamily")]
     Family(IpAddr),
+    /// A group of the other family.
+    #[error("MulticastGroup is {0}, which no address of the socket can join")]
+    Group(IpAddr),
     /// A service nobody knows.
     #[error("SockServiceName is {name}: services(5) has no {protocol} port of that name")]
     Service {
@@ -146,6 +159,12 @@ pub fn addresses(
         ([], [host, ..]) => Err(AddressError::Family(*host)),
         _ => Ok(found.into_iter().map(|host| (SocketAddr::new(host, port), family == Family::Dual)).collect()),
     }
+}
+
+/// Whether the socket at an address takes part in a multicast group: both are of one family, or IPv4 comes through it
+/// too.
+pub fn joins(group: IpAddr, address: SocketAddr, dual: bool) -> bool {
+    group.is_ipv4() == address.is_ipv4() || (dual && group.is_ipv4())
 }
 
 /// An address, localhost (RFC 6761: always the loopback), or every address there is.
@@ -200,6 +219,21 @@ mod tests {
             (Some("::1"), "timserver", Six, Datagram, "[::1]:37"),
         ] {
             assert_eq!(found(node, service, family, kind).as_deref(), Ok(expected), "{node:?} {service}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_joined_by_the_sockets_of_its_family() {
+        for (group, address, dual, expected) in [
+            ("224.0.0.251", "0.0.0.0:5353", false, true),
+            ("224.0.0.251", "[::]:5353", false, false),
+            ("224.0.0.251", "[::]:5353", true, true),
+            ("ff02::fb", "[::]:5353", false, true),
+            ("ff02::fb", "[::]:5353", true, true),
+            ("ff02::fb", "0.0.0.0:5353", false, false),
+        ] {
+            let found = joins(group.parse().unwrap(), address.parse().unwrap(), dual);
+            assert_eq!(found, expected, "{group} {address} {dual}");
         }
     }
 

@@ -1,14 +1,16 @@
-//! Opens what `Grants.Paths` and `RootDirectory` name, as the job's user, by descriptor: the only place that does.
-//! Descriptors carry no right to read or write (O_PATH); the walls are built on them.
+//! Opens what `Grants.Paths`, the unix:// sockets of `Grants.Connect` and `RootDirectory` name, as the job's user, by
+//! descriptor: the only place that does. Descriptors carry no right to read, write or connect (O_PATH); the walls are
+//! built on them.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 use thiserror::Error;
-use wjob_model::grant::PathGrant;
+use wjob_model::grant::{Access, PathGrant};
 use wjob_model::message::OwnFolder;
+use wjob_model::spec::supervisors_folder;
 
 use crate::root::{Root, open_on_host};
 
@@ -17,7 +19,7 @@ use crate::root::{Root, open_on_host};
 pub struct Opened {
     /// What was granted.
     pub grant: PathGrant,
-    /// O_PATH descriptor of the file or directory.
+    /// O_PATH descriptor of the file, directory or socket.
     pub descriptor: OwnedFd,
     /// Whether it is a directory.
     pub directory: bool,
@@ -37,8 +39,8 @@ pub struct GrantError {
 /// another root.
 ///
 /// # Errors
-/// When one is missing, may not be reached by the job's user, or is neither file nor directory: a FIFO or a
-/// device could hang the job or reach beyond the file system.
+/// When one is missing, may not be reached by the job's user, or is neither file nor directory, and no socket where one
+/// may be connected to: a FIFO or a device could hang the job or reach beyond the file system.
 pub fn open(grants: &[PathGrant], own: &[OwnFolder], root: Option<&Root>) -> Result<Vec<Opened>, GrantError> {
     grants.iter().map(|grant| open_one(grant, own, root)).collect()
 }
@@ -59,11 +61,13 @@ fn open_one(grant: &PathGrant, own: &[OwnFolder], root: Option<&Root>) -> Result
     let descriptor =
         open_on_host(root, &grant.host, flags, Mode::empty()).map_err(|error| refuse(error.to_string()))?;
     let status = fstat(&descriptor).map_err(|error| refuse(error.to_string()))?;
-    let directory = match FileType::from_raw_mode(status.st_mode) {
-        FileType::Directory => true,
-        FileType::RegularFile => false,
-        FileType::CharacterDevice if HARMLESS_DEVICES.contains(&grant.host.as_str()) => false,
-        other => return Err(refuse(format!("expected a file or a directory, found {}", in_words(other)))),
+    let directory = match (grant.access, FileType::from_raw_mode(status.st_mode)) {
+        (Access::Connect, FileType::Socket) => false,
+        (Access::Connect, other) => return Err(refuse(format!("expected a socket, found {}", in_words(other)))),
+        (_, FileType::Directory) => true,
+        (_, FileType::RegularFile) => false,
+        (_, FileType::CharacterDevice) if HARMLESS_DEVICES.contains(&grant.host.as_str()) => false,
+        (_, other) => return Err(refuse(format!("expected a file or a directory, found {}", in_words(other)))),
     };
     match forbidden(&descriptor, own) {
         Some(why) => Err(refuse(why)),
@@ -76,7 +80,14 @@ fn forbidden(descriptor: &OwnedFd, own: &[OwnFolder]) -> Option<String> {
     if descriptor_in_proc(descriptor) {
         return Some("it leads into /proc or /sys".into());
     }
-    touches_own(descriptor, own).map(|folder| format!("it leads to {folder}, which is wjob's own"))
+    let real = real_path(descriptor)?;
+    let folder = touches_own(descriptor, own).or_else(|| supervisors_folder(real.to_str()?));
+    folder.map(|folder| format!("it leads to {folder}, which is wjob's own"))
+}
+
+/// Where an open file is, whatever links led there.
+fn real_path(descriptor: &OwnedFd) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok()
 }
 
 /// Devices that can be granted: they hold nothing and reach nothing.
@@ -84,7 +95,7 @@ const HARMLESS_DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev
 
 /// The folder of wjob's own that an open file or folder lies in, is or contains, whatever links led to it.
 pub fn touches_own<'a>(descriptor: &OwnedFd, own: &'a [OwnFolder]) -> Option<&'a str> {
-    let real = std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok()?;
+    let real = real_path(descriptor)?;
     let is = |folder: &Path, own: &OwnFolder| {
         std::fs::metadata(folder).is_ok_and(|status| (status.dev(), status.ino()) == (own.device, own.inode))
     };
@@ -105,11 +116,66 @@ fn descriptor_in_proc(descriptor: &OwnedFd) -> bool {
 
 fn in_words(kind: FileType) -> &'static str {
     match kind {
+        FileType::RegularFile => "a file",
+        FileType::Directory => "a directory",
         FileType::Fifo => "a FIFO",
         FileType::Socket => "a socket",
         FileType::CharacterDevice => "a character device",
         FileType::BlockDevice => "a block device",
         FileType::Symlink => "a symbolic link",
         _ => "something else",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// What opening a grant comes to; the folder `own` is wjob's.
+    fn refusal(folder: &Path, name: &str, access: Access) -> Option<String> {
+        let own = folder.join("own");
+        let status = fs::metadata(&own).unwrap();
+        let own = OwnFolder { path: own.display().to_string(), device: status.dev(), inode: status.ino() };
+        let grant = PathGrant { host: folder.join(name).display().to_string(), guest: "/granted".into(), access };
+        open(&[grant], &[own], None).err().map(|error| error.why)
+    }
+
+    #[test]
+    fn only_a_socket_is_connected_to_and_none_of_wjobs_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::create_dir(folder.join("own")).unwrap();
+        fs::write(folder.join("file"), "").unwrap();
+        let _sockets = ["socket", "own/socket"].map(|name| UnixListener::bind(folder.join(name)).unwrap());
+        symlink("socket", folder.join("link")).unwrap();
+        symlink("own/socket", folder.join("sly")).unwrap();
+        fs::hard_link(folder.join("own/socket"), folder.join("elsewhere")).unwrap();
+        for (name, access, expected) in [
+            ("socket", Access::Connect, None),
+            ("link", Access::Connect, None),
+            ("socket", Access::ReadWrite, Some("expected a file or a directory, found a socket")),
+            ("file", Access::Connect, Some("expected a socket, found a file")),
+            ("own", Access::Connect, Some("expected a socket, found a directory")),
+            ("none", Access::Connect, Some("No such file")),
+            ("own/socket", Access::Connect, Some("which is wjob's own")),
+            ("sly", Access::Connect, Some("which is wjob's own")),
+        ] {
+            let found = refusal(folder, name, access);
+            let as_expected = match (&found, expected) {
+                (Some(found), Some(words)) => found.contains(words),
+                (found, expected) => found.is_none() && expected.is_none(),
+            };
+            assert!(as_expected, "{name} {access:?}: {found:?}");
+        }
+        // By another name it is known if it is named itself, as the control socket is.
+        let status = fs::metadata(folder.join("own/socket")).unwrap();
+        let own = OwnFolder { path: "/gone".into(), device: status.dev(), inode: status.ino() };
+        let host = folder.join("elsewhere").display().to_string();
+        let grant = PathGrant { host, guest: "/granted".into(), access: Access::Connect };
+        assert!(open(&[grant], &[own], None).is_err());
     }
 }

@@ -73,6 +73,8 @@ fn rights(access: Access, kind: WorkerKind, directory: bool, abi: ABI) -> BitFla
         Access::ReadOnly => read,
         Access::Execute => read | AccessFs::Execute,
         Access::ReadWrite => writing(kind, abi),
+        // These ABIs know no right to connect to a socket with a path: the mount wall shows none that is not granted.
+        Access::Connect => BitFlags::empty(),
     };
     if directory { rights } else { rights & AccessFs::from_file(abi) }
 }
@@ -90,7 +92,9 @@ fn writing(kind: WorkerKind, abi: ABI) -> BitFlags<AccessFs> {
 fn paths(mut rules: RulesetCreated, plan: &WallPlan, opened: &[Opened], abi: ABI) -> Rules {
     for opened in opened {
         let rights = rights(opened.grant.access, plan.kind, opened.directory, abi);
-        rules = rules.add_rule(PathBeneath::new(&opened.descriptor, rights))?;
+        if !rights.is_empty() {
+            rules = rules.add_rule(PathBeneath::new(&opened.descriptor, rights))?;
+        }
     }
     Ok(rules)
 }
@@ -110,7 +114,7 @@ fn folders_of_files(mut rules: RulesetCreated, plan: &WallPlan, opened: &[Opened
     if plan.mount.is_none() {
         return Ok(rules);
     }
-    for file in opened.iter().filter(|opened| !opened.directory) {
+    for file in opened.iter().filter(|opened| !opened.directory && opened.grant.access != Access::Connect) {
         match file.grant.guest.rsplit_once('/') {
             None | Some(("", _)) => {}
             Some((folder, _)) => rules = rule(rules, folder, AccessFs::ReadDir.into())?,

@@ -8,6 +8,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// SO_PEERPIDFD (asm-generic/socket.h, Linux 6.5).
 const SO_PEERPIDFD: libc::c_int = 77;
+/// SO_PEERGROUPS (asm-generic/socket.h, Linux 4.13).
+const SO_PEERGROUPS: libc::c_int = 59;
+/// Groups that there is room for at the first asking.
+const FEW_GROUPS: usize = 32;
 
 /// The process that connected.
 #[derive(Debug)]
@@ -73,6 +77,38 @@ impl Credentials {
     }
 }
 
+/// The further groups of whoever connected a Unix socket (SO_PEERGROUPS): those beside the one of [`Credentials`].
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn groups(socket: impl AsFd) -> io::Result<Vec<u32>> {
+    let mut groups: Vec<libc::gid_t> = vec![0; FEW_GROUPS];
+    loop {
+        let mut length = libc::socklen_t::try_from(size_of_val(groups.as_slice())).unwrap_or(libc::socklen_t::MAX);
+        // SAFETY: both pointers are to values that outlive the call, and the kernel writes at most `length` bytes.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let found = usize::try_from(length).unwrap_or_default() / size_of::<libc::gid_t>();
+        if result == 0 {
+            groups.truncate(found);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // It has said how many there are.
+        if error.raw_os_error() != Some(libc::ERANGE) || found <= groups.len() {
+            return Err(error);
+        }
+        groups.resize(found, 0);
+    }
+}
+
 /// A socket option that is a plain value.
 fn option<T: Copy>(socket: BorrowedFd<'_>, name: libc::c_int, mut value: T) -> io::Result<T> {
     let mut length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or_default();
@@ -97,5 +133,16 @@ mod tests {
         assert_eq!(u32::try_from(peer.pid), Ok(std::process::id()));
         assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
         assert!(peer.is_there());
+    }
+
+    #[test]
+    fn its_further_groups_are_known() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let mut found = groups(&one).unwrap();
+        let mut expected: Vec<u32> =
+            rustix::process::getgroups().unwrap().into_iter().map(rustix::process::Gid::as_raw).collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
     }
 }

@@ -68,7 +68,7 @@ fn judge_mounts<'a>(text: Option<&str>, grants: impl Iterator<Item = (&'a str, A
 
 fn options(access: Access) -> &'static [&'static str] {
     match access {
-        Access::ReadOnly => &["ro", "nosuid", "noexec"],
+        Access::ReadOnly | Access::Connect => &["ro", "nosuid", "noexec"],
         Access::ReadWrite => &["nosuid", "noexec"],
         Access::Execute => &["ro", "nosuid"],
     }

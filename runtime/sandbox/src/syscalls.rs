@@ -410,7 +410,7 @@ pub fn lists(kind: WorkerKind, network: &NetworkPlan) -> Vec<&'static [Entry]> {
         WorkerKind::Resolve => lists.push(RESOLVE),
         WorkerKind::Logger => lists.push(LOGGER),
     }
-    if network.any() {
+    if network.any() || network.unix {
         lists.push(SOCKETS);
         if network.bind || network.udp {
             lists.push(BIND);
@@ -438,7 +438,7 @@ fn native(network: &NetworkPlan) -> Vec<Rule> {
     for entry in NATIVE_NARROWED {
         rules.push(rule(entry, network, Answer::Allow, refused));
     }
-    if network.any() && !network.bind {
+    if (network.any() || network.unix) && !network.bind {
         for entry in NATIVE_LISTENING {
             rules.push(rule(entry, network, refused, refused));
         }
@@ -564,7 +564,11 @@ fn granted_socket(network: &NetworkPlan) -> Vec<Vec<Compare>> {
             }
         }
     }
-    // No Unix sockets, for native programs neither: no rule could tell those of a granted folder from its own.
+    // No rule tells one Unix socket from another: without a grant of one there is none, and with it what the mount wall
+    // shows can be connected to, those that lie in a granted folder too.
+    for kind in [libc::SOCK_STREAM, libc::SOCK_SEQPACKET].into_iter().filter(|_| network.unix) {
+        sets.push(vec![is(0, libc::AF_UNIX.cast_unsigned()), masked(1, TYPE, kind), is(2, 0)]);
+    }
     if sets.is_empty() {
         // No family has this number: nothing matches.
         sets.push(vec![is(0, u32::MAX)]);
@@ -594,6 +598,37 @@ mod tests {
         assert_eq!(default, Answer::Errno(libc::EPERM));
         for name in [number::socket, number::connect, number::bind, number::listen, number::sendmmsg] {
             assert!(!rules.iter().any(|rule| i64::from(rule.number) == name));
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_made_where_one_is_granted_and_no_other_then() {
+        let unix = NetworkPlan { unix: true, ..NetworkPlan::default() };
+        for (network, family, kind, protocol, expected) in [
+            (&unix, libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0, true),
+            (&unix, libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, true),
+            (&unix, libc::AF_UNIX, libc::SOCK_DGRAM, 0, false),
+            (&unix, libc::AF_UNIX, libc::SOCK_STREAM, 1, false),
+            (&unix, libc::AF_INET, libc::SOCK_STREAM, 0, false),
+            (
+                &NetworkPlan { tcp: true, ipv4: true, ..NetworkPlan::default() },
+                libc::AF_UNIX,
+                libc::SOCK_STREAM,
+                0,
+                false,
+            ),
+            (&NetworkPlan::default(), libc::AF_UNIX, libc::SOCK_STREAM, 0, false),
+        ] {
+            let arguments = [family, kind, protocol].map(i32::cast_unsigned);
+            let holds = |compare: &Compare| arguments[usize::from(compare.argument)] & compare.mask == compare.value;
+            let allowed = granted_socket(network).iter().any(|set| set.iter().all(holds));
+            assert_eq!(allowed, expected, "{family} {kind:#x} {protocol} {network:?}");
+        }
+        for (kind, listens) in [(WorkerKind::Wasm, false), (WorkerKind::Native, false)] {
+            let (rules, default) = rules(kind, &unix);
+            let listen = rules.iter().find(|rule| i64::from(rule.number) == number::listen);
+            assert_eq!(listen.map_or(default, |rule| rule.answer) == Answer::Allow, listens, "{kind:?}");
+            assert!(rules.iter().any(|rule| i64::from(rule.number) == number::socket), "{kind:?}");
         }
     }
 

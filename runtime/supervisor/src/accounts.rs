@@ -3,21 +3,34 @@
 
 use std::fs;
 
-use wjob_model::account::{Known, Question};
+use wjob_model::account::{Known, Question, is_somebody};
 use wjob_model::job::Job;
-use wjob_model::message::StartFailure;
+use wjob_model::message::{StartFailure, Users};
 
 use crate::order::Person;
 use crate::spawn::Identity;
 
-/// What the kernel takes for "leave it as it is" (setresuid(2)).
-const NOT_ANY: u32 = u32::MAX;
-/// nobody: what everything unknown is mapped to, so that it is no identity at all.
-const NOBODY: u32 = 65_534;
+/// Who has accounts, and in which groups they are.
+const USERS: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
 
 /// What the files say. They are root's, and reading them waits for nobody.
 pub fn of_files(question: &Question) -> Known {
-    Known::of_files(&text("/etc/passwd"), &text("/etc/group"), question)
+    Known::of_files(&text(USERS), &text(GROUPS), question)
+}
+
+/// Whom a job admits besides its own user and root, by what the files say; `None` = it names nobody.
+///
+/// # Errors
+/// When it names somebody who is not in them.
+pub fn admitted(job: &Job) -> Result<Option<Users>, StartFailure> {
+    let names = &job.grants.users;
+    if names.is_empty() {
+        return Ok(None);
+    }
+    wjob_model::account::admitted(names, &text(USERS), &text(GROUPS)).map(Some).map_err(|(name, why)| {
+        StartFailure::job(format!("Grants.Users names {name}"), why, "make it in the files, or correct Grants.Users")
+    })
 }
 
 /// Whether nobody else needs to be asked about an account that the files have.
@@ -41,7 +54,7 @@ fn text(path: &str) -> String {
 pub fn person(job: &Job, question: &Question, known: Known) -> Result<Person, StartFailure> {
     let user = &question.user;
     let account = known.account.ok_or_else(|| missing("UserName", user, "user"))?;
-    if [NOBODY, NOT_ANY].contains(&account.uid) {
+    if !is_somebody(account.uid) {
         let why = format!("{user} has user id {}, which is nobody's", account.uid);
         return Err(StartFailure::job("UserName", why, "make an account for the job"));
     }
@@ -132,11 +145,27 @@ mod tests {
         for (keys, known, expected) in [
             ("UserName = ghost;", Known::default(), "no such user"),
             ("UserName = www; GroupName = ghost;", Known { group: None, ..known(33) }, "no such group"),
-            ("UserName = nobody;", known(NOBODY), "65534"),
-            ("UserName = root;", known(NOT_ANY), "4294967295"),
+            ("UserName = nobody;", known(65_534), "65534"),
+            ("UserName = root;", known(u32::MAX), "4294967295"),
         ] {
             let failure = of(keys, known).unwrap_err().to_string();
             assert!(failure.contains(expected), "{keys}: {failure}");
+        }
+    }
+
+    #[test]
+    fn whom_a_job_admits_is_in_the_files() {
+        for (users, expected) in [
+            ("", Ok(None)),
+            ("Grants = { Users = (root, \"@0\", 4711); };", Ok(Some((vec![0, 4711], vec![0])))),
+            (
+                "Grants = { Users = (wjob-test-ghost); };",
+                Err("Grants.Users names wjob-test-ghost: there is no such user"),
+            ),
+        ] {
+            let found = admitted(&job(users)).map_err(|failure| failure.to_string());
+            let found = found.map(|users| users.map(|users| (users.users, users.groups)));
+            assert_eq!(found, expected.map_err(str::to_owned), "{users}");
         }
     }
 

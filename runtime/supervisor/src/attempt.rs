@@ -11,7 +11,7 @@ use wjob_model::grant::Host;
 use wjob_model::job::Job;
 use wjob_model::message::{
     Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, OwnFolder, Role, Run, Start, StartFailure, Stdio, ToWorker,
-    WORKER_BYTES,
+    Users, WORKER_BYTES,
 };
 use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event};
@@ -19,6 +19,7 @@ use wjob_model::wall::{Machine, Wall, WallPlan, WallRefusal, WorkerKind, plan};
 use wjob_sandbox::channel::Heard;
 use wjob_sandbox::readback;
 
+use crate::accounts::admitted;
 use crate::cache::Cache;
 use crate::compile::{Compiling, Sought, seek};
 use crate::helper::{Errand, Silence};
@@ -76,6 +77,8 @@ pub struct Attempt {
     plan: WallPlan,
     wanted: Vec<String>,
     names: Names,
+    /// Whom the job admits besides its own user and root, if it names anybody.
+    admitted: Option<Users>,
     own: Vec<OwnFolder>,
     /// Compiled programs of its user.
     cache: Option<Cache>,
@@ -96,8 +99,9 @@ impl Attempt {
     /// Finds the program, plans the walls and begins to prepare.
     ///
     /// # Errors
-    /// When there is no program, or a required wall is missing.
+    /// When there is no program, it admits somebody who is not there, or a required wall is missing.
     pub fn begin(order: Order, tools: Tools<'_>, own: Vec<OwnFolder>) -> Result<Self, RunError> {
+        let admitted = admitted(&order.job).map_err(RunError::Failed)?;
         let found = program(&order)?;
         let account = order.person.as_ref().map(|person| person.account.as_ref());
         if account == Some(None) && !found.kind.is_wasm() {
@@ -120,6 +124,7 @@ impl Attempt {
             plan,
             wanted,
             names: Names::new(),
+            admitted,
             own,
             cache,
             phase: Phase::Over,
@@ -359,10 +364,10 @@ impl Attempt {
             stdio,
             sockets: self.order.sockets.iter().map(|(socket, _)| socket.clone()).collect(),
             inetd_wait: job.inetd_wait,
-            users: None,
+            users: self.admitted(),
             instance_reuse: job.instance_reuse,
             causes: self.order.causes.clone(),
-            paths: job.grants.paths.clone(),
+            paths: job.opened(),
             own: self.own.clone(),
             walls: self.plan.clone(),
             limits: job.limits.clone(),
@@ -381,6 +386,14 @@ impl Attempt {
         };
         let start = Start { build: tools.image.build.clone(), role: Role::Run(Box::new(run)) };
         worker.channel.send(&start, &descriptors).map_err(|error| error.to_string())
+    }
+
+    /// Who is accepted. In a user namespace every user but the job's own reads as nobody, and the access lists of the
+    /// sockets hold it alone.
+    fn admitted(&self) -> Option<Users> {
+        let mut users = self.admitted.clone().filter(|_| !self.plan.user_namespace)?;
+        users.users.push(self.machine.uid);
+        Some(users)
     }
 
     /// A native program that is handed its sockets once and counts no work decides by itself when it has none.
@@ -641,7 +654,7 @@ fn wanted_names(job: &Job) -> Vec<String> {
     let mut names: Vec<String> = hosts
         .filter_map(|host| match host {
             Host::Name(name) => Some(name.clone()),
-            Host::Address(_) => None,
+            Host::Address(_) | Host::Path(_) => None,
         })
         .collect();
     names.sort();

@@ -68,6 +68,16 @@ pub fn own_place(path: &Path) -> Option<OwnFolder> {
     Some(OwnFolder { path: path.to_string_lossy().into_owned(), device: status.dev(), inode: status.ino() })
 }
 
+/// Where supervisors of this user answer: whoever reaches them speaks as that user. `variable` answers for the
+/// environment. Where they answer by default is known from the path alone.
+pub fn answering_places(variable: impl Fn(&str) -> Option<String>) -> Vec<OwnFolder> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let of_user = absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("wjob"));
+    let named = absolute("WJOB_SOCKET");
+    let beside = named.as_ref().map(|socket| socket.with_file_name("log.sock"));
+    of_user.into_iter().chain(named).chain(beside).filter_map(|place| own_place(&place)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +93,23 @@ mod tests {
         assert_eq!(Places::of(7, xdg).unwrap().cache, Path::new("/c/wjob"));
         assert!(Places::of(7, none).is_err());
         assert!(Places::of(7, |_| Some("relative".into())).is_err());
+    }
+
+    #[test]
+    fn supervisors_are_found_by_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir(path("wjob")).unwrap();
+        std::fs::write(path("named.sock"), "").unwrap();
+        let variable = |name: &str| match name {
+            "XDG_RUNTIME_DIR" => Some(path("")),
+            "WJOB_SOCKET" => Some(path("named.sock")),
+            _ => None,
+        };
+        let found: Vec<String> = answering_places(variable).into_iter().map(|place| place.path).collect();
+        let real = std::fs::canonicalize(folder.path()).unwrap();
+        assert_eq!(found, ["wjob", "named.sock"].map(|name| real.join(name).display().to_string()));
+        assert!(answering_places(|_| Some("relative".into())).is_empty());
     }
 
     #[test]

@@ -42,9 +42,12 @@ impl RunError {
             }
             Self::Compile(CompileError::TooLarge { .. }) | Self::Listen(_) => Status::Misconfigured,
             Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
-            Self::Refused(WallRefusal::NoneForWasm | WallRefusal::RootForNative | WallRefusal::RootForUnwalled) => {
-                Status::Misconfigured
-            }
+            Self::Refused(
+                WallRefusal::NoneForWasm
+                | WallRefusal::RootForNative
+                | WallRefusal::RootForUnwalled
+                | WallRefusal::UsersBehindView,
+            ) => Status::Misconfigured,
             Self::Refused(_) => Status::NotPermitted,
             Self::Failed(failure) => match failure.fault {
                 Fault::Job => Status::Misconfigured,
@@ -61,6 +64,9 @@ impl RunError {
             Self::Refused(WallRefusal::NoneForWasm) => "remove the key Isolation, or name a native program",
             Self::Refused(WallRefusal::RootForNative) => "give the grant another GuestPath",
             Self::Refused(WallRefusal::RootForUnwalled) => "remove the key Isolation, or RootDirectory",
+            Self::Refused(WallRefusal::UsersBehindView) => {
+                "remove unix:// from Connect or Users from Grants, or load the job into the system domain"
+            }
             Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
             Self::Refused(WallRefusal::Required { .. }) => {
                 "`wjob info` lists the walls; `--best-effort` runs without those that are missing"

@@ -16,7 +16,7 @@ use crate::instance::Preopen;
 /// and last, for explaining only, the empty root of the view.
 pub(crate) fn preopens(run: &Run, opened: &[Opened]) -> Result<Vec<Preopen>, StartFailure> {
     let mut preopens: Vec<Preopen> = Vec::new();
-    for opened in opened {
+    for opened in opened.iter().filter(|opened| opened.grant.access != Access::Connect) {
         add_preopen(&mut preopens, opened, run.walls.mount.is_some())?;
     }
     if let Some(directory) = &run.working_directory {

@@ -208,9 +208,7 @@ impl Service<'_> {
     }
 
     fn begin(&mut self, connection: OwnedFd, peer: &Peer) -> Result<(), StartFailure> {
-        if let Peer::Local(local) = peer
-            && !self.run.admits(local.uid, local.gid)
-        {
+        if !peer.is_admitted(self.run, &connection) {
             return Ok(());
         }
         if !self.gate.enter(peer.source()) {

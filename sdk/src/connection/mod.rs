@@ -42,7 +42,7 @@ impl Connection {
         Self { reader: Reader::new(raw.clone()), writer: Writer::new(raw.clone()), raw }
     }
 
-    /// Its number, counted from 1 in each run; the job's log names it by that.
+    /// Its number, counted from 1 in each run; the job's log names it by that. 0 for one the job opened itself.
     ///
     /// ```
     /// let (connection, _client) = wjob_sdk::testing::connection("");

@@ -13,6 +13,7 @@ pub const GUEST_PACKAGES: &[&str] = &[
     "accepts",
     "answers",
     "answers2",
+    "asks",
     "echo",
     "finger",
     "handles",

@@ -31,6 +31,7 @@ enum Need {
     Files,
     Tcp,
     Udp,
+    Unix,
     Lookup,
     Requests,
     Environment,
@@ -49,6 +50,7 @@ const NEEDS: &[(&str, &str, &[Need])] = &[
     ("wasi:http", "handler", &[Need::Requests]),
     ("wasi:cli", "environment", &[Need::Environment]),
     ("wasi:config", "*", &[Need::Config]),
+    ("wjob:service", "connect", &[Need::Unix]),
 ];
 
 /// The packages that are offered, with the releases of each; none given is any, for packages still in draft.
@@ -178,6 +180,10 @@ fn missing(needs: &[Need], job: &Job, findings: &mut Vec<Finding>) {
         let lines = advice::lines_for_connect("udp://127.0.0.1:53");
         findings.push(without("UDP sockets", "Grants.Connect", lines));
     }
+    if needs.contains(&Need::Unix) && !connects(Transport::Unix) {
+        let lines = advice::lines_for_unix("/run/example/socket");
+        findings.push(without("connections to Unix sockets", "Grants.Connect", lines));
+    }
     if needs.contains(&Need::Requests) && !requests {
         let lines = advice::lines_for_connect("https://api.example.com");
         findings.push(without("outgoing HTTP requests", "Grants.Connect", lines));
@@ -229,6 +235,7 @@ fn can_connect(needs: &[Need], endpoint: &Endpoint) -> bool {
 fn socket(transport: Transport) -> Need {
     match transport {
         Transport::Udp => Need::Udp,
+        Transport::Unix => Need::Unix,
         Transport::Tcp | Transport::Http | Transport::Https => Need::Tcp,
     }
 }
@@ -303,6 +310,9 @@ mod tests {
             (component, "wasi:cli/environment@0.2.0", grant("Environment", "TZ"), None),
             (component, "wasi:config/store@0.2.0-rc.1", String::new(), None),
             (component, "wjob:service/lifecycle@0.1.0", String::new(), None),
+            (component, "wjob:service/connect@0.1.0", String::new(), note("Grants.Connect")),
+            (component, "wjob:service/connect@0.1.0", grant("Connect", "unix:///run/x"), None),
+            (component, "wasi:random/random@0.2.0", grant("Connect", "unix:///run/x"), warning("Grants.Connect[0]")),
             (component, "wasi:cli/stdout@0.1.9", String::new(), error("unknown-import")),
             (component, "acme:thing/x@1.0.0", String::new(), error("unknown-import")),
             (

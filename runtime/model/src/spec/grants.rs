@@ -2,7 +2,7 @@
 //! Nothing is widened or repaired here: a grant is what it says or an error.
 
 use crate::finding::{Finding, Severity};
-use crate::grant::{Access, Control, Endpoint, EndpointError, Grants, PathGrant};
+use crate::grant::{Access, Control, Endpoint, EndpointError, Grants, Host, PathGrant};
 
 use super::paths::{self, lies_in, normalise};
 use super::raw::{RawData, RawJob, RawValue, items};
@@ -16,8 +16,8 @@ pub fn read(raw: &RawJob, context: &Context, root: Option<&str>, findings: &mut 
     services(grants, findings);
     Grants {
         paths: path_grants(grants, context, root, findings),
-        connect: endpoints(grants, "Connect", Endpoint::parse_connect, findings),
-        bind: endpoints(grants, "Bind", Endpoint::parse_bind, findings),
+        connect: endpoints(grants, "Connect", |entry, text| connect(entry, text, context, root), findings),
+        bind: endpoints(grants, "Bind", |entry, text| endpoint(entry, text, Endpoint::parse_bind), findings),
         environment: environment(grants, findings),
         services: Vec::new(),
         users: users(raw, grants, findings),
@@ -170,23 +170,38 @@ fn nested<'a>(narrow: &'a PathGrant, wide: &'a PathGrant) -> Option<(&'a PathGra
 fn endpoints(
     grants: &RawValue,
     key: &str,
-    parse: fn(&str) -> Result<Endpoint, EndpointError>,
+    read: impl Fn(&RawValue, &str) -> Result<Endpoint, Finding>,
     findings: &mut Vec<Finding>,
 ) -> Vec<Endpoint> {
-    let mut read = Vec::new();
+    let mut endpoints = Vec::new();
     for entry in items(grants.get(key)) {
-        match entry.text().map(|text| (text, parse(text))) {
-            Some((_, Ok(endpoint))) => read.push(endpoint),
-            Some((_, Err(reason @ EndpointError::UnixNotYet))) => {
-                findings.push(error(entry, "not-yet", reason.to_string()));
-            }
-            Some((text, Err(reason))) => {
-                findings.push(error(entry, "wrong-endpoint", format!("{text:?}: {reason}")));
-            }
+        match entry.text().map(|text| read(entry, text)) {
+            Some(Ok(endpoint)) => endpoints.push(endpoint),
+            Some(Err(finding)) => findings.push(finding),
             None => {}
         }
     }
-    read
+    endpoints
+}
+
+fn endpoint(
+    entry: &RawValue,
+    text: &str,
+    parse: fn(&str) -> Result<Endpoint, EndpointError>,
+) -> Result<Endpoint, Finding> {
+    parse(text).map_err(|reason| error(entry, "wrong-endpoint", format!("{text:?}: {reason}")))
+}
+
+/// A Unix socket is shown to the job, so what cannot be granted cannot be connected to.
+fn connect(entry: &RawValue, text: &str, context: &Context, root: Option<&str>) -> Result<Endpoint, Finding> {
+    let endpoint = endpoint(entry, text, Endpoint::parse_connect)?;
+    if let Host::Path(path) = &endpoint.host {
+        let host = host_path(entry, path.clone(), context, root)?;
+        if let Some(folder) = paths::supervisors_folder(&host) {
+            return Err(protected(entry, &host, folder));
+        }
+    }
+    Ok(endpoint)
 }
 
 fn environment(grants: &RawValue, findings: &mut Vec<Finding>) -> Vec<String> {

@@ -7,6 +7,8 @@ const KERNEL_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 const OWN_FOLDERS: [&str; 4] = ["/etc/wjob", "/var/lib/wjob", "/var/cache/wjob", "/run/wjob"];
 /// wjob's own folders below a user's home.
 const OWN_HOME_FOLDERS: [&str; 3] = [".config/wjob", ".local/state/wjob", ".cache/wjob"];
+/// Where supervisors answer: the system's, and each user's in that user's runtime folder.
+const SUPERVISORS: (&str, &str, &str) = ("/run/wjob", "/run/user/", "wjob");
 /// The device files that hold nothing and harm nobody.
 const DEVICE_FILES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
@@ -73,6 +75,18 @@ pub fn protected(path: &str, home: &str) -> Option<String> {
     kernel.into_iter().chain(own_folders(home)).find(|folder| lies_in(path, folder) || lies_in(folder, path))
 }
 
+/// The folder of a supervisor, of the system or of a user, in which a normalised path lies, if it does. Whoever is let in
+/// there speaks to the supervisor as the user that he is.
+pub fn supervisors_folder(path: &str) -> Option<&str> {
+    let (system, users, own) = SUPERVISORS;
+    if lies_in(path, system) {
+        return Some(system);
+    }
+    let (user, inside) = path.strip_prefix(users)?.split_once('/')?;
+    let folder = users.len() + user.len() + 1 + own.len();
+    lies_in(&format!("/{inside}"), &format!("/{own}")).then(|| &path[..folder])
+}
+
 /// The kernel's tree in which a normalised path of the job's own view lies, if it does.
 pub fn kernel_folder(path: &str) -> Option<&'static str> {
     KERNEL_FOLDERS.into_iter().find(|folder| lies_in(path, folder) && !is_device_file(path))
@@ -108,6 +122,22 @@ mod tests {
             (Some("/srv/root"), "/a/../../../etc", "/srv/root/etc"),
         ] {
             assert_eq!(below(root, path.into()), expected, "{root:?} {path}");
+        }
+    }
+
+    #[test]
+    fn folders_of_supervisors_are_known() {
+        for (path, expected) in [
+            ("/run/wjob/wjob.sock", Some("/run/wjob")),
+            ("/run/user/1000/wjob/wjob.sock", Some("/run/user/1000/wjob")),
+            ("/run/user/1000/wjob", Some("/run/user/1000/wjob")),
+            ("/run/user/1000/wjobs/x", None),
+            ("/run/user/1000/bus", None),
+            ("/run/user/1000", None),
+            ("/run/wjobs", None),
+            ("/srv/run/wjob/x", None),
+        ] {
+            assert_eq!(supervisors_folder(path), expected, "{path}");
         }
     }
 

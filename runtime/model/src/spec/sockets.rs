@@ -1,13 +1,13 @@
 //! `Sockets`: what they mean, and what can be said about them from the list alone. Names are not looked up and nothing
 //! is bound.
 
+use std::net::IpAddr;
+
 use crate::finding::{Finding, Severity};
-use crate::socket::{Family, Place, Service, Socket, SocketKind};
+use crate::socket::{Family, LONGEST_PATH, Place, Service, Socket, SocketKind};
 
-use super::raw::{RawData, RawJob, RawValue, entries};
-
-/// Longest path of a Unix socket: sun_path has 108 bytes, the last a NUL (unix(7)).
-const LONGEST_PATH: usize = 107;
+use super::grants::is_variable_name;
+use super::raw::{RawData, RawJob, RawValue, entries, items};
 
 /// The sockets that are to be bound. Those that ask for something that nothing acts on yet, as the registry says, are
 /// left out.
@@ -27,7 +27,7 @@ fn socket(name: &str, value: &RawValue) -> Option<Socket> {
 
 fn kind(value: &RawValue) -> SocketKind {
     let word = |key| value.get(key).and_then(RawValue::text);
-    match (word("SockType"), word("SockProtocol")) {
+    match (word("SockType"), word("SockProtocol").filter(|_| !is_unix(value))) {
         (Some("dgram"), _) | (None, Some("UDP")) => SocketKind::Datagram,
         (Some("seqpacket"), _) => SocketKind::Seqpacket,
         _ => SocketKind::Stream,
@@ -43,6 +43,9 @@ fn place(value: &RawValue) -> Option<Place> {
         let account = |key: &str| value.get(key).and_then(text_or_number);
         return Some(Place::Path { path, mode, owner: account("SockPathOwner"), group: account("SockPathGroup") });
     }
+    if let Some(variable) = text("SecureSocketWithKey") {
+        return Some(Place::Private { variable });
+    }
     if is_unix(value) {
         return None;
     }
@@ -56,7 +59,11 @@ fn place(value: &RawValue) -> Option<Place> {
         Some("IPv4v6") => Family::Dual,
         _ => Family::Each,
     };
-    Some(Place::Network { node: text("SockNodeName"), service, family })
+    Some(Place::Network { node: text("SockNodeName"), service, family, group: group(value) })
+}
+
+fn group(value: &RawValue) -> Option<IpAddr> {
+    value.get("MulticastGroup")?.text()?.parse().ok()
 }
 
 /// A port, as a number or as digits, or a name.
@@ -89,8 +96,14 @@ fn is_unix(socket: &RawValue) -> bool {
 pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
     for socket in all(raw) {
         findings.extend(path(socket));
+        findings.extend(variable(socket));
         findings.extend(address(socket));
         findings.extend(socket_type(socket));
+        findings.extend(protocol(socket));
+        findings.extend(family(socket));
+        findings.extend(multicast(socket));
+        findings.extend(unserved(raw, socket));
+        findings.extend(beside_users(raw, socket));
     }
 }
 
@@ -107,14 +120,29 @@ fn path(socket: &RawValue) -> Option<Finding> {
     })
 }
 
+fn variable(socket: &RawValue) -> Option<Finding> {
+    let value = socket.get("SecureSocketWithKey")?;
+    let name = value.text()?;
+    (!is_variable_name(name)).then(|| {
+        let message = format!("{name:?} is no name of a variable; expected text without =");
+        value.finding(Severity::Error, "wrong-value", message)
+    })
+}
+
 fn address(socket: &RawValue) -> Option<Finding> {
     if !matches!(socket.data, RawData::Dictionary(_)) {
         return None;
     }
     let has = |key| socket.get(key).is_some();
-    if has("SockPathName") && has("SockServiceName") {
-        let message = format!("{} has both SockPathName and SockServiceName; the path counts", socket.path);
-        return Some(socket.finding(Severity::Warning, "two-addresses", message));
+    for (counts, other) in [
+        ("SockPathName", "SockServiceName"),
+        ("SockPathName", "SecureSocketWithKey"),
+        ("SecureSocketWithKey", "SockServiceName"),
+    ] {
+        if has(counts) && has(other) {
+            let message = format!("{} has both {counts} and {other}; {counts} counts", socket.path);
+            return Some(socket.finding(Severity::Warning, "two-addresses", message));
+        }
     }
     if is_unix(socket) && !has("SockPathName") && !has("SecureSocketWithKey") {
         let message = format!("{} is a Unix socket without SockPathName", socket.path);
@@ -133,4 +161,65 @@ fn socket_type(socket: &RawValue) -> Option<Finding> {
         let message = "seqpacket exists for Unix sockets only";
         value.finding(Severity::Warning, "socket-type", message)
     })
+}
+
+/// A type and a protocol that do not go together; a socket of the one would not be what the other promises.
+fn protocol(socket: &RawValue) -> Option<Finding> {
+    let value = socket.get("SockProtocol").filter(|_| !is_unix(socket))?;
+    let (kind, protocol) = (socket.get("SockType")?.text()?, value.text()?);
+    ((kind == "dgram") != (protocol == "UDP")).then(|| {
+        let message = format!("SockProtocol {protocol} has no sockets of the type {kind}");
+        value.finding(Severity::Error, "socket-type", message).help("keep one of SockType and SockProtocol")
+    })
+}
+
+/// Keys of the network on a socket that has a path.
+fn family(socket: &RawValue) -> Option<Finding> {
+    let located = ["SockPathName", "SecureSocketWithKey"].iter().any(|key| socket.get(key).is_some());
+    let keys = ["SockFamily", "SockProtocol", "SockNodeName"].into_iter();
+    let mut others = keys.filter_map(|key| socket.get(key)).filter(|value| value.text() != Some("Unix"));
+    let value = others.next().filter(|_| located)?;
+    let message = format!("{} is of the network and does nothing on a Unix socket", value.path);
+    Some(value.finding(Severity::Warning, "no-effect", message))
+}
+
+fn multicast(socket: &RawValue) -> Option<Finding> {
+    let value = socket.get("MulticastGroup")?;
+    let text = value.text()?;
+    if !text.parse().is_ok_and(|address: IpAddr| address.is_multicast()) {
+        let message = format!("{text:?} is no multicast address; expected one such as 224.0.0.251 or ff02::fb");
+        return Some(value.finding(Severity::Error, "wrong-value", message));
+    }
+    (is_unix(socket) || kind(socket) != SocketKind::Datagram).then(|| {
+        let message = "only a datagram socket of the network joins a MulticastGroup";
+        value.finding(Severity::Error, "socket-type", message).help("add SockType dgram, or remove MulticastGroup")
+    })
+}
+
+/// inetd hands over connections, and datagrams come without one.
+fn unserved(raw: &RawJob, socket: &RawValue) -> Option<Finding> {
+    let inetd = raw.get("inetdCompatibility")?;
+    let waits = inetd.get("Wait").and_then(RawValue::boolean).unwrap_or(false);
+    (!waits && kind(socket) == SocketKind::Datagram).then(|| {
+        let message = format!(
+            "{} takes datagrams, and with inetdCompatibility and no Wait only connections are handed over: nobody \
+             would take them",
+            socket.path
+        );
+        socket.finding(Severity::Error, "nobody-accepts", message).help("set inetdCompatibility.Wait to true")
+    })
+}
+
+/// Users are held by a list of their own, which takes the mode's place; and a private folder lets nobody in.
+fn beside_users(raw: &RawJob, socket: &RawValue) -> Option<Finding> {
+    let users = raw.get("Grants").and_then(|grants| grants.get("Users"));
+    if items(users).is_empty() {
+        return None;
+    }
+    let (value, message) = match (socket.get("SockPathMode"), socket.get("SecureSocketWithKey")) {
+        (_, Some(value)) => (value, "whom Grants.Users names cannot enter the folder that SecureSocketWithKey makes"),
+        (Some(value), None) => (value, "SockPathMode does nothing beside Grants.Users, which says who may connect"),
+        (None, None) => return None,
+    };
+    Some(value.finding(Severity::Warning, "no-effect", message).help("remove one of the two"))
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::finding::Severity::{Error, Note, Warning};
 use crate::grant::Access;
 use crate::job::{Isolation, ProgramFile};
+use crate::socket::{Place, SocketKind};
 
 const CONTEXT: Context = Context { folder: "/jobs", home: "/home/me", uid: 1000 };
 const NEEDED: &str = "<key>Label</key><string>a.b</string><key>Program</key><string>/bin/a</string>";
@@ -293,7 +294,12 @@ fn other_grants_are_checked() {
     let list = |key: &str, text: &str| grants(&format!("<key>{key}</key><array><string>{text}</string></array>"));
     for (body, code, at) in [
         (list("Connect", "tcp://x"), "wrong-endpoint", "Grants.Connect[0]"),
-        (list("Connect", "unix:///run/x"), "not-yet", "Grants.Connect[0]"),
+        (list("Connect", "unix://run/x"), "wrong-endpoint", "Grants.Connect[0]"),
+        (list("Connect", "unix:///dev/log"), "protected-path", "Grants.Connect[0]"),
+        (list("Connect", "unix:///run/wjob/wjob.sock"), "protected-path", "Grants.Connect[0]"),
+        (list("Connect", "unix:///run/user/7/wjob/wjob.sock"), "protected-path", "Grants.Connect[0]"),
+        (list("Connect", "unix:///home/me/.cache/wjob/x"), "protected-path", "Grants.Connect[0]"),
+        (list("Bind", "unix:///run/x"), "wrong-endpoint", "Grants.Bind[0]"),
         (list("Bind", "tcp://name:1"), "wrong-endpoint", "Grants.Bind[0]"),
         (list("Environment", "A=B"), "wrong-value", "Grants.Environment[0]"),
         (grants("<key>Services</key><dict><key>a:b/c</key><string>d</string></dict>"), "not-yet", "Grants.Services"),
@@ -310,6 +316,39 @@ fn other_grants_are_checked() {
     let users = "<key>Users</key><array><string>@staff</string><integer>7</integer></array>\
         <key>Control</key><string>Operate</string>";
     assert_eq!(job(&grants(users)).grants.users, ["@staff", "7"]);
+}
+
+#[test]
+fn unix_sockets_are_opened_beside_paths() {
+    let connect = "<key>Connect</key><array><string>tcp://127.0.0.1:1</string><string>unix:///run/a</string></array>";
+    let both = grants(&format!("{connect}<key>Paths</key><array><string>/srv</string></array>"));
+    for (root, prefix) in [("", ""), ("<key>RootDirectory</key><string>/srv/root</string>", "/srv/root")] {
+        let opened = job(&format!("{root}{both}")).opened();
+        let plain: Vec<_> =
+            opened.iter().map(|grant| (grant.host.as_str(), grant.guest.as_str(), grant.access)).collect();
+        let (path, socket) = (format!("{prefix}/srv"), format!("{prefix}/run/a"));
+        let expected = [(path.as_str(), "/srv", Access::ReadOnly), (socket.as_str(), "/run/a", Access::Connect)];
+        assert_eq!(plain, expected);
+    }
+    let word = path("/run/a", "/run/a", "Connect");
+    assert_eq!(findings(&paths(&word)), [(Error, "wrong-value", "Grants.Paths[0].Access".to_owned())]);
+}
+
+#[test]
+fn sockets_have_the_place_that_their_keys_say() {
+    let key = |name: &str, value: &str| format!("<key>{name}</key><string>{value}</string>");
+    let place = |keys: String| {
+        let job = job(&format!("<key>Sockets</key><dict><key>a</key><dict>{keys}</dict></dict>"));
+        job.sockets.into_iter().map(|socket| (socket.kind, socket.place)).next().expect("a socket")
+    };
+    let (kind, secret) = place(key("SecureSocketWithKey", "SOCK"));
+    assert_eq!((kind, secret), (SocketKind::Stream, Place::Private { variable: "SOCK".into() }));
+    let dgram = key("SockType", "dgram") + &key("SockServiceName", "5353") + &key("MulticastGroup", "224.0.0.251");
+    let (kind, Place::Network { group, .. }) = place(dgram) else { panic!("a place in the network was expected") };
+    assert_eq!((kind, group), (SocketKind::Datagram, Some([224, 0, 0, 251].into())));
+    // A protocol of the network says nothing of a path.
+    let (kind, _) = place(key("SockPathName", "/s") + &key("SockProtocol", "UDP"));
+    assert_eq!(kind, SocketKind::Stream);
 }
 
 #[test]
@@ -354,6 +393,64 @@ fn odd_combinations_are_warned_of() {
             "two-addresses",
         ),
         (socket("<key>SockPathName</key><string>s</string>"), Error, "relative-path"),
+        (
+            socket("<key>SockPathName</key><string>/s</string><key>SecureSocketWithKey</key><string>A</string>"),
+            Warning,
+            "two-addresses",
+        ),
+        (socket("<key>SecureSocketWithKey</key><string>A=</string>"), Error, "wrong-value"),
+        (
+            socket("<key>SockPathName</key><string>/s</string><key>SockFamily</key><string>IPv4</string>"),
+            Warning,
+            "no-effect",
+        ),
+        (
+            socket(
+                "<key>SockServiceName</key><string>1</string><key>SockType</key><string>dgram</string>\
+                 <key>SockProtocol</key><string>TCP</string>",
+            ),
+            Error,
+            "socket-type",
+        ),
+        (
+            socket(
+                "<key>SockServiceName</key><string>1</string><key>SockType</key><string>stream</string>\
+                 <key>SockProtocol</key><string>UDP</string>",
+            ),
+            Error,
+            "socket-type",
+        ),
+        (
+            socket("<key>SockServiceName</key><string>1</string><key>MulticastGroup</key><string>224.0.0.1</string>"),
+            Error,
+            "socket-type",
+        ),
+        (
+            socket(
+                "<key>SockServiceName</key><string>1</string><key>SockType</key><string>dgram</string>\
+                 <key>MulticastGroup</key><string>192.0.2.1</string>",
+            ),
+            Error,
+            "wrong-value",
+        ),
+        (
+            socket("<key>SockServiceName</key><string>1</string><key>SockType</key><string>dgram</string>")
+                + "<key>inetdCompatibility</key><dict/>",
+            Error,
+            "nobody-accepts",
+        ),
+        (
+            socket("<key>SecureSocketWithKey</key><string>A</string>")
+                + "<key>Grants</key><dict><key>Users</key><array><string>me</string></array></dict>",
+            Warning,
+            "no-effect",
+        ),
+        (
+            socket("<key>SockPathName</key><string>/s</string><key>SockPathMode</key><integer>384</integer>")
+                + "<key>Grants</key><dict><key>Users</key><array><string>me</string></array></dict>",
+            Warning,
+            "no-effect",
+        ),
         (
             "<key>EnvironmentVariables</key><dict><key>__LAUNCHD_FD</key><string>1</string></dict>".into(),
             Warning,

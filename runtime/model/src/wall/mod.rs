@@ -129,6 +129,9 @@ pub struct Machine {
 pub const LANDLOCK_LEAST: u32 = 3;
 /// Landlock ABI that TCP grants need (ports are covered from 4 on).
 pub const LANDLOCK_TCP: u32 = 4;
+/// Landlock ABI that grants of Unix sockets need in the machine's own network, where its abstract ones are, too (they
+/// are covered from 6 on).
+pub const LANDLOCK_UNIX: u32 = 6;
 
 /// What kind of process the walls go around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +230,12 @@ pub enum WallRefusal {
     /// Another root is the mount wall's to show.
     #[error("RootDirectory is shown by the mount wall, and with Isolation None there is none")]
     RootForUnwalled,
+    /// Peers cannot be told apart where only granted sockets are seen.
+    #[error(
+        "Connect to a unix:// socket needs the mount wall, behind which an ordinary user's job cannot tell those apart \
+         whom Users names"
+    )]
+    UsersBehindView,
 }
 
 /// The plan for a job's worker; `program` is where its program was found.
@@ -248,6 +257,7 @@ pub fn plan(
         return Err(WallRefusal::RootForNative);
     }
     other_root(job, kind, machine)?;
+    unix_sockets(job, kind, machine)?;
     let serves = wasm && !job.sockets.is_empty();
     let network = NetworkPlan { serves, ..NetworkPlan::of(&job.grants) };
     let mut plan = WallPlan {
@@ -267,7 +277,7 @@ pub fn plan(
     }
     processes_limit(job, machine, kind)?;
     add_namespaces(&mut plan, job, program, machine);
-    let missing = missing(&plan, machine);
+    let missing = missing(&plan, job, machine);
     match missing.iter().find(|(required, _)| *required) {
         Some((_, missing)) if !best_effort => {
             Err(WallRefusal::Required { wall: missing.wall, why: missing.why.clone() })
@@ -292,7 +302,7 @@ fn unwalled(mut plan: WallPlan) -> WallPlan {
 }
 
 fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machine) {
-    if machine.namespaces.is_err() {
+    if machine.namespaces.is_err() || sees_users(job, plan.kind, machine) {
         return;
     }
     let native = plan.kind == WorkerKind::Native;
@@ -302,7 +312,13 @@ fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machi
     let root = job.root_directory.clone().filter(|_| native);
     // Another root has the program in it, or there is none.
     let program = (native && root.is_none()).then(|| program.to_owned());
-    plan.mount = Some(MountPlan { grants: job.grants.paths.clone(), base: native, program, root });
+    plan.mount = Some(MountPlan { grants: job.opened(), base: native, program, root });
+}
+
+/// Whether a worker has to see its peers' users as they are: in a user namespace every other one reads as nobody. A
+/// native program's worker leaves that to the access lists of the sockets.
+fn sees_users(job: &Job, kind: WorkerKind, machine: &Machine) -> bool {
+    kind == WorkerKind::Wasm && machine.uid != 0 && job.tells_users_apart()
 }
 
 /// Without the mount wall a native job would run in the host's root, whatever `--best-effort` lets go.
@@ -317,10 +333,26 @@ fn other_root(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wall
     }
 }
 
+/// Without the mount wall every Unix socket of the machine could be connected to, whatever `--best-effort` lets go.
+fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), WallRefusal> {
+    if job.isolation == Isolation::None || job.grants.sockets().next().is_none() {
+        return Ok(());
+    }
+    match &machine.namespaces {
+        _ if sees_users(job, kind, machine) => Err(WallRefusal::UsersBehindView),
+        Err(why) => Err(WallRefusal::Required { wall: Wall::Mount, why: why.clone() }),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// What does not stand, and whether it had to.
-fn missing(plan: &WallPlan, machine: &Machine) -> Vec<(bool, Missing)> {
+fn missing(plan: &WallPlan, job: &Job, machine: &Machine) -> Vec<(bool, Missing)> {
     let mut missing = Vec::new();
-    let least = if plan.network.tcp { LANDLOCK_TCP } else { LANDLOCK_LEAST };
+    let least = match &plan.network {
+        network if network.unix && !plan.network_namespace => LANDLOCK_UNIX,
+        network if network.tcp => LANDLOCK_TCP,
+        _ => LANDLOCK_LEAST,
+    };
     if machine.landlock_abi < least {
         let why = format!("landlock ABI {least} is needed, the kernel has {}", machine.landlock_abi);
         missing.push((true, Missing { wall: Wall::Landlock, why }));
@@ -335,6 +367,9 @@ fn missing(plan: &WallPlan, machine: &Machine) -> Vec<(bool, Missing)> {
         if native {
             missing.push((true, Missing { wall: Wall::Processes, why: why.clone() }));
         }
+    } else if sees_users(job, plan.kind, machine) {
+        let why = "Users names who may connect, and behind it all users but the job's own read as one".into();
+        missing.push((false, Missing { wall: Wall::Mount, why }));
     }
     missing
 }
@@ -391,5 +426,64 @@ mod tests {
                 (plan, _) => panic!("{keys} wasm {wasm} {namespaces:?}: {plan:?}"),
             }
         }
+    }
+
+    /// A job without another root.
+    fn plain(keys: &str) -> Job {
+        let text = format!("{{ Label = a; Program = \"/bin/a\"; {keys} }}");
+        let context = crate::spec::Context { folder: "/", home: "/root", uid: 0 };
+        let loaded = crate::spec::load(text.as_bytes(), &context);
+        loaded.job.unwrap_or_else(|| panic!("{:?}", loaded.findings))
+    }
+
+    const UNIX: &str = "\"unix:///run/x\"";
+    const USERS: &str = "Users = (www); }; Sockets = { a = { SockPathName = \"/run/a\"; }; };";
+
+    #[test]
+    fn unix_sockets_are_shown_by_the_mount_wall_and_abstract_ones_held_off() {
+        let machine = |uid, landlock_abi, namespaces| Machine { uid, landlock_abi, seccomp: true, namespaces };
+        let no = || Err("no namespaces".to_owned());
+        let alone = plain(&format!("Grants = {{ Connect = ({UNIX}); }};"));
+        let beside = plain(&format!("Grants = {{ Connect = ({UNIX}, \"tcp://127.0.0.1:1\"); }};"));
+        let required = "the mount wall is required and cannot be put up: no namespaces";
+        for (job, wasm, machine, best_effort, expected) in [
+            (&alone, true, machine(0, 6, Ok(())), false, Ok(())),
+            (&alone, true, machine(1000, 6, Ok(())), false, Ok(())),
+            (&alone, true, machine(0, 5, Ok(())), false, Err("landlock ABI 6 is needed")),
+            // Its own network has no abstract sockets in it.
+            (&alone, false, machine(0, 3, Ok(())), false, Ok(())),
+            (&beside, false, machine(0, 6, Ok(())), false, Ok(())),
+            (&beside, false, machine(0, 5, Ok(())), false, Err("landlock ABI 6 is needed")),
+            (&alone, true, machine(1000, 6, no()), true, Err(required)),
+            (&alone, false, machine(1000, 6, no()), true, Err(required)),
+        ] {
+            let said = format!("wasm {wasm} {machine:?}");
+            match (plan(job, "/bin/a", wasm, &machine, best_effort), expected) {
+                (Ok(plan), Ok(())) => {
+                    let mount = plan.mount.unwrap_or_default();
+                    let shown: Vec<_> = mount.grants.iter().map(|grant| (grant.guest.as_str(), grant.access)).collect();
+                    assert_eq!(shown, [("/run/x", crate::grant::Access::Connect)], "{said}");
+                    assert!(plan.network.unix && plan.missing.is_empty(), "{said}");
+                }
+                (Err(refusal), Err(words)) => assert!(refusal.to_string().contains(words), "{said}: {refusal}"),
+                (plan, _) => panic!("{said}: {plan:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn users_are_told_apart_without_a_user_namespace() {
+        let machine = |uid| Machine { uid, landlock_abi: 7, seccomp: true, namespaces: Ok(()) };
+        let job = plain(&format!("Grants = {{ {USERS}"));
+        for (wasm, uid, view, missing) in
+            [(true, 0, true, false), (true, 1000, false, true), (false, 0, true, false), (false, 1000, true, false)]
+        {
+            let plan = plan(&job, "/bin/a", wasm, &machine(uid), false).unwrap();
+            assert_eq!((plan.mount.is_some(), !plan.missing.is_empty()), (view, missing), "wasm {wasm} user {uid}");
+            assert_eq!(plan.user_namespace, view && uid != 0, "wasm {wasm} user {uid}");
+        }
+        let both = plain(&format!("Grants = {{ Connect = ({UNIX}); {USERS}"));
+        assert_eq!(plan(&both, "/bin/a", true, &machine(1000), true), Err(WallRefusal::UsersBehindView));
+        assert!(plan(&both, "/bin/a", true, &machine(0), false).is_ok());
     }
 }

@@ -36,6 +36,8 @@ pub struct NetworkPlan {
     pub ipv4: bool,
     /// IPv6.
     pub ipv6: bool,
+    /// Connections to Unix sockets: those that the mount wall shows.
+    pub unix: bool,
     /// Whether bind and listen are allowed to tcp sockets.
     pub bind: bool,
     /// Whether sockets are handed to it, through which it serves.
@@ -53,6 +55,7 @@ impl Default for NetworkPlan {
             udp: false,
             ipv4: false,
             ipv6: false,
+            unix: false,
             bind: false,
             serves: false,
             connect_ports: Ports::These(Vec::new()),
@@ -67,15 +70,15 @@ impl NetworkPlan {
         let mut plan = Self::default();
         for endpoint in &grants.connect {
             plan.admit(endpoint);
-            if endpoint.transport != Transport::Udp {
+            if endpoint.transport.is_tcp() {
                 plan.connect_ports.add(endpoint.port);
             }
         }
         for endpoint in &grants.bind {
             plan.admit(endpoint);
             // listen is for streams alone; datagrams are bound all the same, see `syscalls`.
-            plan.bind |= endpoint.transport != Transport::Udp;
-            if endpoint.transport != Transport::Udp {
+            plan.bind |= endpoint.transport.is_tcp();
+            if endpoint.transport.is_tcp() {
                 plan.bind_ports.add(endpoint.port);
             }
         }
@@ -83,17 +86,19 @@ impl NetworkPlan {
     }
 
     fn admit(&mut self, endpoint: &Endpoint) {
-        self.tcp |= endpoint.transport != Transport::Udp;
+        self.tcp |= endpoint.transport.is_tcp();
         self.udp |= endpoint.transport == Transport::Udp;
+        self.unix |= endpoint.transport == Transport::Unix;
         let (four, six) = match &endpoint.host {
             Host::Address(address) => (address.is_ipv4(), address.is_ipv6()),
             Host::Name(_) => (true, true),
+            Host::Path(_) => (false, false),
         };
         self.ipv4 |= four;
         self.ipv6 |= six;
     }
 
-    /// Whether any socket may be made at all.
+    /// Whether any socket of the network may be made.
     pub fn any(&self) -> bool {
         self.tcp || self.udp
     }
@@ -115,5 +120,13 @@ mod tests {
         assert_eq!(plan.connect_ports, Ports::These(vec![443]));
         let none = NetworkPlan::of(&Grants::default());
         assert!(!none.any());
+    }
+
+    #[test]
+    fn a_unix_socket_opens_nothing_of_the_network() {
+        let connect = vec![Endpoint::parse_connect("unix:///run/x").unwrap()];
+        let plan = NetworkPlan::of(&Grants { connect, ..Grants::default() });
+        assert_eq!(plan, NetworkPlan { unix: true, ..NetworkPlan::default() });
+        assert!(!plan.any());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::raw::{self, at, at_mut, call, descriptor, number};
 use crate::scene::Scene;
-use crate::stage::{DATAGRAM_PORT, PORT};
+use crate::stage::{DATAGRAM_PORT, PORT, SOCKET};
 use crate::table::{Answer, Attack, Need, Network, attack, native_works, wasm_works};
 
 /// The table.
@@ -21,6 +21,18 @@ pub const CONTROLS: &[Attack] = &[
         Network::Udp,
         Need::Nothing,
         [wasm_works(Some(DATAGRAM_PORT)), native_works(Some(DATAGRAM_PORT))]
+    ),
+    attack!(
+        connect_to_the_granted_unix_socket,
+        Network::Unix,
+        Need::Nothing,
+        [wasm_works(Some(SOCKET)), native_works(Some(SOCKET))]
+    ),
+    attack!(
+        connect_to_the_granted_unix_socket_beside_a_port,
+        Network::UnixAndTcp,
+        Need::Nothing,
+        [wasm_works(Some(SOCKET)), native_works(Some(SOCKET))]
     ),
     attack!(bind_the_granted_port, Network::Bind, Need::Nothing, [wasm_works(None), native_works(None)]),
     attack!(tell_the_time, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),
@@ -66,6 +78,16 @@ fn connect_to_the_granted_port(scene: &Scene) -> Answer {
 fn send_to_the_granted_datagram_port(scene: &Scene) -> Answer {
     let socket = raw::socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_UDP)?;
     raw::done(raw::send_to(socket, 0, &raw::loopback(scene.datagram_port)))
+}
+
+fn connect_to_the_granted_unix_socket(scene: &Scene) -> Answer {
+    let socket = raw::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0)?;
+    raw::connect(socket, &raw::unix_path(&scene.granted_socket()))?;
+    raw::done(raw::send_to(socket, 0, &[]))
+}
+
+fn connect_to_the_granted_unix_socket_beside_a_port(scene: &Scene) -> Answer {
+    connect_to_the_granted_unix_socket(scene)
 }
 
 fn bind_the_granted_port(scene: &Scene) -> Answer {

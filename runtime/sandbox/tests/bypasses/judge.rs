@@ -43,7 +43,7 @@ pub fn not_applicable(case: &Case, machine: &Machine, stage: &Stage) -> Option<S
 
 /// A wall that the case is about and this machine does not have.
 fn lacking(case: &Case, machine: &Machine) -> Option<String> {
-    let network = !matches!(case.attack.network, Network::Nothing | Network::Udp);
+    let network = !matches!(case.attack.network, Network::Nothing | Network::Udp | Network::Unix);
     let (by, since) = match case.row.expected {
         Expected::Held { by, since, .. } => (by, since),
         Expected::Limit(_) | Expected::Works(_) => (Wall::User, 0),

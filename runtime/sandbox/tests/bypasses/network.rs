@@ -48,6 +48,9 @@ const OTHER_PORT: &[Row] = &[
 const LISTENS_ANYWHERE: &str =
     "listen(2) binds an unbound socket by itself, past landlock; the WASI wall checks the address";
 
+/// Why a grant of one Unix socket opens those of granted folders too.
+const IN_A_FOLDER: &str = "what lies in a granted folder is seen, and no rule tells one Unix socket from another";
+
 /// What only the arguments of a call give away.
 const BY_ARGUMENT: &[Row] = &[wasm(Seccomp, &[EPERM]), native(Seccomp, &[EPERM])];
 
@@ -197,6 +200,38 @@ pub const ATTACKS: &[Attack] = &[
         ]
     ),
     attack!(take_an_abstract_name, Network::Bind, Need::Nothing, [wasm(Seccomp, &[EPERM, EACCES])]),
+    // The same behind a grant of another.
+    attack!(
+        connect_to_an_ungranted_unix_socket,
+        Network::Unix,
+        Need::Nothing,
+        [wasm(Mount, &[ENOENT]), native(Mount, &[ENOENT]),]
+    ),
+    attack!(
+        connect_to_an_abstract_socket_beside_a_unix_socket,
+        Network::Unix,
+        Need::Nothing,
+        [
+            wasm(Landlock, &[EPERM]).since(SCOPES),
+            native(Own, &[libc::ECONNREFUSED, EPERM]),
+            native_without(Landlock, Own, &[libc::ECONNREFUSED]),
+        ]
+    ),
+    attack!(
+        connect_to_an_abstract_socket_beside_both,
+        Network::UnixAndTcp,
+        Need::Nothing,
+        [wasm(Landlock, &[EPERM]).since(SCOPES), native(Landlock, &[EPERM]).since(SCOPES),]
+    ),
+    attack!(
+        connect_to_an_ungranted_unix_socket_in_read_only,
+        Network::Unix,
+        Need::Nothing,
+        [wasm_limit(None, IN_A_FOLDER), native_limit(IN_A_FOLDER),]
+    ),
+    attack!(make_a_unix_datagram_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
+    attack!(make_a_stream_socket_with_a_unix_grant, Network::Unix, Need::Nothing, BY_ARGUMENT),
+    attack!(listen_on_a_unix_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
     // The channel.
     attack!(
         speak_on_another_descriptor,
@@ -392,6 +427,37 @@ fn connect_to_an_abstract_socket(scene: &Scene) -> Answer {
 
 fn connect_to_an_abstract_socket_beside_a_grant(scene: &Scene) -> Answer {
     connect_to_an_abstract_socket(scene)
+}
+
+fn connect_to_an_ungranted_unix_socket(scene: &Scene) -> Answer {
+    connect_to_a_unix_socket(scene)
+}
+
+fn connect_to_an_abstract_socket_beside_a_unix_socket(scene: &Scene) -> Answer {
+    connect_to_an_abstract_socket(scene)
+}
+
+fn connect_to_an_abstract_socket_beside_both(scene: &Scene) -> Answer {
+    connect_to_an_abstract_socket(scene)
+}
+
+fn connect_to_an_ungranted_unix_socket_in_read_only(scene: &Scene) -> Answer {
+    connect_to_a_unix_socket_in_read_only(scene)
+}
+
+fn make_a_unix_datagram_socket(_: &Scene) -> Answer {
+    done(socket(UNIX, DATAGRAM, 0))
+}
+
+fn make_a_stream_socket_with_a_unix_grant(_: &Scene) -> Answer {
+    done(stream())
+}
+
+/// Whoever may connect could be reached as well, in a folder that it may write to.
+fn listen_on_a_unix_socket(scene: &Scene) -> Answer {
+    let listener = socket(UNIX, STREAM, 0)?;
+    raw::bind(listener, &raw::unix_path(&scene.read_write("listener")))?;
+    done(call(libc::SYS_listen, &[descriptor(listener), 1]))
 }
 
 /// Whoever listens there would serve more than the right to look.

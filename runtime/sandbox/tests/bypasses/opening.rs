@@ -12,13 +12,19 @@ use crate::table::{Answer, Attack, Need, Network, REFUSED, attack, wasm};
 pub const ATTACKS: &[Attack] = &[
     attack!(grant_a_fifo, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
     attack!(grant_a_socket, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
+    attack!(grant_a_file_as_a_socket, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
+    attack!(grant_a_fifo_as_a_socket, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
     attack!(grant_a_terminal, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
     attack!(grant_a_link_of_proc, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
     attack!(grant_a_link_to_proc, Network::Nothing, Need::NoWalls, [wasm(Wall::Mount, &[REFUSED])]),
 ];
 
 fn grant(host: String) -> Answer {
-    let grant = PathGrant { host, guest: "/granted".into(), access: Access::ReadWrite };
+    grant_for(host, Access::ReadWrite)
+}
+
+fn grant_for(host: String, access: Access) -> Answer {
+    let grant = PathGrant { host, guest: "/granted".into(), access };
     grants::open(&[grant], &[], None).map(|_| "it was opened".into()).map_err(|_| REFUSED)
 }
 
@@ -28,6 +34,14 @@ fn grant_a_fifo(scene: &Scene) -> Answer {
 
 fn grant_a_socket(scene: &Scene) -> Answer {
     grant(scene.outside("stream"))
+}
+
+fn grant_a_file_as_a_socket(scene: &Scene) -> Answer {
+    grant_for(scene.outside("secret"), Access::Connect)
+}
+
+fn grant_a_fifo_as_a_socket(scene: &Scene) -> Answer {
+    grant_for(scene.host("rw/fifo"), Access::Connect)
 }
 
 fn grant_a_terminal(_: &Scene) -> Answer {

@@ -69,7 +69,7 @@ fn plan(case: &Case, scene: &Scene, machine: &Machine) -> WallPlan {
     WallPlan {
         kind,
         user_namespace: view && machine.uid != 0,
-        mount: view.then(|| MountPlan { grants: paths(scene), base: native, ..MountPlan::default() }),
+        mount: view.then(|| MountPlan { grants: opened(scene), base: native, ..MountPlan::default() }),
         processes: view && native,
         network_namespace: view && native && !scene.network.any(),
         network: scene.network.clone(),
@@ -88,10 +88,20 @@ fn paths(scene: &Scene) -> Vec<PathGrant> {
     vec![grant("ro", Access::ReadOnly), grant("rw", Access::ReadWrite)]
 }
 
+/// All that is opened before the walls.
+fn opened(scene: &Scene) -> Vec<PathGrant> {
+    let socket = scene.network.unix.then(|| {
+        let path = scene.granted_socket();
+        PathGrant { host: path.clone(), guest: path, access: Access::Connect }
+    });
+    paths(scene).into_iter().chain(socket).collect()
+}
+
 fn endpoints(network: Network, scene: &Scene) -> Grants {
     let endpoint = |scheme: &str, port: u16| -> Endpoint {
         format!("{scheme}://127.0.0.1:{port}").parse().expect("a literal address and a port")
     };
+    let unix = || -> Endpoint { format!("unix://{}", scene.granted_socket()).parse().expect("a path") };
     let tcp = endpoint("tcp", scene.port);
     let udp = endpoint("udp", scene.datagram_port);
     let (connect, bind) = match network {
@@ -100,6 +110,8 @@ fn endpoints(network: Network, scene: &Scene) -> Grants {
         Network::Udp => (vec![udp], vec![]),
         Network::TcpAndUdp => (vec![tcp, udp], vec![]),
         Network::Bind => (vec![], vec![endpoint("tcp", scene.bind_port)]),
+        Network::Unix => (vec![unix()], vec![]),
+        Network::UnixAndTcp => (vec![unix(), tcp], vec![]),
     };
     Grants { connect, bind, ..Grants::default() }
 }
@@ -107,7 +119,7 @@ fn endpoints(network: Network, scene: &Scene) -> Grants {
 /// The worker's step 3: namespaces, then what the job names is opened.
 fn enter(plan: &WallPlan, scene: &Scene) -> Result<Vec<Opened>, String> {
     namespaces::enter(plan).map_err(|error| error.to_string())?;
-    grants::open(&paths(scene), &[], None).map_err(|error| error.to_string())
+    grants::open(&opened(scene), &[], None).map_err(|error| error.to_string())
 }
 
 /// The worker's step 4. What was opened is let go, as the worker does.

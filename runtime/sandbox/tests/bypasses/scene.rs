@@ -85,6 +85,11 @@ impl Scene {
         self.host(&format!("outside/{name}"))
     }
 
+    /// The Unix socket that Connect grants, which is seen where it is.
+    pub fn granted_socket(&self) -> String {
+        self.outside("granted")
+    }
+
     /// A path in the ReadOnly grant.
     pub fn read_only(&self, name: &str) -> String {
         format!("{}/ro/{name}", self.view)

@@ -18,6 +18,7 @@ use crate::scene::Scene;
 /// Names of the places where something can arrive.
 pub const PORT: &str = "the granted port";
 pub const DATAGRAM_PORT: &str = "the granted datagram port";
+pub const SOCKET: &str = "the granted Unix socket";
 
 /// What stands there for one attack.
 pub struct Stage {
@@ -166,6 +167,7 @@ fn network() -> std::io::Result<([u16; 5], Vec<Named>)> {
 fn unix_sockets(folder: &Path) -> std::io::Result<Vec<Named>> {
     let name = |name: &str| format!("{}-{name}", folder.display());
     let streams = [
+        (SOCKET, UnixListener::bind(folder.join("outside/granted"))?),
         ("a Unix socket outside", UnixListener::bind(folder.join("outside/stream"))?),
         ("a Unix socket in the ReadOnly grant", UnixListener::bind(folder.join("ro/stream"))?),
         (

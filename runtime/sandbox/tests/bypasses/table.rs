@@ -29,6 +29,10 @@ pub enum Network {
     TcpAndUdp,
     /// Bind one port.
     Bind,
+    /// Connect to one Unix socket.
+    Unix,
+    /// Connect to one Unix socket and to one port.
+    UnixAndTcp,
 }
 
 /// What an attack needs besides what every stage has.

@@ -82,8 +82,9 @@ fn grants(job: &Job) -> Vec<String> {
     let connect = grants.connect.iter().map(|endpoint| format!("connect {endpoint}"));
     let bind = grants.bind.iter().map(|endpoint| format!("bind {endpoint}"));
     let environment = grants.environment.iter().map(|name| format!("environment {name}"));
+    let users = grants.users.iter().map(|name| format!("user {name}"));
     let control = grants.control.map(|control| format!("control {control:?}"));
-    paths.chain(connect).chain(bind).chain(environment).chain(control).collect()
+    paths.chain(connect).chain(bind).chain(environment).chain(users).chain(control).collect()
 }
 
 fn limits(job: &Job) -> Vec<String> {

@@ -14,11 +14,13 @@ use wjob_model::run::{self, End};
 use super::log::Level;
 use super::logger::Stream;
 use super::record::Record;
+use super::sockets::Sockets;
 use super::sources::Watched;
 use super::{Daemon, Running, clock};
 use crate::attempt::Attempt;
 use crate::cache::Cache;
 use crate::environment::environment;
+use crate::listen::Listener;
 use crate::order::{Order, Person};
 use crate::places::own_place;
 use crate::watch::Want;
@@ -73,7 +75,7 @@ impl Daemon {
         };
         let missing = named_paths(&job).into_iter().filter(|path| !Path::new(path).exists());
         let mut wanted: Vec<(String, Want)> = missing.map(|path| (path, Want::Appearance)).collect();
-        if job.user.is_some() || job.group.is_some() {
+        if job.user.is_some() || job.group.is_some() || !job.grants.users.is_empty() {
             wanted.extend(["/etc/passwd", "/etc/group"].map(|path| (path.to_owned(), Want::Change)));
         }
         self.watch(label, Watched::Missing, wanted);
@@ -133,7 +135,7 @@ impl Daemon {
         let stdio = self.stdio(job, run).map_err(|error| StartFailure::own("a pipe for its output", error))?;
         let order = Order {
             job: job.clone(),
-            environment: environment(job, |name| std::env::var(name).ok()),
+            environment: environment(job, self.listeners_of(job), |name| std::env::var(name).ok()),
             native_environment: native_environment(person.as_ref()),
             stdio,
             person,
@@ -151,6 +153,10 @@ impl Daemon {
         let event = attempt.prepare(tools, &mut record);
         self.runs.insert(run, Running { attempt, record, written: None });
         Ok(event)
+    }
+
+    fn listeners_of(&self, job: &Job) -> &[Listener] {
+        self.sockets.get(job.label.as_str()).map(Sockets::listeners).unwrap_or_default()
     }
 
     /// One of each of its sockets for the worker.
@@ -269,7 +275,7 @@ fn named_paths(job: &Job) -> Vec<String> {
     };
     let parent = |path: &String| PathBuf::from(path).parent().map(|folder| folder.display().to_string());
     let outputs = [&job.standard_out, &job.standard_error].into_iter().flatten().filter_map(parent);
-    let grants = job.grants.paths.iter().map(|grant| grant.host.clone());
+    let grants = job.opened().into_iter().map(|grant| grant.host);
     let root = job.root_directory.as_deref().unwrap_or_default();
     let directory = job.working_directory.iter().map(|path| format!("{root}{path}"));
     let folders = [&job.standard_in, &job.root_directory].into_iter().flatten().cloned().chain(directory);

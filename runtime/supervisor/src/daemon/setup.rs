@@ -97,6 +97,11 @@ impl Settings {
         self.socket.with_file_name(LOG_SOCKET)
     }
 
+    /// The folder in which it answers, and in which sockets are made that have no place of their own.
+    pub(super) fn runtime(&self) -> PathBuf {
+        self.socket.parent().map(Path::to_path_buf).unwrap_or_default()
+    }
+
     /// Folders of job files.
     pub(super) fn folders(&self, configuration: &Configuration) -> Vec<PathBuf> {
         configuration.jobs.clone().unwrap_or_else(|| self.folders.clone())
@@ -178,6 +183,7 @@ impl Daemon {
             })
             .ok();
         let listener = listener(&settings)?;
+        crate::listen::sweep(&settings.runtime(), settings.uid);
         let mut poller = Poller::new().map_err(system("epoll"))?;
         let mut watcher = Watcher::new().map_err(system("inotify"))?;
         // Without it the zone is still looked at with every reload.

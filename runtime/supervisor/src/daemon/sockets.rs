@@ -11,7 +11,7 @@ use wjob_model::message::HandedSocket;
 
 use super::log::Level;
 use super::{Daemon, Wakes, clock};
-use crate::accounts::{name_of, of_files};
+use crate::accounts::{admitted, name_of, of_files};
 use crate::listen::{self, Listener, Owner};
 
 /// The sockets of one job.
@@ -23,6 +23,11 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// As they are bound, in the order of the job's list.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
     /// One of each for a worker.
     pub fn handed_over(&self) -> std::io::Result<Vec<(HandedSocket, OwnedFd)>> {
         self.listeners.iter().map(Listener::handed_over).collect()
@@ -38,10 +43,16 @@ impl Daemon {
         if job.sockets.is_empty() && old.is_empty() {
             return Ok(());
         }
-        let owner = Owner { domain: self.reader.owner, job: self.identity_of(job) };
+        let refused = |why: String| Failure::Failed { why: format!("{label} is not loaded: {why}") };
+        let admitted = match job.sockets.as_slice() {
+            [] => None,
+            _ => admitted(job).map_err(|failure| refused(format!("{failure}; {}", failure.advice)))?,
+        };
+        let (domain, runtime) = (self.reader.owner, self.settings.runtime());
+        let owner = Owner { domain, job: self.identity_of(job), admitted, runtime };
         let old = self.sockets.get(&label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
-        let (made, kept) = listen::bind_further(&job.sockets, old, &owner)
-            .map_err(|error| Failure::Failed { why: format!("{label} is not loaded: {error}") })?;
+        let (made, kept) =
+            listen::bind_further(&job.sockets, old, &owner).map_err(|error| refused(error.to_string()))?;
         self.ignore_traffic(&label);
         let sockets = self.sockets.entry(label).or_default();
         sockets.listeners = listen::in_order(&job.sockets, std::mem::take(&mut sockets.listeners), &kept, made);

@@ -1,18 +1,22 @@
 //! The sockets of a job, bound and held: from its load to its unload they are there, whoever serves them. Nothing is
 //! accepted or read here, so that no client is lost between two runs.
 
+mod acl;
 mod network;
+mod owner;
 mod path;
+mod private;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::SocketType;
 use thiserror::Error;
-use wjob_model::message::HandedSocket;
+use wjob_model::message::{HandedSocket, Users};
 use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
 
 use crate::trust::Distrust;
-pub use path::Owner;
+pub use owner::Owner;
+pub(crate) use private::sweep;
 
 /// Most sockets of a job: as many as one message hands over (SCM_MAX_FD is 253), and room for the rest.
 pub const MOST: usize = 200;
@@ -69,6 +73,10 @@ pub struct Listener {
     /// As a client would write it.
     pub address: String,
     place: Option<path::Placed>,
+    /// Of one without a place of its own.
+    folder: Option<private::Folder>,
+    /// Whom its access list admits, if it has one.
+    admitted: Option<Users>,
 }
 
 impl Listener {
@@ -86,9 +94,23 @@ impl Listener {
         Ok((HandedSocket { name, address, kind: self.socket.kind }, self.descriptor.try_clone()?))
     }
 
+    /// The variable by which its job is told where it is, and its path; `None` = its place is in the list.
+    pub fn variable(&self) -> Option<(&str, &str)> {
+        match &self.socket.place {
+            Place::Private { variable } => Some((variable, self.address.strip_prefix("unix://")?)),
+            Place::Network { .. } | Place::Path { .. } => None,
+        }
+    }
+
     /// Whether it is what a definition asks for; its name is only a name.
     fn serves(&self, socket: &Socket) -> bool {
         (self.socket.kind, &self.socket.place) == (socket.kind, &socket.place)
+    }
+
+    /// Whether it may stay as it is for a definition: who may connect was settled when it was made.
+    fn stays(&self, socket: &Socket, owner: &Owner) -> bool {
+        let listed = matches!(socket.place, Place::Path { .. });
+        self.serves(socket) && (!listed || self.admitted == owner.admitted)
     }
 
     /// Whether it has the path that another definition of the job asks for.
@@ -131,7 +153,7 @@ pub fn bind_further(
 ) -> Result<(Vec<Listener>, Vec<usize>), ListenError> {
     let (mut made, mut kept) = (Vec::new(), Vec::new());
     for socket in sockets {
-        let same = old.iter().enumerate().filter(|(_, listener)| listener.serves(socket)).map(|(at, _)| at);
+        let same = old.iter().enumerate().filter(|(_, listener)| listener.stays(socket, owner)).map(|(at, _)| at);
         let same: Vec<usize> = same.filter(|at| !kept.contains(at)).collect();
         if same.is_empty() {
             let own = old.iter().find(|listener| listener.is_at_path_of(socket));
@@ -163,6 +185,7 @@ fn one(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Result<Vec<Lis
     match &socket.place {
         Place::Network { .. } => network::bind(socket),
         Place::Path { .. } => path::bind(socket, owner, own).map(|listener| vec![listener]),
+        Place::Private { .. } => private::bind(socket, owner).map(|listener| vec![listener]),
     }
 }
 

@@ -14,25 +14,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, bind as bind_to, c
 use wjob_model::account::{Known, Question};
 use wjob_model::socket::{Place, Socket};
 
-use super::{BACKLOG, ListenError, Listener, kind, system};
+use super::{BACKLOG, ListenError, Listener, Owner, acl, kind, system};
 use crate::trust::open_trusted_folder;
-
-/// Whose sockets they are.
-#[derive(Clone, Copy, Debug)]
-pub struct Owner {
-    /// Whose folders they may be in, besides root's.
-    pub domain: u32,
-    /// The job's user and group; `None` while they are not known.
-    pub job: Option<(u32, u32)>,
-}
-
-impl Owner {
-    /// Those of a job of one's own.
-    pub fn own() -> Self {
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Self { domain: uid, job: Some((uid, gid)) }
-    }
-}
 
 /// Its name while it is made, in a folder of its own.
 const NAME: &str = "s";
@@ -84,16 +67,31 @@ pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Re
         free(socket, path, &folder, Path::new(name))?;
     }
     let beside = Beside::make(&folder).map_err(failed)?;
-    let descriptor = beside.bind(socket, Mode::from_raw_mode(mode.unwrap_or(0o600)), uid, gid).map_err(failed)?;
+    let mode = mode.filter(|_| owner.admitted.is_none()).unwrap_or(0o600);
+    let descriptor = bind_in(&beside.folder, NAME, socket, Mode::from_raw_mode(mode), uid, gid).map_err(failed)?;
+    if let Some(users) = &owner.admitted {
+        let place = inside(&beside.folder, Path::new(NAME));
+        acl::set(&place, users, owner.job.map(|(uid, _)| uid)).map_err(|error| unlisted(socket, path, error))?;
+    }
     let status = beside.settle(Path::new(name)).map_err(failed)?;
     drop(beside);
     let placed = Placed { folder, name: name.into(), device: status.st_dev, inode: status.st_ino };
     let address = format!("unix://{path}");
-    Ok(Listener { socket: socket.clone(), descriptor, address, place: Some(placed) })
+    let admitted = owner.admitted.clone();
+    Ok(Listener { socket: socket.clone(), descriptor, address, place: Some(placed), folder: None, admitted })
+}
+
+/// Users would be held by nothing where a socket is accepted on by its own job.
+fn unlisted(socket: &Socket, path: &str, error: Errno) -> ListenError {
+    if error != Errno::OPNOTSUPP {
+        return system(socket, path, error);
+    }
+    let what = "its file system keeps no access lists, by which Users is held; choose a folder of another".into();
+    ListenError::Taken { name: socket.name.clone(), place: path.to_owned(), what }
 }
 
 /// Whose it is to be: the job's, unless the list says otherwise. Only root gives sockets away.
-fn identity(
+pub(super) fn identity(
     socket: &Socket,
     path: &str,
     owner: &Owner,
@@ -158,7 +156,32 @@ fn free(socket: &Socket, path: &str, folder: &File, name: &Path) -> Result<(), L
 
 /// A name in a folder that is open: the folder's own path may be longer than an address can be.
 fn address(folder: &impl AsRawFd, name: &Path) -> Result<SocketAddrUnix, Errno> {
-    SocketAddrUnix::new(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+    SocketAddrUnix::new(inside(folder, name))
+}
+
+fn inside(folder: &impl AsRawFd, name: &Path) -> PathBuf {
+    Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name)
+}
+
+/// Binds a socket in a folder that nobody else can reach, with its mode and its owner.
+pub(super) fn bind_in(
+    folder: &OwnedFd,
+    name: &str,
+    socket: &Socket,
+    mode: Mode,
+    uid: Option<u32>,
+    gid: Option<u32>,
+) -> Result<OwnedFd, Errno> {
+    let descriptor = socket_with(AddressFamily::UNIX, kind(socket.kind), SocketFlags::CLOEXEC, None)?;
+    bind_to(&descriptor, &address(folder, Path::new(name))?)?;
+    chmodat(folder, name, mode, AtFlags::empty())?;
+    if uid.is_some() || gid.is_some() {
+        chownat(folder, name, uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    if socket.kind.accepts() {
+        listen(&descriptor, BACKLOG)?;
+    }
+    Ok(descriptor)
 }
 
 /// A folder beside the place, in which the socket is made.
@@ -180,19 +203,6 @@ impl<'a> Beside<'a> {
                 Err(error)
             }
         }
-    }
-
-    fn bind(&self, socket: &Socket, mode: Mode, uid: Option<u32>, gid: Option<u32>) -> Result<OwnedFd, Errno> {
-        let descriptor = socket_with(AddressFamily::UNIX, kind(socket.kind), SocketFlags::CLOEXEC, None)?;
-        bind_to(&descriptor, &address(&self.folder, Path::new(NAME))?)?;
-        chmodat(&self.folder, NAME, mode, AtFlags::empty())?;
-        if uid.is_some() || gid.is_some() {
-            chownat(&self.folder, NAME, uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::SYMLINK_NOFOLLOW)?;
-        }
-        if socket.kind.accepts() {
-            listen(&descriptor, BACKLOG)?;
-        }
-        Ok(descriptor)
     }
 
     /// Puts it into its place.

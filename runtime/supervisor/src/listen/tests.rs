@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -13,11 +13,17 @@ use wjob_model::socket::{Family, Service};
 use super::*;
 
 fn owner() -> Owner {
-    Owner::own()
+    Owner::caller()
+}
+
+/// One of a job that names whom it admits.
+fn owner_that_admits(users: &[u32], groups: &[u32]) -> Owner {
+    Owner { admitted: Some(Users { users: users.to_vec(), groups: groups.to_vec() }), ..owner() }
 }
 
 fn tcp(node: &str, port: u16) -> Socket {
-    let place = Place::Network { node: Some(node.into()), service: Service::Port(port), family: Family::Each };
+    let node = Some(node.to_owned());
+    let place = Place::Network { node, service: Service::Port(port), family: Family::Each, group: None };
     Socket { place, ..Socket::on_port("web", port) }
 }
 
@@ -81,6 +87,110 @@ fn a_path_has_its_mode_answers_and_is_taken_away() {
         drop(listeners);
         assert!(!path.exists());
     }
+}
+
+/// The access list of a file, as the kernel has it.
+fn list(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; 256];
+    let length = rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut bytes[..]).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+#[test]
+fn whom_a_job_names_is_in_the_list_of_its_socket_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let owner = owner_that_admits(&[33, 7], &[50]);
+    for mode in [None, Some(0o666), Some(0o600)] {
+        let _listeners = bind(&[unix(&path, mode)], &owner).unwrap();
+        let users = Users { users: vec![7, 33], groups: vec![50] };
+        assert_eq!(list(&path), Some(acl::bytes(&users, owner.job.map(|(uid, _)| uid))), "{mode:?}");
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o007, 0, "{mode:?}");
+        drop(UnixStream::connect(&path).unwrap());
+    }
+}
+
+#[test]
+fn a_socket_is_bound_anew_for_others_and_stays_for_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let wanted = [unix(&path, None)];
+    let (few, more) = (owner_that_admits(&[33], &[]), owner_that_admits(&[33, 34], &[]));
+    let old = bind(&wanted, &few).unwrap();
+    let (made, kept) = bind_further(&wanted, &old, &few).unwrap();
+    assert_eq!((made.len(), kept), (0, vec![0]));
+    let (made, kept) = bind_further(&wanted, &old, &more).unwrap();
+    assert_eq!((made.len(), kept.len()), (1, 0));
+    let now = in_order(&wanted, old, &kept, made);
+    assert_ne!(list(&path), Some(acl::bytes(few.admitted.as_ref().unwrap(), few.job.map(|(uid, _)| uid))));
+    let (made, kept) = bind_further(&wanted, &now, &owner()).unwrap();
+    let now = in_order(&wanted, now, &kept, made);
+    assert_eq!((list(&path), now.len()), (None, 1), "it names nobody any more");
+}
+
+#[test]
+fn a_private_socket_has_a_folder_of_its_own_and_goes_with_it() {
+    let runtime = tempfile::tempdir().unwrap();
+    let owner = Owner { runtime: runtime.path().to_owned(), ..owner() };
+    let secret = |name: &str| Socket { place: Place::Private { variable: name.into() }, ..Socket::on_port("local", 0) };
+    let listeners = bind(&[secret("ONE"), secret("OTHER")], &owner).unwrap();
+    let [(one, path), (other, elsewhere)] = [0, 1].map(|at: usize| listeners[at].variable().unwrap());
+    assert_eq!((one, other), ("ONE", "OTHER"));
+    assert_ne!(path, elsewhere);
+    assert_eq!(listeners[0].address, format!("unix://{path}"));
+    let (socket, folder) = (Path::new(path), Path::new(path).parent().unwrap());
+    for (file, mode) in [(folder, 0o700), (socket, 0o600)] {
+        let status = fs::symlink_metadata(file).unwrap();
+        assert_eq!((status.mode() & 0o777, status.uid()), (mode, owner.domain), "{}", file.display());
+    }
+    drop(UnixStream::connect(socket).unwrap());
+    let (made, kept) = bind_further(&[secret("ONE")], &listeners, &owner).unwrap();
+    assert_eq!((made.len(), kept), (0, vec![0]), "where it is stays for the same job");
+    drop(listeners);
+    assert_eq!(fs::read_dir(runtime.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_private_socket_has_a_path_that_clients_can_name() {
+    let runtime = tempfile::tempdir().unwrap();
+    let long = runtime.path().join("x".repeat(100));
+    fs::create_dir(&long).unwrap();
+    let owner = Owner { runtime: long, ..owner() };
+    let socket = Socket { place: Place::Private { variable: "A".into() }, ..Socket::on_port("local", 0) };
+    let error = bind(&[socket], &owner).unwrap_err().to_string();
+    assert!(error.contains("more than 107 bytes"), "{error}");
+}
+
+/// Whether it can be joined hangs on the machine's routes; that it was is seen by what comes.
+#[test]
+fn datagrams_to_a_group_come_to_the_socket_that_joined_it() {
+    let group = Ipv4Addr::new(239, 255, 37, 11);
+    let place =
+        |family, group: IpAddr| Place::Network { node: None, service: Service::Port(0), family, group: Some(group) };
+    let socket =
+        |family, group| Socket { kind: SocketKind::Datagram, place: place(family, group), ..Socket::on_port("a", 0) };
+    let listeners = match bind(&[socket(Family::Four, group.into())], &owner()) {
+        Ok(listeners) => listeners,
+        Err(error) if error.to_string().contains("it cannot join 239.255.37.11") => {
+            return println!("skipped: no route leads to a multicast group here: {error}");
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let patience = Some(std::time::Duration::from_secs(60));
+    rustix::net::sockopt::set_socket_timeout(&listeners[0], rustix::net::sockopt::Timeout::Recv, patience).unwrap();
+    let port: u16 = listeners[0].address.rsplit(':').next().unwrap().parse().unwrap();
+    let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+    sender.send_to(b"to all", (group, port)).unwrap();
+    let mut datagram = [0; 16];
+    let length = rustix::net::recv(&listeners[0], &mut datagram, rustix::net::RecvFlags::empty()).unwrap().0;
+    assert_eq!(&datagram[..length], b"to all");
+    // Several on one machine may be in a group.
+    let at = |service| Place::Network { node: None, service, family: Family::Four, group: Some(group.into()) };
+    let again = Socket { place: at(Service::Port(port)), ..socket(Family::Four, group.into()) };
+    bind(&[again], &owner()).unwrap();
+    let error = bind(&[socket(Family::Six, group.into())], &owner()).unwrap_err().to_string();
+    assert!(error.contains("which no address of the socket can join"), "{error}");
 }
 
 #[test]

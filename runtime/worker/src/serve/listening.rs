@@ -3,14 +3,14 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with, sockopt};
 use tokio::io::Interest;
-use wjob_model::message::HandedSocket;
-use wjob_sandbox::peer::Credentials;
+use wjob_model::message::{HandedSocket, Run};
+use wjob_sandbox::peer::{self, Credentials};
 
 use super::stream::Stream;
 use crate::readiness::{Watched, watch};
@@ -44,6 +44,19 @@ impl Peer {
         match self {
             Self::Network(address, _) => Source::Address(*address),
             Self::Local(local) => Source::User(local.uid),
+        }
+    }
+
+    /// Whether whoever came by this connection may stay.
+    pub fn is_admitted(&self, run: &Run, connection: impl AsFd) -> bool {
+        let groups = |local: &Credentials| -> Vec<u32> {
+            // What the kernel does not say he is in, he is not in.
+            let further = peer::groups(connection).unwrap_or_default();
+            further.into_iter().chain([local.gid]).collect()
+        };
+        match self {
+            Self::Network(..) => true,
+            Self::Local(local) => run.admits(local.uid, || groups(local)),
         }
     }
 }
@@ -94,7 +107,7 @@ impl Socket {
     /// The next client.
     pub fn accept_with(&self, flags: SocketFlags) -> Result<(OwnedFd, Peer), NotNow> {
         match acceptfrom_with(&self.descriptor, flags) {
-            Ok((descriptor, address)) => match peer(&descriptor, address) {
+            Ok((descriptor, address)) => match who(&descriptor, address) {
                 Ok(peer) => Ok((descriptor, peer)),
                 Err(_) => Err(NotNow::Gone),
             },
@@ -111,7 +124,8 @@ impl Socket {
     }
 }
 
-fn peer(descriptor: &OwnedFd, address: Option<SocketAddrAny>) -> io::Result<Peer> {
+/// Who has connected.
+fn who(descriptor: &OwnedFd, address: Option<SocketAddrAny>) -> io::Result<Peer> {
     let network = address.and_then(|address| std::net::SocketAddr::try_from(address).ok());
     match network {
         // What came by IPv4 to a socket for both is told as what it is.

@@ -164,9 +164,7 @@ impl Serving {
         permit: OwnedSemaphorePermit,
     ) -> Option<Client> {
         let Arrival { stream, peer } = arrival;
-        if let Peer::Local(local) = &peer
-            && !self.template.run.admits(local.uid, local.gid)
-        {
+        if !peer.is_admitted(&self.template.run, &*stream) {
             return None;
         }
         let counted = self.counted.then(|| peer.source());

@@ -2,7 +2,7 @@
 //! way of serving goes through it; it knows nothing of what is said.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -31,8 +31,14 @@ pub(crate) struct Stream {
     last: AtomicU64,
 }
 
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
 impl Stream {
-    /// A connection that was accepted without blocking.
+    /// A connection that does not block.
     pub fn new(descriptor: OwnedFd) -> Arc<Self> {
         Arc::new(Self {
             descriptor: Arc::new(descriptor),

@@ -28,7 +28,7 @@ impl Kind {
     /// Whether a grant of `transport` is spoken over such a socket: HTTP is TCP.
     fn serves(self, transport: Transport) -> bool {
         match self {
-            Self::Tcp => transport != Transport::Udp,
+            Self::Tcp => transport.is_tcp(),
             Self::Udp => transport == Transport::Udp,
         }
     }
@@ -102,6 +102,11 @@ impl Network {
         grants.filter(|grant| kind.serves(grant.transport)).any(|grant| covers(grant, address, &names))
     }
 
+    /// Whether a connection to the Unix socket at this path of the job's view is granted.
+    pub fn allows_socket(&self, path: &str) -> bool {
+        self.connect.iter().any(|grant| matches!(&grant.host, Host::Path(granted) if granted == path))
+    }
+
     /// Whether a socket of this kind may be bound to `address`; a client's own bind, any address and
     /// any port, goes with every grant to connect.
     pub fn allows_bind(&self, kind: Kind, address: SocketAddr) -> bool {
@@ -146,6 +151,7 @@ impl Network {
         }
         let addresses = match &asked.host {
             Host::Address(address) => vec![*address],
+            Host::Path(_) => Vec::new(),
             Host::Name(name) => self.names().get(name).cloned().unwrap_or_default(),
         };
         let at = |ip| SocketAddr::new(ip, port);
@@ -266,6 +272,7 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 
 fn covers(grant: &Endpoint, address: SocketAddr, names: &Names) -> bool {
     match &grant.host {
+        Host::Path(_) => false,
         Host::Address(_) => grant.covers_address(address),
         Host::Name(name) => {
             let current = names.get(name);
@@ -315,6 +322,8 @@ mod tests {
             ("http://10.0.0.1", Tcp, "10.0.0.1:80", true),
             ("https://10.0.0.1", Tcp, "10.0.0.1:443", true),
             ("https://10.0.0.1", Udp, "10.0.0.1:443", false),
+            ("unix:///run/x", Tcp, "10.0.0.1:443", false),
+            ("unix:///run/x", Tcp, "127.0.0.1:1", false),
             ("tcp://db.example:*", Tcp, "192.0.2.7:5432", true),
             ("tcp://db.example:1", Tcp, "192.0.2.7:5432", false),
             ("tcp://other.example:*", Tcp, "192.0.2.7:5432", false),
@@ -338,6 +347,7 @@ mod tests {
             ("udp://10.0.0.1:53", "", Udp, "127.0.0.1:0", false),
             ("udp://10.0.0.1:53", "", Tcp, "0.0.0.0:0", false),
             ("https://10.0.0.1", "", Tcp, "0.0.0.0:0", true),
+            ("unix:///run/x", "", Tcp, "0.0.0.0:0", false),
             ("", "tcp://127.0.0.1:80", Tcp, "127.0.0.1:80", true),
             ("", "tcp://127.0.0.1:80", Udp, "127.0.0.1:80", false),
             ("", "tcp://127.0.0.1:80", Tcp, "0.0.0.0:80", false),
@@ -374,6 +384,16 @@ mod tests {
         ] {
             let allowed = network.allows(address.parse().unwrap(), purpose);
             assert_eq!(allowed, expected, "{purpose:?} {address}");
+        }
+    }
+
+    #[test]
+    fn unix_sockets_are_granted_by_their_path() {
+        let network = network(&["unix:///run/x", "tcp://127.0.0.1:1"], &[], &[]);
+        for (path, expected) in
+            [("/run/x", true), ("/run/x/", false), ("/run/./x", false), ("/run/y", false), ("", false)]
+        {
+            assert_eq!(network.allows_socket(path), expected, "{path}");
         }
     }
 

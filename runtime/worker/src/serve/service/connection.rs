@@ -43,6 +43,11 @@ impl Connection {
             held: Some(client),
         }
     }
+
+    /// One that the guest has opened itself.
+    pub(crate) fn opened(stream: Arc<Stream>, peer: listening::Peer) -> Self {
+        Self { stream, number: 0, socket: String::new(), peer, received: false, sent: false, held: None }
+    }
 }
 
 /// Why a socket failed, in the guest's words.

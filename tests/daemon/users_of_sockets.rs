@@ -1,0 +1,224 @@
+//! Who may connect to a job's Unix sockets (Grants.Users), with clients that are other users: those who are named, the
+//! job's own user and root are served, whoever serves them, and nobody else is.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use plist::Dictionary;
+use serde_json::json;
+use wjob_model::status::Status;
+
+use super::life::{standing, why};
+use super::users::number;
+use crate::harness::{Job, Ran, Running, Supervisor, is_root};
+
+const PERL: &str = "/usr/bin/perl";
+/// A user and a group that nobody is.
+const STRANGER: u32 = 54_321;
+/// One that has no account and is named by number.
+const NUMBERED: u32 = 12_345;
+
+/// Says hello and prints what is answered, or why it was refused.
+const CLIENT: &str = r#"
+use Socket;
+$SIG{PIPE} = 'IGNORE';
+socket my $socket, PF_UNIX, SOCK_STREAM, 0 or die "socket: $!";
+if (!connect $socket, sockaddr_un($ARGV[0])) {
+    print "refused: $!\n";
+    exit;
+}
+syswrite $socket, "hello\n";
+shutdown $socket, 1;
+print while <$socket>;
+"#;
+
+/// Accepts by itself, and answers each client with his line.
+const ACCEPTS: &str = r#"
+$SIG{PIPE} = 'IGNORE';
+open my $listener, '+<&=', 3 or die "descriptor 3: $!";
+while (accept my $client, $listener) {
+    my $line = <$client>;
+    syswrite $client, $line if defined $line;
+    close $client;
+}
+die "accept: $!";
+"#;
+
+fn inetd(job: Job) -> Job {
+    job.with_in("inetdCompatibility", "Wait", false)
+}
+
+/// A job of each way to serve; the first takes its clients in by itself.
+fn kinds() -> [(&'static str, Job); 3] {
+    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
+    [
+        ("accepts", Job::new(PERL, &["-we", ACCEPTS])),
+        ("native", inetd(Job::new("/bin/cat", &[]))),
+        ("guest", inetd(Job::guest("echo", &[]))),
+    ]
+}
+
+/// Where the socket of a job is.
+fn place(supervisor: &Supervisor, label: &str) -> String {
+    supervisor.sandbox.name(&format!("sockets/{label}"))
+}
+
+/// A job with a socket in a folder that everybody may enter.
+fn at(supervisor: &Supervisor, label: &str, job: Job) -> Job {
+    supervisor.sandbox.make_folder("");
+    supervisor.sandbox.make_folder("sockets");
+    let entry = Dictionary::from_iter([("SockPathName", place(supervisor, label))]);
+    job.with_in("Sockets", "listener", entry)
+}
+
+/// A client of these numbers: user, group and further groups.
+fn client(path: &str, user: u32, group: u32, further: &[u32]) -> Ran {
+    let groups = match further {
+        [] => "--clear-groups".to_owned(),
+        _ => format!("--groups={}", further.iter().map(u32::to_string).collect::<Vec<_>>().join(",")),
+    };
+    let mut command = std::process::Command::new("setpriv");
+    command.args([format!("--reuid={user}"), format!("--regid={group}"), groups, PERL.to_owned()]);
+    command.args(["-we", CLIENT, path]).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    Running::start(command).end()
+}
+
+/// A client who is who this test is.
+fn own_client(path: &str) -> Ran {
+    let mut command = std::process::Command::new(PERL);
+    command.args(["-we", CLIENT, path]).current_dir("/");
+    Running::start(command).end()
+}
+
+/// Users by user, group and further groups, and whether the jobs of these tests admit them.
+fn everybody() -> Vec<(u32, u32, Vec<u32>, bool)> {
+    let user = |name| number("/etc/passwd", name, 2);
+    let mail = number("/etc/group", "mail", 2);
+    vec![
+        (0, 0, vec![], true),
+        (user("daemon"), STRANGER, vec![], true),
+        (user("bin"), STRANGER, vec![], true),
+        (NUMBERED, STRANGER, vec![], true),
+        (STRANGER, mail, vec![], true),
+        (STRANGER, STRANGER, vec![STRANGER, mail], true),
+        (STRANGER, STRANGER, vec![], false),
+        (user("games"), number("/etc/passwd", "games", 3), vec![], false),
+    ]
+}
+
+fn admitting(job: Job) -> Job {
+    job.grant("Users", "bin").grant("Users", "@mail").grant("Users", NUMBERED)
+}
+
+#[test]
+fn those_who_are_named_are_served_and_nobody_else() {
+    if !is_root() {
+        return println!("skipped: only root can be another user");
+    }
+    let supervisor = Supervisor::new();
+    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job)| {
+        let job = at(&supervisor, label, admitting(job));
+        supervisor.with(label, job)
+    });
+    let supervisor = supervisor.start();
+    for (label, _) in kinds() {
+        for (user, group, further, admitted) in everybody() {
+            let ran = client(&place(&supervisor, label), user, group, &further);
+            let expected = if admitted { "hello\n" } else { "refused: Permission denied\n" };
+            assert_eq!(ran.output(), expected, "{label}: user {user}, group {group}, {further:?}");
+        }
+    }
+    supervisor.wjob(&["print", "guest"]).exits(0).says("user bin").says("user @mail").says("user 12345");
+    assert!(!supervisor.log().contains("without the mount wall"), "{}", supervisor.log());
+}
+
+/// Whoever the socket lets in, for its mode was changed under it, is still asked who he is, where wjob accepts.
+#[test]
+fn who_is_accepted_is_looked_at_again() {
+    if !is_root() {
+        return println!("skipped: only root can be another user");
+    }
+    let supervisor = Supervisor::new();
+    let supervisor = kinds().into_iter().skip(1).fold(supervisor, |supervisor, (label, job)| {
+        let job = at(&supervisor, label, admitting(job));
+        supervisor.with(label, job)
+    });
+    let supervisor = supervisor.start();
+    for (label, _) in kinds().into_iter().skip(1) {
+        let path = place(&supervisor, label);
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("a mode");
+        for (user, group, further, admitted) in everybody() {
+            let ran = client(&path, user, group, &further);
+            let expected = if admitted { "hello\n" } else { "" };
+            assert_eq!(ran.output(), expected, "{label}: user {user}, group {group}, {further:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reload_lets_in_whom_the_new_list_names() {
+    if !is_root() {
+        return println!("skipped: only root can be another user");
+    }
+    let supervisor = Supervisor::new();
+    let job = |name: &str| at(&supervisor, "a", inetd(Job::new("/bin/cat", &[])).grant("Users", name));
+    let (first, second) = (job("bin"), job("games"));
+    let supervisor = supervisor.with("a", first).start();
+    let path = place(&supervisor, "a");
+    let asks = |name: &str| client(&path, number("/etc/passwd", name, 2), STRANGER, &[]).output().into_owned();
+    let refused = "refused: Permission denied\n";
+    assert_eq!((asks("bin").as_str(), asks("games").as_str()), ("hello\n", refused));
+    supervisor.job("a", second);
+    supervisor.call("Reload", json!({ "label": "a" })).expect("it is reloaded");
+    assert_eq!((asks("bin").as_str(), asks("games").as_str()), (refused, "hello\n"));
+}
+
+#[test]
+fn a_name_that_nobody_has_is_told() {
+    let supervisor = Supervisor::new().start();
+    let ghost = |job: Job| job.grant("Users", "wjob-test-ghost");
+    let words = "Grants.Users names wjob-test-ghost: there is no such user";
+    let listens = at(&supervisor, "a", ghost(Job::new("/bin/cat", &[])));
+    let file = supervisor.file("a.plist", "a", inetd(listens));
+    supervisor
+        .wjob(&["bootstrap", &file])
+        .exits(Status::System.code().into())
+        .complains("a is not loaded")
+        .complains(words);
+    assert!(!Path::new(&place(&supervisor, "a")).exists(), "of a job that is refused nothing is left");
+    let file = supervisor.file("b.plist", "b", ghost(Job::shell("true")).with("RunAtLoad", true));
+    supervisor.wjob(&["bootstrap", &file]).exits(0);
+    supervisor.logs(" b: failed: ");
+    assert_eq!(standing(&supervisor, "b"), "misconfigured, 1 runs");
+    assert!(why(&supervisor, "b").contains(words), "{}", why(&supervisor, "b"));
+    let ran = supervisor.sandbox.run(&ghost(Job::shell("true")));
+    ran.exits(Status::Misconfigured.code().into()).complains(words);
+}
+
+/// Behind the mount wall of an ordinary user everybody else would read as nobody.
+#[test]
+fn a_users_own_guest_that_tells_users_apart_runs_without_the_mount_wall_and_says_so() {
+    if is_root() {
+        return println!("skipped: root's jobs need no user namespace");
+    }
+    let supervisor = Supervisor::new();
+    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job)| {
+        let job = at(&supervisor, label, job.grant("Users", "root"));
+        supervisor.with(label, job)
+    });
+    let supervisor = supervisor.start();
+    for (label, _) in kinds() {
+        assert_eq!(own_client(&place(&supervisor, label)).output(), "hello\n", "{label}");
+        let said = format!(" {label}: without the mount wall: Users names who may connect");
+        if label == "guest" {
+            supervisor.logs(&said);
+        } else {
+            assert!(!supervisor.log().contains(&said), "{}", supervisor.log());
+        }
+    }
+    let file = supervisor.sandbox.make_fifo("other");
+    let both = Job::guest("echo", &[]).grant("Users", "root").grant("Connect", format!("unix://{file}"));
+    let ran = supervisor.sandbox.run(&at(&supervisor, "both", inetd(both)));
+    ran.exits(Status::Misconfigured.code().into()).complains("cannot tell those apart whom Users names");
+}
