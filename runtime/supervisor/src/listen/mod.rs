@@ -74,7 +74,7 @@ pub struct Listener {
     pub address: String,
     place: Option<path::Placed>,
     /// Of one without a place of its own.
-    folder: Option<private::Folder>,
+    _folder: Option<private::Folder>,
     /// Whom its access list admits, if it has one.
     admitted: Option<Users>,
 }

@@ -69,7 +69,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
     let place = owner.runtime.display().to_string();
     let failed = |error: Errno| system(socket, &place, error);
     let parent = open_trusted_folder(&owner.runtime, owner.domain)
-        .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust })?;
+        .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust: Box::new(distrust) })?;
     let name = fresh_name().map_err(|_| failed(Errno::IO))?;
     let path = owner.runtime.join(&name).join(NAME).display().to_string();
     if path.len() > LONGEST_PATH {
@@ -84,7 +84,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
         descriptor,
         address: format!("unix://{path}"),
         place: None,
-        folder: Some(folder),
+        _folder: Some(folder),
         admitted: None,
     })
 }
