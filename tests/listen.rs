@@ -167,6 +167,8 @@ fn the_job_file_that_the_options_stand_for_has_the_sockets() {
     let urls = ["--listen", "tcp://127.0.0.1:8080", "--listen", "udp://[::1]:53", "--listen", unix.as_str()];
     for (program, inetd) in [("echo", true), ("accepts", false)] {
         let program = guest(program);
+        // Datagrams are nothing that could be handed over as inetd does.
+        let urls = if inetd { [&urls[..2], &urls[4..]].concat() } else { urls.to_vec() };
         let ran = sandbox.wjob(&[&["run", "--print-plist"][..], &urls, &[program.as_str()]].concat());
         ran.exits(0).does_not_complain(LISTENING);
         let list = plist::Value::from_reader_xml(&ran.stdout[..]).expect("a property list");
@@ -177,7 +179,8 @@ fn the_job_file_that_the_options_stand_for_has_the_sockets() {
             Dictionary::from_iter([("SockNodeName", "::1"), ("SockServiceName", "53"), ("SockType", "dgram")]),
             Dictionary::from_iter([("SockPathName", sandbox.name("socket"))]),
         ];
-        let expected: Vec<plist::Value> = expected.into_iter().map(plist::Value::from).collect();
+        let kinds = expected.into_iter().filter(|socket| !inetd || !socket.contains_key("SockType"));
+        let expected: Vec<plist::Value> = kinds.map(plist::Value::from).collect();
         assert_eq!(sockets, Some(&expected));
         let wait = list.get("inetdCompatibility").and_then(|inetd| inetd.as_dictionary()?.get("Wait")?.as_boolean());
         assert_eq!(wait, inetd.then_some(false), "{program}");

@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use wjob_model::message::INLINE_BYTES;
 
-/// Most descriptors beside one message: code, stdio and the body of a long message.
-const MOST_DESCRIPTORS: usize = 8;
+/// Most descriptors beside one message: the code, stdio, a job's sockets, and the body of a long message
+/// (SCM_MAX_FD, net/scm.h).
+const MOST_DESCRIPTORS: usize = 253;
 
 /// What can go wrong between the two ends.
 #[derive(Debug, Error)]
