@@ -16,6 +16,7 @@ mod robust;
 mod setup;
 mod signals;
 mod sockets;
+mod takeover;
 mod users;
 mod users_of_sockets;
 mod verbs;

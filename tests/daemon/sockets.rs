@@ -44,7 +44,7 @@ fn loopback() -> Ipv4Addr {
 
 /// Where a socket of streams is.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     /// In a folder of the test's own.
     Path(String),
     /// On the loopback.
@@ -52,14 +52,14 @@ enum Place {
 }
 
 /// A free place of each kind.
-const KINDS: [fn(&Sandbox) -> Place; 2] = [Place::in_a_folder, Place::on_the_loopback];
+pub(super) const KINDS: [fn(&Sandbox) -> Place; 2] = [Place::in_a_folder, Place::on_the_loopback];
 
 impl Place {
     fn in_a_folder(sandbox: &Sandbox) -> Self {
         Self::named(sandbox, "socket")
     }
 
-    fn named(sandbox: &Sandbox, name: &str) -> Self {
+    pub(super) fn named(sandbox: &Sandbox, name: &str) -> Self {
         sandbox.make_folder("sockets");
         Self::Path(sandbox.name(&format!("sockets/{name}")))
     }
@@ -97,7 +97,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn connect(&self) -> Client {
+    pub(super) fn connect(&self) -> Client {
         let socket = match self {
             Self::Path(path) => UnixStream::connect(path).map(OwnedFd::from),
             Self::Tcp(address) => TcpStream::connect(address).map(OwnedFd::from),
@@ -115,7 +115,7 @@ impl Place {
 }
 
 /// A client's end of a connection. Each of its waits has a bound.
-struct Client(File);
+pub(super) struct Client(File);
 
 impl Client {
     fn of(socket: impl Into<OwnedFd>) -> Self {
@@ -127,13 +127,13 @@ impl Client {
     }
 
     #[track_caller]
-    fn say(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(super) fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).expect("a server that takes it");
     }
 
     /// Says that this was all.
     #[track_caller]
-    fn end(&self) {
+    pub(super) fn end(&self) {
         shutdown(&self.0, Shutdown::Write).expect("a connection");
     }
 
@@ -145,7 +145,7 @@ impl Client {
 
     /// The next line, with its end.
     #[track_caller]
-    fn line(&mut self) -> String {
+    pub(super) fn line(&mut self) -> String {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
             let mut byte = [0];
@@ -167,7 +167,7 @@ impl Client {
 
     /// The same as text.
     #[track_caller]
-    fn rest(self) -> String {
+    pub(super) fn rest(self) -> String {
         String::from_utf8(self.bytes()).expect("text")
     }
 }
@@ -205,7 +205,7 @@ fn answering(word: &str) -> Job {
 }
 
 /// A job with one socket.
-fn at(place: &Place, job: Job) -> Job {
+pub(super) fn at(place: &Place, job: Job) -> Job {
     job.with_in("Sockets", "listener", place.entry())
 }
 
@@ -299,9 +299,9 @@ fn a_reload_keeps_the_socket_and_whoever_waits_at_it() {
         wait_until_it_is(&supervisor, "waiting, 1 runs");
         reload("first");
         assert_eq!(early.rest(), "first early\n");
-        // One that runs ends first: what it accepted is its own to lose.
+        // One that serves ends when the next one does: what it had accepted is its own to lose.
         reload("second");
-        supervisor.logs(" a: ended: stopped by SIGTERM");
+        supervisor.logs(" a: ended: its successor took over");
         assert_eq!(place.ask("late"), "second late\n");
     }
 }

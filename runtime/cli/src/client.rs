@@ -63,7 +63,7 @@ impl CallError {
             Self::Nonsense(why) => Words::new(
                 "the supervisor's answer is not understood",
                 why,
-                "`wjob --version` and `wjobd --version` are to be the same; restart wjobd after an update",
+                "`wjob --version` and `wjobd --version` are to be the same; use `wjob upgrade` after an update",
             ),
         }
     }

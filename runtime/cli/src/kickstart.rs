@@ -1,5 +1,5 @@
-//! `wjob kickstart [-k] [-p] TARGET`: starts a job now, whatever it waits for. With `-k` a running one is ended first;
-//! its job file is not read again, `wjob reload` does that.
+//! `wjob kickstart [-k] [-p] TARGET`: starts a job now, whatever it waits for. With `-k` a running one is ended first, or,
+//! if it serves clients, once its successor does; its job file is not read again, `wjob reload` does that.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::{render, socket};
 #[derive(Debug, clap::Args)]
 #[command(after_help = target::HELP)]
 pub(crate) struct Arguments {
-    /// End it first, if it is running
+    /// End it first, if it is running; one with sockets ends when the new worker accepts
     #[arg(short, long)]
     kill: bool,
     /// Print the number of its process, alone

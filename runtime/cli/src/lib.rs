@@ -42,6 +42,7 @@ mod socket;
 mod supervisor;
 mod table;
 mod target;
+mod upgrade;
 mod when;
 
 use std::ffi::OsString;
@@ -120,6 +121,8 @@ enum Verb {
     Bootout(bootout::Arguments),
     /// Read a job's file again, or the configuration and all folders
     Reload(reload::Arguments),
+    /// Replace the supervisor by the one that is installed now; jobs and clients go on
+    Upgrade(upgrade::Arguments),
     /// Let a job be loaded and started, now and after a restart
     Enable(enable::Arguments),
     /// Keep a job from being loaded and started, now and after a restart
@@ -157,6 +160,7 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
         Verb::Bootstrap(arguments) => bootstrap::run(arguments),
         Verb::Bootout(arguments) => bootout::run(arguments),
         Verb::Reload(arguments) => reload::run(arguments),
+        Verb::Upgrade(arguments) => upgrade::run(arguments),
         Verb::Enable(arguments) => enable::run(arguments),
         Verb::Disable(arguments) => disable::run(arguments),
         Verb::PrintDisabled(arguments) => print_disabled::run(arguments),

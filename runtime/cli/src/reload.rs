@@ -1,5 +1,6 @@
-//! `wjob reload [TARGET]`: has the supervisor read a job's file again, or its configuration and all its folders. A job
-//! whose file says something else begins anew.
+//! `wjob reload [TARGET]`: has the supervisor read a job's file and its program again, or its configuration and all its
+//! folders. A job that is named begins anew, and so does one whose file says something else; one that serves clients does
+//! so without a gap.
 
 use std::process::ExitCode;
 
@@ -13,7 +14,8 @@ use crate::{render, socket};
 #[derive(Debug, clap::Args)]
 #[command(after_help = target::HELP)]
 pub(crate) struct Arguments {
-    /// A job, whose file is read again; or a domain, of which everything is; without it your own domain
+    /// A job, whose file and program are read again: one with sockets is served by its old worker until the new one
+    /// accepts, any other is stopped first; or a domain, of which everything is read; without it your own domain
     #[arg(value_name = "TARGET")]
     target: Option<String>,
 }

@@ -24,7 +24,8 @@ pub(crate) fn in_words(supervisor: &Supervisor, build: &str, clock: &Clock) -> S
     let health = if supervisor.stopping { "shutting down" } else { "serving" };
     let process = format!("{} since {}", supervisor.pid, clock.local(&supervisor.since));
     let other = supervisor.build != build;
-    let hint = if other { format!(" (this is wjob {build}; restart wjobd after an update)") } else { String::new() };
+    let hint =
+        if other { format!(" (this is wjob {build}; after an update use `wjob upgrade`)") } else { String::new() };
     let mut rows = vec![
         row("health", health.into()),
         row("process", process),

@@ -15,6 +15,7 @@ pub mod denial;
 pub mod finding;
 pub mod fleet;
 pub mod grant;
+pub mod handover;
 pub mod imports;
 pub mod job;
 pub mod keys;

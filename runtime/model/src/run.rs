@@ -1,6 +1,8 @@
 //! One run of one job, decided: what to do when something happens, and when to look again.
 //! Time is an argument (milliseconds since the run began), actions are returned; nothing is performed here.
 
+use serde::{Deserialize, Serialize};
+
 use crate::job::Job;
 use crate::limit::Limit;
 use crate::message::{Evidence, FromWorker, Manner, StartFailure, ToWorker};
@@ -15,7 +17,7 @@ pub const START_DEADLINE: Moment = 30_000;
 pub const GRACE: Moment = 1_000;
 
 /// What a run needs to know of its job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// RunTime in milliseconds.
     pub run_time: Option<Moment>,
@@ -57,7 +59,7 @@ impl Terms {
 }
 
 /// Where a run stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum State {
     /// There is no worker yet: the program is looked for, its names looked up, its code compiled.
     Preparing,
@@ -101,7 +103,7 @@ pub enum State {
 }
 
 /// How a run was over.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum End {
     /// It ran.
     Ran(Verdict),

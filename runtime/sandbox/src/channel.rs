@@ -1,11 +1,10 @@
 //! The one way between a supervisor and a worker: a SEQPACKET pair, one message a packet, descriptors beside it.
 //! It bounds what is received and says nothing about what a message means; that is `model::message`.
 
-use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType,
@@ -14,6 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use wjob_model::message::INLINE_BYTES;
+
+use crate::memory;
 
 /// Most descriptors beside one message: the code, stdio, a job's sockets, and the body of a long message
 /// (SCM_MAX_FD, net/scm.h).
@@ -98,7 +99,7 @@ impl Channel {
         if body.len() <= INLINE_BYTES {
             return self.packet(&[&[INLINE], &body], descriptors, flags);
         }
-        let file = memory_file(&body)?;
+        let file = memory::sealed("wjob-message", &body)?;
         let all: Vec<BorrowedFd<'_>> = descriptors.iter().copied().chain([file.as_fd()]).collect();
         self.packet(&[&[IN_MEMORY_FILE]], &all, flags)
     }
@@ -181,7 +182,8 @@ impl Channel {
         };
         let message = if *how == IN_MEMORY_FILE {
             let file = descriptors.pop().ok_or_else(|| ChannelError::Malformed("no body".into()))?;
-            decode(&read_memory_file(file, most)?)?
+            let body = memory::read(file, most)?;
+            decode(&body.ok_or_else(|| ChannelError::Malformed(format!("longer than {most} bytes")))?)?
         } else {
             decode(inline)?
         };
@@ -236,27 +238,6 @@ fn rights(beside: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
         })
         .flatten()
         .collect()
-}
-
-/// The body of a long message in a sealed memory file.
-fn memory_file(body: &[u8]) -> Result<OwnedFd, ChannelError> {
-    let file = rustix::fs::memfd_create("wjob-message", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    let mut file = std::fs::File::from(file);
-    file.write_all(body)?;
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    rustix::fs::fcntl_add_seals(&file, seals)?;
-    Ok(file.into())
-}
-
-fn read_memory_file(file: OwnedFd, most: usize) -> Result<Vec<u8>, ChannelError> {
-    let mut file = std::fs::File::from(file);
-    file.seek(SeekFrom::Start(0))?;
-    let mut body = Vec::new();
-    file.take(most as u64 + 1).read_to_end(&mut body)?;
-    if body.len() > most {
-        return Err(ChannelError::Malformed(format!("longer than {most} bytes")));
-    }
-    Ok(body)
 }
 
 #[cfg(test)]

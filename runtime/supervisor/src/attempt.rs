@@ -1,6 +1,8 @@
 //! One run of one job, performed: looks its names up, gets its code, makes its worker, and does what the run's state
 //! machine wants done. It waits for nothing: whoever has the loop waits on its sources and says which woke it.
 
+mod saved;
+
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -29,6 +31,8 @@ use crate::resolve::{self, ask, understood};
 use crate::run_error::RunError;
 use crate::spawn::{Identity, Standing, Worker, spawn};
 use crate::trust::{TrustedKind, open_trusted, open_trusted_below};
+
+pub use saved::SavedAttempt;
 
 /// Addresses are not asked for again sooner than this, whatever a worker says.
 const FRESH: Duration = Duration::from_secs(50);
@@ -73,7 +77,8 @@ enum Phase {
 pub struct Attempt {
     order: Order,
     machine: Machine,
-    found: Found,
+    /// What a worker is made from; `None` = it was made by an earlier supervisor, and no other is made.
+    found: Option<Found>,
     plan: WallPlan,
     wanted: Vec<String>,
     names: Names,
@@ -120,7 +125,7 @@ impl Attempt {
         Ok(Self {
             order,
             machine,
-            found,
+            found: Some(found),
             plan,
             wanted,
             names: Names::new(),
@@ -284,15 +289,18 @@ impl Attempt {
     }
 
     fn seek_code(&mut self, tools: Tools<'_>, anew: bool, reporter: &mut dyn Reporter) -> Option<Event> {
-        if !self.found.kind.is_wasm() {
+        let Some(found) = &mut self.found else {
+            return self.fail(RunError::System("its worker was made by an earlier supervisor".into()));
+        };
+        if !found.kind.is_wasm() {
             return self.work(tools, None);
         }
         let tools_of_user = Tools { cache: self.cache.as_ref(), ..tools };
         let identity = self.order.person.as_ref().map(|person| &person.identity);
-        match seek(tools_of_user, &self.machine, &mut self.found, anew, identity) {
+        match seek(tools_of_user, &self.machine, found, anew, identity) {
             Ok(Sought::There(code)) => self.work(tools, Some(code)),
             Ok(Sought::Making(compiling)) => {
-                reporter.compiling(&self.found.path);
+                reporter.compiling(&found.path);
                 self.phase = Phase::Compiling(compiling);
                 None
             }
@@ -312,7 +320,7 @@ impl Attempt {
             background: job.launch.background,
             low_io: job.launch.low_io,
             identity: self.identity(),
-            name: None,
+            ..Standing::default()
         };
         let worker = match spawn(tools.image, &standing) {
             Ok(worker) => worker,
@@ -332,6 +340,7 @@ impl Attempt {
     }
 
     fn hand_over(&self, worker: &Worker, tools: Tools<'_>, code: Option<&File>) -> Result<(), String> {
+        let found = self.found.as_ref().ok_or("there is no program")?;
         let job = &self.order.job;
         let paths = [&job.standard_in, &job.standard_out, &job.standard_error];
         let stdio: [Stdio; 3] = std::array::from_fn(|at| match (paths[at], &self.order.stdio[at]) {
@@ -345,16 +354,16 @@ impl Attempt {
         let descriptors: Vec<BorrowedFd<'_>> =
             code.map(AsFd::as_fd).into_iter().chain(inherited).chain(sockets).collect();
         let mut environment = self.order.environment.clone();
-        if !self.found.kind.is_wasm() {
+        if !found.kind.is_wasm() {
             let more = self.order.native_environment.iter();
             let more = more.filter(|(name, _)| self.order.environment.iter().all(|(other, _)| other != name));
             environment.extend(more.cloned());
         }
         let run = Run {
-            code: match self.found.kind {
+            code: match found.kind {
                 ProgramKind::Component => Code::Component,
                 ProgramKind::Module => Code::Module,
-                ProgramKind::Elf | ProgramKind::Script => Code::Native(self.found.seen.display().to_string()),
+                ProgramKind::Elf | ProgramKind::Script => Code::Native(found.seen.display().to_string()),
             },
             arguments: job.program.arguments.clone(),
             globbing: job.program.globbing,
@@ -381,7 +390,7 @@ impl Attempt {
             abandon: self.lingers && job.abandon_process_group,
             transactions: job.launch.transactions,
             exit_timeout: job.exit_timeout,
-            idle_timeout: self.idle_timeout(),
+            idle_timeout: self.idle_timeout(found.kind),
             root: job.root_directory.clone(),
         };
         let start = Start { build: tools.image.build.clone(), role: Role::Run(Box::new(run)) };
@@ -397,9 +406,9 @@ impl Attempt {
     }
 
     /// A native program that is handed its sockets once and counts no work decides by itself when it has none.
-    fn idle_timeout(&self) -> Option<u32> {
+    fn idle_timeout(&self, kind: ProgramKind) -> Option<u32> {
         let job = &self.order.job;
-        let counted = !self.order.sockets.is_empty() && (self.found.kind.is_wasm() || job.inetd_wait == Some(false));
+        let counted = !self.order.sockets.is_empty() && (kind.is_wasm() || job.inetd_wait == Some(false));
         job.launch.idle_exit(counted).filter(|_| self.lingers)
     }
 
@@ -445,17 +454,17 @@ impl Attempt {
 
     /// Code of another build is compiled again, and a kernel that gives no namespaces after all is planned for.
     fn renewable(&self, failure: &StartFailure) -> bool {
-        !self.renewed && matches!(failure.fault, Fault::Stale | Fault::Namespaces)
+        !self.renewed && self.found.is_some() && matches!(failure.fault, Fault::Stale | Fault::Namespaces)
     }
 
     /// Once more from the plan on; the state machine still waits for the worker's walls.
     fn renew(&mut self, failure: &StartFailure, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
         self.renewed = true;
         self.phase = Phase::Over;
-        if failure.fault == Fault::Namespaces {
+        if let Some(found) = self.found.as_ref().filter(|_| failure.fault == Fault::Namespaces) {
             // Looking could not tell, trying did: what needs no view of its own runs without one, and says so.
             self.machine.namespaces = Err(failure.why.clone());
-            match walls(&self.order, &self.found, &self.machine) {
+            match walls(&self.order, found, &self.machine) {
                 Ok(plan) => self.plan = plan,
                 Err(refusal) => return self.fail(refusal.into()),
             }

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wjob_model::account::Account;
 use wjob_model::denial::Denial;
 use wjob_model::job::Job;
@@ -41,7 +42,7 @@ pub struct Order {
 }
 
 /// Who a job is, and what it is told of that.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// What the kernel is told.
     pub identity: Identity,

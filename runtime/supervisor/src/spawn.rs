@@ -2,16 +2,18 @@
 //! only, the environment is empty, and the program is the `wjob` file that was opened at start-up.
 
 use std::collections::BTreeSet;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
 use wjob_model::run::Exit;
 use wjob_sandbox::channel::Channel;
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 /// Name by which the `wjob` file knows that it is to be a worker.
 pub const WORKER_NAME: &CStr = c"wjob-worker";
@@ -56,6 +58,32 @@ impl Image {
         let null = File::options().read(true).write(true).open("/dev/null").map_err(|error| error.to_string())?;
         Ok(Self { program: high(program.into())?, null: high(null.into())?, build: build.to_owned() })
     }
+
+    /// The file, to be executed.
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// What the next program of this process is told of it.
+    pub fn saved(&self, kept: &mut Kept) -> SavedImage {
+        SavedImage { program: kept.keep(&self.program), null: kept.keep(&self.null) }
+    }
+
+    /// The one that the program before this one has opened for it.
+    ///
+    /// # Errors
+    /// When it was not handed over.
+    pub fn resumed(saved: &SavedImage, inherited: &mut Inherited, build: &str) -> Result<Self, HandoverError> {
+        let (program, null) = (inherited.take(saved.program)?, inherited.take(saved.null)?);
+        Ok(Self { program, null, build: build.to_owned() })
+    }
+}
+
+/// An image as it is handed over: its descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedImage {
+    program: RawFd,
+    null: RawFd,
 }
 
 fn open(path: &Path) -> Result<File, String> {
@@ -102,8 +130,16 @@ pub struct Worker {
     gone: bool,
 }
 
+/// A worker as it is handed over: its number and its descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedWorker {
+    pid: u32,
+    pidfd: RawFd,
+    channel: RawFd,
+}
+
 /// Who a process is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// User.
     pub uid: u32,
@@ -126,18 +162,27 @@ pub struct Standing<'a> {
     pub identity: Option<&'a Identity>,
     /// The role it is named for; `None` = a worker.
     pub name: Option<&'a CStr>,
+    /// What it is told beside its name.
+    pub arguments: &'a [CString],
 }
 
 /// How many files a job may have open unless it says otherwise: what this process was started with.
 static FILES: OnceLock<libc::rlimit> = OnceLock::new();
 
-/// Lets this process have as many files open as it may: each run of a job takes some. Jobs get what it had before.
-pub fn raise_files() {
+/// How many files jobs may have open: at first, and at most.
+pub fn files_of_jobs() -> Option<(u64, u64)> {
+    FILES.get().map(|limit| (limit.rlim_cur, limit.rlim_max))
+}
+
+/// Lets this process have as many files open as it may: each run of a job takes some. Jobs get what it had before, or
+/// what an earlier program of this process had.
+pub fn raise_files(earlier: Option<(u64, u64)>) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls read or write the limit they are given, which outlives them.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            let _ = FILES.set(limit);
+            let of_jobs = earlier.map(|(rlim_cur, rlim_max)| libc::rlimit { rlim_cur, rlim_max });
+            let _ = FILES.set(of_jobs.unwrap_or(limit));
             let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised);
         }
@@ -151,13 +196,17 @@ pub fn raise_files() {
 pub fn spawn(image: &Image, standing: &Standing<'_>) -> Result<Worker, String> {
     let (ours, theirs) = Channel::pair().map_err(|error| error.to_string())?;
     let theirs = high(theirs.into())?;
+    let words = std::iter::once(standing.name.unwrap_or(WORKER_NAME));
+    let words = words.chain(standing.arguments.iter().map(CString::as_c_str)).map(CStr::as_ptr);
+    // Made here: its memory is not asked for between fork and exec.
+    let argv: Vec<*const libc::c_char> = words.chain([std::ptr::null()]).collect();
     let mut pidfd: RawFd = -1;
     let mut arguments = libc_clone_args(&mut pidfd);
     // SAFETY: without CLONE_VM this is a fork. The child runs `become_worker`, which makes raw system calls only
     // and never returns; `arguments` and `pidfd` outlive the call.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of_val(&arguments)) };
     match pid {
-        0 => become_worker(image, theirs.as_raw_fd(), standing),
+        0 => become_worker(image, theirs.as_raw_fd(), standing, &argv),
         1.. => Ok(Worker {
             pid: started(pid),
             // SAFETY: clone3 has just made this descriptor for us (CLONE_PIDFD).
@@ -187,8 +236,7 @@ fn libc_clone_args(pidfd: &mut RawFd) -> libc::clone_args {
 }
 
 /// The child's part: a session of its own, its priority, descriptors 0 to 3, nothing else, and exec.
-fn become_worker(image: &Image, channel: RawFd, standing: &Standing<'_>) -> ! {
-    let argv = [standing.name.unwrap_or(WORKER_NAME).as_ptr(), std::ptr::null()];
+fn become_worker(image: &Image, channel: RawFd, standing: &Standing<'_>, argv: &[*const libc::c_char]) -> ! {
     let envp = [std::ptr::null::<libc::c_char>()];
     // SAFETY: raw system calls on numbers and on memory of this process's own copy; no allocation, no lock.
     unsafe {
@@ -248,6 +296,22 @@ unsafe fn stand(standing: &Standing<'_>) {
 }
 
 impl Worker {
+    /// What the next program of this process is told of it.
+    pub fn saved(&self, kept: &mut Kept) -> SavedWorker {
+        SavedWorker { pid: self.pid, pidfd: kept.keep(&self.pidfd), channel: kept.keep(&self.channel) }
+    }
+
+    /// One that the program before this one has made: a child of this process, as before.
+    ///
+    /// # Errors
+    /// When it was not handed over.
+    pub fn resumed(saved: &SavedWorker, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        let pidfd = inherited.take(saved.pidfd)?;
+        let channel = Channel::inherited(inherited.take(saved.channel)?);
+        ours().insert(saved.pid);
+        Ok(Self { pid: saved.pid, pidfd, channel, gone: false })
+    }
+
     /// SIGKILL, through the pidfd.
     pub fn kill(&self) {
         // Gone already is as good as killed.
@@ -312,7 +376,7 @@ fn exit(status: i32) -> Exit {
 }
 
 /// What a worker used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Processor time, microseconds.
     pub cpu_micros: u64,

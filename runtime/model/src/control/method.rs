@@ -32,6 +32,8 @@ pub enum Method {
     Reload,
     /// The supervisor itself.
     Supervisor,
+    /// Replace the supervisor by the program that is in its place now.
+    Upgrade,
     /// What happens from now on.
     Events,
 }
@@ -67,6 +69,7 @@ pub const METHODS: &[MethodRow] = &[
     row(Method::Blame, "Blame", Need::History, "what demanded the current or last run of a job"),
     row(Method::Reload, "Reload", Need::Own, "read one job file again, or the configuration and all folders"),
     row(Method::Supervisor, "Supervisor", Need::Own, "the supervisor's health, version and places"),
+    row(Method::Upgrade, "Upgrade", Need::Own, "replace the supervisor by the program that is installed now"),
     row(Method::Events, "Events", Need::History, "what happens to jobs, from now on until the caller leaves"),
 ];
 

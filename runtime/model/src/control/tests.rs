@@ -202,6 +202,7 @@ impl Sample {
             Method::Blame => (job(), value(&Blame { causes: self.texts() })),
             Method::Reload => (value(&Reload { label: self.maybe(self.text()) }), self.loaded()),
             Method::Supervisor => (nothing(), value(&self.supervisor())),
+            Method::Upgrade => (nothing(), value(&Upgraded { build: self.text(), running: 1 })),
             Method::Events => (nothing(), value(&self.happened())),
         }
     }

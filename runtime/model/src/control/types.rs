@@ -102,6 +102,15 @@ pub struct Supervisor {
     pub logger: String,
 }
 
+/// What `Upgrade` came to, as the program that has taken over says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// Its version and build.
+    pub build: String,
+    /// Jobs whose workers went on meanwhile.
+    pub running: i64,
+}
+
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRow {
@@ -218,7 +227,8 @@ pub struct Happened {
     /// The job; absent if it is about the supervisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// One word: loaded, unloaded, waiting, started, ended, failed, denied, enabled, disabled, lost, stopping.
+    /// One word: loaded, unloaded, waiting, started, ended, failed, denied, enabled, disabled, lost,
+    /// stopping, upgraded.
     pub what: String,
     /// In words.
     pub detail: String,

@@ -1,6 +1,8 @@
 //! Who may call what: one table, for the supervisor's socket and the logger's beside it. It says what a peer may; who
 //! a peer is (its user, whether it is a job's process) the supervisor finds out from the kernel.
 
+use serde::{Deserialize, Serialize};
+
 use super::{JobDetail, JobRow, METHODS, Method, WallRow};
 use crate::grant::Control;
 
@@ -8,7 +10,7 @@ use crate::grant::Control;
 const ROOT: u32 = 0;
 
 /// A caller, as far as its rights go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Peer {
     /// The domain's owner, or root.
     Owner,
@@ -184,6 +186,7 @@ mod tests {
         (Method::Blame, "ynnyyn"),
         (Method::Reload, "ynnnnn"),
         (Method::Supervisor, "ynnnnn"),
+        (Method::Upgrade, "ynnnnn"),
         (Method::Events, "ynnyyn"),
     ];
 

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::options::options;
 use crate::wall::compiling;
 
@@ -17,7 +19,7 @@ const MOST_UIDS: u64 = 1_000_000;
 const RESERVED: [u64; 2] = [65_534, 65_535];
 
 /// The configuration of one supervisor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
     /// Folders of job files, the first one's label winning; `None` = the domain's usual ones.
     pub jobs: Option<Vec<PathBuf>>,
@@ -85,7 +87,7 @@ impl Configuration {
 }
 
 /// How important a message is (dockerd's levels).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
     /// Every step.
     Debug,
@@ -122,7 +124,7 @@ impl LogLevel {
 }
 
 /// A range of uids, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UidRange {
     first: u32,
     last: u32,

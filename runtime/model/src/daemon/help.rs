@@ -21,7 +21,7 @@ pub fn help() -> String {
         }
     }
     text += "\nSIGHUP reads the configuration again, SIGUSR1 writes the state of everything to the log, SIGTERM shuts \
-             down in order.\n";
+             down in order; `wjob upgrade` has it replaced by the wjobd that is installed then, and jobs go on.\n";
     text
 }
 

@@ -1,12 +1,14 @@
 //! What keeps a job alive: the conditions of KeepAlive and the folders of QueueDirectories, held against the facts
 //! known of them. It knows no state and starts nothing.
 
+use serde::{Deserialize, Serialize};
+
 use super::cause::{Cause, Causes};
 use crate::launch::{Conditions, KeepAlive, Launch};
 use crate::outcome::{Outcome, Verdict};
 
 /// What another job is at the moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Other {
     /// Not loaded.
     #[default]
@@ -18,7 +20,7 @@ pub enum Other {
 }
 
 /// Facts that conditions ask for, as last told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     paths: Vec<(String, bool)>,
     queues: Vec<(String, bool)>,

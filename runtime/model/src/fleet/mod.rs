@@ -4,7 +4,9 @@
 mod cause;
 mod keep;
 mod life;
+mod saved;
 mod schedule;
+mod succession;
 mod throttle;
 mod words;
 
@@ -13,14 +15,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::job::Job;
 use crate::launch::KeepAlive;
 use crate::run::{self, Moment};
 
+use succession::Successor;
+
 pub use cause::{Cause, Causes, MOST_CAUSES};
 pub use keep::Other;
 pub use life::{Event, Hold, Last, Life, Run, RunId, Setting, State};
+pub use saved::Saved;
 pub use schedule::Now;
 pub use words::{Words, demands};
 
@@ -44,7 +50,7 @@ pub enum Action {
 pub use life::Action as JobAction;
 
 /// A loaded job.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
     /// Its number, not used again.
     pub id: u32,
@@ -54,6 +60,7 @@ pub struct Member {
     pub life: Life,
     begun: bool,
     successor: Option<Successor>,
+    #[serde(skip)]
     moments: Moments,
 }
 
@@ -62,14 +69,6 @@ impl Member {
     pub fn is_reloading(&self) -> bool {
         self.successor.is_some()
     }
-}
-
-/// What takes a job's place once it is gone.
-#[derive(Clone, Debug)]
-struct Successor {
-    job: Arc<Job>,
-    disabled: bool,
-    was_running: bool,
 }
 
 /// When a job is to be looked at, as it is filed.
@@ -247,41 +246,6 @@ impl Fleet {
         self.clock_set(now)
     }
 
-    /// Whether another definition could take a job's place.
-    ///
-    /// # Errors
-    /// When there is no such job, it is on its way out for good, or everything is shutting down.
-    pub fn may_reload(&self, label: &str) -> Result<(), Refusal> {
-        if self.is_stopping() {
-            return Err(Refusal::ShuttingDown);
-        }
-        match self.members.get(label).map(|member| (&member.successor, member.life.state())) {
-            None | Some((None, State::Leaving { .. })) => Err(Refusal::Leaving),
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// A job's file was read again: what it says now takes the old one's place, which ends first.
-    ///
-    /// # Errors
-    /// When there is no such job, or everything is shutting down.
-    pub fn reload(&mut self, job: Arc<Job>, disabled: bool, now: Now) -> Result<Vec<Action>, Refusal> {
-        self.may_reload(&job.label)?;
-        let label: Label = job.label.as_str().into();
-        let member = self.members.get_mut(&label).ok_or(Refusal::Leaving)?;
-        let was_running = match &member.successor {
-            Some(successor) => successor.was_running,
-            None => matches!(member.life.state(), State::Active { .. }),
-        };
-        let first = member.successor.is_none();
-        member.successor = Some(Successor { job, disabled, was_running });
-        let mut actions = Vec::new();
-        if first {
-            self.step(&label, Event::Unload, now, &mut actions);
-        }
-        Ok(actions)
-    }
-
     /// Takes every job out; at the deadline the supervisor ends whatever is left.
     pub fn shut_down(&mut self, deadline: Moment, now: Now) -> Vec<Action> {
         self.shutdown = Some(self.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -311,14 +275,28 @@ impl Fleet {
         let label: Label = job.label.as_str().into();
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1).max(1);
-        for other in others(&job) {
-            self.dependents.entry(other.to_owned()).or_default().insert(label.clone());
-        }
+        self.asks(&label, &job);
         let life = Life::new(disabled);
         let member = Member { id, job, life, begun: false, successor: None, moments: Moments::default() };
         self.members.insert(label.clone(), member);
         self.by_id.insert(id, label.clone());
         label
+    }
+
+    /// A job asks for others in KeepAlive, and is told of them.
+    fn asks(&mut self, label: &Label, job: &Job) {
+        for other in others(job) {
+            self.dependents.entry(other.to_owned()).or_default().insert(label.clone());
+        }
+    }
+
+    fn asks_no_more(&mut self, label: &Label, job: &Job) {
+        for other in others(job) {
+            if let Some(dependents) = self.dependents.get_mut(other) {
+                dependents.remove(label);
+            }
+        }
+        self.dependents.retain(|_, dependents| !dependents.is_empty());
     }
 
     /// A job learns what the others are, begins, and the others learn of it.
@@ -375,19 +353,14 @@ impl Fleet {
             return;
         };
         self.by_id.remove(&member.id);
-        for other in others(&member.job) {
-            if let Some(dependents) = self.dependents.get_mut(other) {
-                dependents.remove(label);
-            }
-        }
-        self.dependents.retain(|_, dependents| !dependents.is_empty());
+        self.asks_no_more(label, &member.job);
         let Some(successor) = member.successor else {
             return self.tell_dependents(label, now, actions);
         };
         let label = self.insert(successor.job, successor.disabled);
         self.begin_one(&label, now, actions);
         if successor.was_running {
-            self.step(&label, Event::Demand(Cause::Reload), now, actions);
+            self.run_again(&label, now, actions);
         }
     }
 

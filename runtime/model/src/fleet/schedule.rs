@@ -2,6 +2,7 @@
 //! However much was slept or stepped over, what was missed is made up for once.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
 use crate::calendar;
@@ -21,7 +22,7 @@ pub struct Now {
 const SMALL_STEP: SignedDuration = SignedDuration::from_hours(3);
 
 /// A job's armed timers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     interval: Option<Moment>,
     calendar: Option<Timestamp>,

@@ -123,6 +123,23 @@ impl Story {
         self.up().wait(seconds).ends(outcome)
     }
 
+    /// Its file says this now, and is read again.
+    fn reload(&mut self, job: Job) -> &mut Self {
+        let actions = self.fleet.reload(Arc::new(job), false, self.now).unwrap();
+        self.note(actions);
+        self
+    }
+
+    /// The run whose place another takes.
+    fn drains(&self) -> Option<RunId> {
+        self.life().draining().map(|run| run.id)
+    }
+
+    /// Whether anything like this was done.
+    fn has_done(&self, part: &str) -> bool {
+        self.did.iter().any(|done| done.contains(part))
+    }
+
     fn life(&self) -> &Life {
         &self.fleet.member(LABEL).expect("the job").life
     }
@@ -163,6 +180,13 @@ fn kept(conditions: Conditions) -> Launch {
 
 fn on_path() -> Launch {
     Launch { watch_paths: vec!["/p".into()], ..Launch::default() }
+}
+
+/// A job with a listener.
+fn serving(launch: Launch) -> Job {
+    let mut job = job(LABEL, launch);
+    job.sockets.push(Socket::on_port("listener", 0));
+    job
 }
 
 fn path() -> Cause {
@@ -288,9 +312,7 @@ fn kickstart_with_kill_starts_anew_when_the_old_one_is_gone() {
 
 #[test]
 fn a_job_with_listeners_drains_while_its_successor_runs() {
-    let mut served = job(LABEL, at_load());
-    served.sockets.push(Socket::on_port("listener", 0));
-    let mut story = Story::with(served);
+    let mut story = Story::with(serving(at_load()));
     story.up();
     let old = story.run_id();
     story.tell(Event::Kickstart { kill: true, uid: 0 });
@@ -301,6 +323,97 @@ fn a_job_with_listeners_drains_while_its_successor_runs() {
     let actions = story.fleet.run(old, run::Event::Gone(Exit::Status(0)), story.now);
     story.note(actions);
     assert!(story.life().draining().is_none());
+}
+
+#[test]
+fn the_former_run_is_told_to_end_when_its_successor_is_up_and_not_before() {
+    let mut story = Story::with(serving(at_load()));
+    story.up();
+    let former = Some(story.run_id());
+    story.tell(Event::Kickstart { kill: true, uid: 0 }).event(failure());
+    assert_eq!((story.word(), story.drains()), ("misconfigured", former));
+    let member = story.fleet.member(LABEL).expect("the job");
+    let why = Words::of(&member.job, &member.life, story.now).why;
+    assert_eq!(why, "the program: not there; its former worker serves on");
+    story.wait(10);
+    assert_eq!((story.word(), story.drains(), story.has_done("Drain")), ("starting", former, false));
+    story.up();
+    assert_eq!((story.word(), story.drains(), story.has_done("Drain")), ("running", former, true));
+}
+
+#[test]
+fn a_reload_of_a_job_that_serves_leaves_no_moment_without_a_worker() {
+    let plain = || job(LABEL, at_load());
+    for (old, new, overlaps) in [
+        (serving(at_load()), serving(on_path()), true),
+        (serving(at_load()), plain(), false),
+        (plain(), serving(on_path()), false),
+        (plain(), plain(), false),
+    ] {
+        let mut story = Story::with(old);
+        story.up();
+        let former = story.run_id();
+        story.reload(new.clone());
+        let expected = if overlaps { (Some(former), "starting", 2) } else { (None, "leaving", 1) };
+        assert_eq!((story.drains(), story.word(), story.starts()), expected);
+        assert_eq!(*story.fleet.member(LABEL).expect("the job").job == new, overlaps);
+        if overlaps {
+            assert_eq!((story.last_start(), story.has_done("Drain")), ("a starts: reload: it was running", false));
+            assert!(story.up().has_done("Drain"));
+            let actions = story.fleet.run(former, run::Event::Gone(Exit::Status(0)), story.now);
+            story.note(actions);
+            assert_eq!((story.drains(), story.word()), (None, "running"));
+        }
+    }
+}
+
+#[test]
+fn a_definition_that_does_not_start_is_replaced_by_the_next_while_the_first_one_serves() {
+    let mut story = Story::with(serving(at_load()));
+    story.up();
+    let former = Some(story.run_id());
+    story.reload(serving(on_path())).event(failure());
+    assert_eq!((story.word(), story.drains()), ("misconfigured", former));
+    story.reload(serving(Launch::default()));
+    assert_eq!((story.word(), story.drains(), story.starts()), ("starting", former, 3));
+    assert!(!story.has_done("Drain") && !story.has_done("Kill"), "{:?}", story.did);
+    assert!(story.up().has_done("Drain"));
+}
+
+#[test]
+fn a_reload_while_one_drains_lets_both_see_their_clients_to_the_end() {
+    let mut story = Story::with(serving(at_load()));
+    story.up().reload(serving(on_path())).up();
+    let former = story.drains();
+    for _ in 0..2 {
+        story.reload(serving(at_load()));
+        assert_eq!((story.word(), story.drains(), story.starts()), ("stopping", former, 2));
+    }
+    assert!(!story.has_done("Kill"), "{:?}", story.did);
+    story.ends(Outcome::Stopped);
+    assert_eq!((story.word(), story.drains(), story.starts()), ("starting", former, 3));
+}
+
+#[test]
+fn what_starts_with_its_load_is_started_once_by_a_reload() {
+    for new in [job(LABEL, at_load()), serving(at_load())] {
+        let mut story = Story::with(new.clone());
+        story.up().reload(new);
+        if story.word() == "leaving" {
+            story.ends(Outcome::Signaled(15));
+        }
+        story.lives(30, Outcome::Exited(0));
+        assert_eq!((story.word(), story.starts()), ("idle", 2), "{:?}", story.did);
+    }
+}
+
+#[test]
+fn a_job_that_is_replaced_is_seen_running_all_the_time() {
+    let active = Conditions { other_active: vec![(LABEL.into(), false)], ..Conditions::default() };
+    let mut story = Story::with(serving(at_load()));
+    story.load(job("b", kept(active)));
+    story.up().reload(serving(at_load())).up();
+    assert!(!story.has_done("b starts"), "{:?}", story.did);
 }
 
 #[test]

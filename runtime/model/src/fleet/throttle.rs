@@ -1,6 +1,8 @@
 //! How soon a job may start again: ThrottleInterval from start to start, longer after failures in a row. It never
 //! gives up, and it holds back nothing that an operator asks for.
 
+use serde::{Deserialize, Serialize};
+
 use crate::run::Moment;
 
 /// The longest delay that failures lead to, as launchd's of today: 1200 s.
@@ -13,7 +15,7 @@ const PATIENT: u32 = 2;
 const LEAST: Moment = 1_000;
 
 /// What the throttle remembers of a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throttle {
     last_start: Option<Moment>,
     /// Failed starts in a row.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::life::{Hold, Life, State};
+use super::life::{Hold, Life, Run, State};
 use super::schedule::Now;
 use crate::job::Job;
 use crate::launch::KeepAlive;
@@ -24,7 +24,10 @@ impl Words {
     pub fn of(job: &Job, life: &Life, now: Now) -> Self {
         let (state, why) = match life.state() {
             State::Idle => ("idle", format!("waits for {}", list(&demands(job)))),
-            State::Waiting { causes, hold, .. } => waiting(hold, &causes.in_words().join(", ")),
+            State::Waiting { causes, hold, .. } => {
+                let (state, why) = waiting(hold, &causes.in_words().join(", "));
+                (state, why + former(life))
+            }
             State::Active { run, .. } => (phase(&run.state), run.causes.in_words().join(", ")),
             State::Finished => ("finished", "it ran, and LaunchOnlyOnce allows one run".into()),
             State::Disabled => ("disabled", "`wjob enable` allows it to start again".into()),
@@ -41,6 +44,11 @@ fn waiting(hold: &Hold, causes: &str) -> (&'static str, String) {
         Hold::Failed(why) => ("waiting", format!("the last start failed: {why}")),
         Hold::Misconfigured(why) => ("misconfigured", why.clone()),
     }
+}
+
+/// One whose successor does not start is not given up.
+fn former(life: &Life) -> &'static str {
+    if life.draining().is_some_and(Run::is_up) { "; its former worker serves on" } else { "" }
 }
 
 fn phase(state: &run::State) -> &'static str {

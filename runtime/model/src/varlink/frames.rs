@@ -1,10 +1,12 @@
 //! Cuts a stream of bytes into messages at their NULs, and holds no more of it than one message may be long. It reads
 //! from nothing and looks at no byte but the NUL.
 
+use serde::{Deserialize, Serialize};
+
 use super::BadMessage;
 
 /// Bytes that came, and the messages in them. Whoever pushes takes all messages out before pushing again.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Frames {
     limit: usize,
     held: Vec<u8>,

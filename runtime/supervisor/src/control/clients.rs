@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::connection::Connection;
+use serde::{Deserialize, Serialize};
+use wjob_sandbox::handover::{Inherited, Kept};
+
+use super::connection::{Connection, SavedConnection};
 
 /// The superuser.
 const ROOT: u32 = 0;
@@ -21,7 +24,31 @@ pub struct Clients {
     next: u64,
 }
 
+/// The clients as they are handed over, by their numbers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedClients {
+    connections: Vec<(u64, SavedConnection)>,
+    next: u64,
+}
+
 impl Clients {
+    /// What the next program of this process is told of them.
+    pub fn saved(&self, kept: &mut Kept) -> SavedClients {
+        let there = self.connections.iter().filter(|(_, connection)| !connection.is_dead());
+        SavedClients { connections: there.map(|(number, one)| (*number, one.saved(kept))).collect(), next: self.next }
+    }
+
+    /// Those of the program before this one, under the same numbers. One that cannot be gone on with is let go.
+    pub fn resumed(saved: SavedClients, inherited: &mut Inherited) -> Self {
+        let mut connections = BTreeMap::new();
+        for (number, connection) in saved.connections {
+            if let Ok(connection) = Connection::resumed(connection, inherited) {
+                connections.insert(number, connection);
+            }
+        }
+        Self { connections, next: saved.next }
+    }
+
     /// Whether there is room for one more client of a user.
     ///
     /// # Errors

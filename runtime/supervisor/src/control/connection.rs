@@ -12,8 +12,10 @@ use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
+use serde::{Deserialize, Serialize};
 use wjob_model::control::Failure;
 use wjob_model::varlink::{BadMessage, Call, Frames, parse};
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 use wjob_sandbox::peer::Peer;
 
 /// The longest call, in bytes.
@@ -57,6 +59,19 @@ pub struct Connection {
     unread_since: Option<u64>,
 }
 
+/// A client as it is handed over, with what it has said and was not asked for, and what it was told and has not read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedConnection {
+    stream: i32,
+    frames: Frames,
+    unread: Vec<u8>,
+    answering: bool,
+    ended: bool,
+    closing: bool,
+    half_since: Option<u64>,
+    unread_since: Option<u64>,
+}
+
 impl Connection {
     /// Takes a client in.
     ///
@@ -76,6 +91,40 @@ impl Connection {
             dead: false,
             half_since: None,
             unread_since: None,
+        })
+    }
+
+    /// What the next program of this process is told of it.
+    pub fn saved(&self, kept: &mut Kept) -> SavedConnection {
+        SavedConnection {
+            stream: kept.keep(&self.stream),
+            frames: self.frames.clone(),
+            unread: self.unread.iter().copied().collect(),
+            answering: self.answering,
+            ended: self.ended,
+            closing: self.closing,
+            half_since: self.half_since,
+            unread_since: self.unread_since,
+        }
+    }
+
+    /// A client of the program before this one, which waits for the same answer.
+    ///
+    /// # Errors
+    /// When it was not handed over, or the system does not say any more who it is.
+    pub fn resumed(saved: SavedConnection, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        let stream = UnixStream::from(inherited.take(saved.stream)?);
+        let mut connection = Self::accept(stream)?;
+        connection.peer.forget_process();
+        Ok(Self {
+            frames: saved.frames,
+            unread: saved.unread.into(),
+            answering: saved.answering,
+            ended: saved.ended,
+            closing: saved.closing,
+            half_since: saved.half_since,
+            unread_since: saved.unread_since,
+            ..connection
         })
     }
 

@@ -5,13 +5,15 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wjob_model::control::Pair;
 use wjob_model::fleet::{Label, RunId};
 use wjob_model::job::Job;
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 use super::log::Level;
 use super::{Daemon, Wakes};
-use crate::spawn::Worker;
+use crate::spawn::{SavedWorker, Worker};
 
 /// Most that are kept; the oldest goes first.
 const MOST: usize = 1_000;
@@ -33,6 +35,34 @@ pub(super) struct LeftOver {
     written: Option<u32>,
     /// Whether it was killed because its job is taken out.
     going: bool,
+}
+
+/// The same as it is handed over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedLeftOver {
+    job: Arc<Job>,
+    worker: SavedWorker,
+    found: bool,
+    written: Option<u32>,
+    going: bool,
+}
+
+impl LeftOver {
+    /// What the next program of this process is told of it.
+    pub fn saved(&self, kept: &mut Kept) -> SavedLeftOver {
+        let Self { job, worker, found, written, going } = self;
+        let (job, worker) = (job.clone(), worker.saved(kept));
+        SavedLeftOver { job, worker, found: *found, written: *written, going: *going }
+    }
+
+    /// One of the program before this one.
+    ///
+    /// # Errors
+    /// When it was not handed over.
+    pub fn resumed(saved: SavedLeftOver, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        let SavedLeftOver { job, worker, found, written, going } = saved;
+        Ok(Self { job, worker: Worker::resumed(&worker, inherited)?, found, written, going })
+    }
 }
 
 impl Daemon {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 /// Its file in the state directory.
 const NAME: &str = "wjobd.lock";
@@ -18,7 +19,7 @@ const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// The lock, as long as this lives.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct Lock(File);
 
 impl Lock {
     /// Takes it.
@@ -53,6 +54,19 @@ impl Lock {
             file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(failed)?;
         Ok(Self(file))
+    }
+
+    /// Keeps it for the next program of this process.
+    pub fn saved(&self, kept: &mut Kept) -> i32 {
+        kept.keep(&self.0)
+    }
+
+    /// The one that the program before this one has taken.
+    ///
+    /// # Errors
+    /// When it was not handed over.
+    pub fn resumed(saved: i32, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        inherited.take(saved).map(|file| Self(file.into()))
     }
 }
 

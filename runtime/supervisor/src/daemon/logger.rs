@@ -7,15 +7,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::RunId;
 pub use wjob_model::record::Stream;
 use wjob_model::record::{self, Attach, Began, Bounds, Ended, FromLogger, Open, ToLogger};
 use wjob_model::run::{End, Moment};
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 use super::log::{Level, Line};
 use super::record::Record;
-use super::setup::{Bound, Settings, SetupError, bind};
+use super::setup::{Bound, SavedBound, Settings, SetupError, bind};
 use super::{Daemon, Wakes, clock, describe};
 use crate::spawn::{Image, Standing, Worker, spawn};
 
@@ -79,7 +81,71 @@ pub struct Logger {
     owner: u32,
 }
 
+/// What waits for the logger of the next program of this process: the pipes, what is to be told, and where it is to be
+/// kept. The logger itself is that program's own.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedLogger {
+    pipes: Vec<SavedPipe>,
+    waiting: VecDeque<ToLogger>,
+    runs: BTreeMap<RunId, Began>,
+    state: i32,
+    queries: SavedBound,
+}
+
+/// A pipe as it is handed over.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedPipe {
+    run: RunId,
+    stream: Stream,
+    label: String,
+    read: i32,
+    over: bool,
+}
+
 impl Logger {
+    /// What the next program of this process is told; the logger has ended by then ([`Daemon::rest_logger`]).
+    pub fn saved(&self, kept: &mut Kept) -> SavedLogger {
+        let pipe = |((run, stream), pipe): (&(RunId, Stream), &Pipe)| SavedPipe {
+            run: *run,
+            stream: *stream,
+            label: pipe.label.clone(),
+            read: kept.keep(&pipe.read),
+            over: pipe.over,
+        };
+        let pipes = self.pipes.iter().map(pipe).collect();
+        SavedLogger {
+            pipes,
+            waiting: self.waiting.clone(),
+            runs: self.runs.clone(),
+            state: kept.keep(&self.state),
+            queries: self.queries.saved(kept),
+        }
+    }
+
+    /// Goes on where the program before this one has left off; the logger is started by [`Daemon::logger_due`].
+    ///
+    /// # Errors
+    /// When something was not handed over.
+    pub fn resumed(
+        saved: SavedLogger,
+        inherited: &mut Inherited,
+        settings: &Settings,
+        configuration: &Configuration,
+    ) -> Result<Self, HandoverError> {
+        let mut pipes = BTreeMap::new();
+        for SavedPipe { run, stream, label, read, over } in saved.pipes {
+            let read = inherited.take(read)?;
+            pipes.insert((run, stream), Pipe { label, read, over, handed: false, dropped: false });
+        }
+        let (state, queries) = (inherited.take(saved.state)?, Bound::resumed(saved.queries, inherited)?);
+        Ok(Self {
+            pipes,
+            waiting: saved.waiting,
+            runs: saved.runs,
+            ..Self::of(state, queries, settings, configuration)
+        })
+    }
+
     /// Opens what it will be handed; it is started by [`Daemon::logger_due`].
     ///
     /// # Errors
@@ -93,7 +159,11 @@ impl Logger {
             .listener
             .set_nonblocking(true)
             .map_err(|error| SetupError::System { what: "the log's socket", error })?;
-        Ok(Self {
+        Ok(Self::of(state, queries, settings, configuration))
+    }
+
+    fn of(state: OwnedFd, queries: Bound, settings: &Settings, configuration: &Configuration) -> Self {
+        Self {
             process: Process::Down { again_at: 0, why: "it has not been started".into() },
             failures: 0,
             pipes: BTreeMap::new(),
@@ -107,7 +177,7 @@ impl Logger {
             bounds: bounds(configuration),
             build: settings.build.clone(),
             owner: settings.uid,
-        })
+        }
     }
 
     /// A pipe for what a run writes.
@@ -375,6 +445,18 @@ impl Daemon {
                 self.poller.remove(channel);
             }
         }
+    }
+
+    /// Lets the logger end in order, so that another one can begin: this program's, or that of the next. The pipes wait.
+    pub(super) fn rest_logger(&mut self) {
+        if let Process::Up { worker, .. } = &self.logger.process {
+            self.poller.remove(&worker.channel);
+            self.poller.remove(&worker.pidfd);
+        }
+        self.logger.finish();
+        self.logger.process = Process::Down { again_at: 0, why: "the supervisor is replaced".into() };
+        self.logger.pipes.values_mut().for_each(|pipe| pipe.handed = false);
+        self.logger.full_until = None;
     }
 
     pub(super) fn logger_gone(&mut self) {

@@ -40,12 +40,14 @@ mod serve;
 mod setup;
 mod sockets;
 mod sources;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use wjob_model::control::who::Peer;
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::{Action, Fleet, Label, RunId};
@@ -74,8 +76,10 @@ use poller::Poller;
 use record::Record;
 use sockets::Sockets;
 use sources::Watched;
+use upgrade::Upgrade;
 
 pub use setup::{Settings, SetupError};
+pub use upgrade::{Begun, Resumed, begun, tell_version};
 
 /// What wakes the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,7 @@ enum Wakes {
     Logger,
     LoggerGone,
     LeftOver(u32),
+    Successor,
 }
 
 /// A run that has a worker, or is about to.
@@ -105,7 +110,7 @@ struct Running {
 }
 
 /// Where a job comes from, and what is left of its last run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Origin {
     path: PathBuf,
     /// Whether it was found in one of the domain's folders, and not named by an operator.
@@ -171,15 +176,21 @@ pub struct Daemon {
     logger: Logger,
     manager: Manager,
     since: Timestamp,
+    /// The program that may take over, while it is asked.
+    upgrade: Option<Upgrade>,
     exiting: bool,
     /// The last: as long as it is held, nobody else serves this state.
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Daemon {
     /// Serves until it is told to end. The exit status.
     pub fn serve(mut self) -> u8 {
         self.load_everything();
+        self.turn_until_the_end()
+    }
+
+    fn turn_until_the_end(mut self) -> u8 {
         self.manager.say("READY=1\nSTATUS=serving");
         while !self.exiting {
             self.prepare_to_wait();
@@ -231,7 +242,8 @@ impl Daemon {
         let (boot, wall) = self.fleet.deadline();
         let questions = self.asking.values().map(|asking| asking.deadline);
         let helpers = self.runs.values().filter_map(|running| running.attempt.deadline()).chain(questions);
-        let helpers = helpers.map(|deadline| now.boot + millis_until(deadline));
+        let successor = self.upgrade.as_ref().map(|upgrade| upgrade.deadline);
+        let helpers = helpers.chain(successor).map(|deadline| now.boot + millis_until(deadline));
         let short = self.watcher.shortage().is_some();
         let shortage = short.then(|| self.look_again_at.unwrap_or(now.boot + LOOK_AGAIN));
         self.look_again_at = shortage;

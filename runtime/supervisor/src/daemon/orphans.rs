@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
 
 /// The folder of records in the state directory.
 const NAME: &str = "running";
@@ -19,7 +20,7 @@ const LOGGER: &str = "logger";
 const LOGGER_SECONDS: i64 = 5;
 
 /// The records.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Orphans(PathBuf);
 
 impl Orphans {

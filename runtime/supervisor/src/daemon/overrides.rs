@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Its file in the state directory.
@@ -39,7 +40,7 @@ pub enum OverridesError {
 }
 
 /// The store.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Overrides {
     path: PathBuf,
     labels: BTreeMap<String, bool>,

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::overrides::put;
 use crate::spawn::Identity;
 
@@ -15,7 +17,7 @@ const NAME: &str = "users.json";
 pub const ROLE: &str = "";
 
 /// Who has which.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OwnUsers {
     path: PathBuf,
     first: u32,

@@ -46,6 +46,7 @@ impl Daemon {
                 self.ended(&label, run, &end);
                 self.serve_again(&label);
             }
+            JobAction::Replaced => self.loaded_anew(&label),
             JobAction::Gone => self.gone(&label),
         }
         Vec::new()
@@ -242,11 +243,16 @@ impl Daemon {
         }
     }
 
+    /// Another definition has the job's place.
+    fn loaded_anew(&mut self, label: &Label) {
+        let path = self.origins.get(label).map(|origin| origin.path.display().to_string());
+        self.happened(Level::Info, Some(label), "loaded", &path.unwrap_or_default());
+    }
+
     fn gone(&mut self, label: &Label) {
         // A successor has taken its place already, and everything that is known of the label is its own.
         if self.fleet.member(label).is_some() {
-            let path = self.origins.get(label).map(|origin| origin.path.display().to_string());
-            return self.happened(Level::Info, Some(label), "loaded", &path.unwrap_or_default());
+            return self.loaded_anew(label);
         }
         self.origins.remove(label);
         self.take_sockets_away(label);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use wjob_model::denial::Denial;
 use wjob_model::message::Evidence;
 use wjob_model::wall::WallPlan;
@@ -11,7 +12,7 @@ use crate::order::Reporter;
 use crate::spawn::Usage;
 
 /// What is noted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Walls as they were read back.
     pub walls: Vec<Evidence>,

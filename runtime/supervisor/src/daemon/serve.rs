@@ -184,7 +184,7 @@ impl Daemon {
         }
     }
 
-    fn send(&mut self, number: u64, bytes: Vec<u8>) {
+    pub(super) fn send(&mut self, number: u64, bytes: Vec<u8>) {
         if let Some(connection) = self.clients.get(number) {
             connection.send(bytes, clock::now().boot);
         }
@@ -278,6 +278,13 @@ impl Daemon {
             Method::Supervisor => {
                 call.take::<Nothing>()?;
                 answer(Ok(self.own_state()))
+            }
+            Method::Upgrade => {
+                call.take::<Nothing>()?;
+                match self.upgrade(number) {
+                    Ok(()) => Answer::Later,
+                    Err(failure) => failure.into(),
+                }
             }
             Method::Events => {
                 call.take::<Nothing>()?;
@@ -383,7 +390,7 @@ impl Daemon {
         if member.life.is_disabled() {
             return Err(Failure::JobDisabled { label: label.to_owned() });
         }
-        let running = member.life.seen() == Other::Active && !kickstart.kill;
+        let running = member.life.current().is_some() && !kickstart.kill;
         let before = member.life.current().map(|run| run.id);
         let event = Event::Kickstart { kill: kickstart.kill, uid };
         let actions = self.fleet.tell(label, event, clock::now());

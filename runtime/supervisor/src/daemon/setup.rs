@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustix::fs::Mode;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use wjob_model::daemon::{Configuration, Partial};
 use wjob_model::fleet::Fleet;
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
+use wjob_sandbox::signals::Signals;
 
 use super::clock::{self, Timer};
 use super::files::Reader;
@@ -40,8 +43,8 @@ const LOG_SOCKET: &str = "log.sock";
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// Where a supervisor is, settled for as long as it lives.
-#[derive(Clone, Debug)]
+/// Where a supervisor is, settled for as long as it lives, whatever program its process executes meanwhile.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     /// Version and build.
     pub build: String,
@@ -62,9 +65,14 @@ pub struct Settings {
     /// Where job files are, unless the configuration says so.
     pub folders: Vec<PathBuf>,
     /// The command line's part of the configuration.
+    #[serde(skip)]
     pub flags: Partial,
     /// The `wjob` file.
     pub worker: PathBuf,
+    /// The program's own file, by the name it was started under: what is found there later may be another build.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 /// Why there is no supervisor.
@@ -76,6 +84,9 @@ pub enum SetupError {
     /// Another serves the same state.
     #[error("{0}")]
     Held(String),
+    /// The program before this one has left nothing that this one could go on with.
+    #[error("nothing can be taken over: {0}")]
+    Handover(#[from] HandoverError),
     /// The system refused.
     #[error("{what}: {error}")]
     System {
@@ -90,6 +101,11 @@ impl Settings {
     /// `system` or `user/UID`.
     pub fn domain(&self) -> String {
         if self.uid == 0 { "system".into() } else { format!("user/{}", self.uid) }
+    }
+
+    /// The `wjob` file that belongs to a `wjobd` file: the one that is named, or the one beside it.
+    pub fn worker_beside(configuration: &Configuration, program: &Path) -> PathBuf {
+        configuration.worker.clone().unwrap_or_else(|| program.with_file_name("wjob"))
     }
 
     /// The socket on which the logger answers.
@@ -129,10 +145,30 @@ pub(super) struct Bound {
     place: Option<(PathBuf, u64, u64)>,
 }
 
+/// The same as it is handed over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedBound {
+    listener: i32,
+    place: Option<(PathBuf, u64, u64)>,
+}
+
 impl Bound {
     fn at(listener: UnixListener, path: &Path) -> Self {
         let status = fs::symlink_metadata(path).ok();
         Self { listener, place: status.map(|status| (path.to_owned(), status.dev(), status.ino())) }
+    }
+
+    /// What the next program of this process is told of it.
+    pub fn saved(&self, kept: &mut Kept) -> SavedBound {
+        SavedBound { listener: kept.keep(&self.listener), place: self.place.clone() }
+    }
+
+    /// The one that the program before this one has bound.
+    ///
+    /// # Errors
+    /// When it was not handed over.
+    pub fn resumed(saved: SavedBound, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        Ok(Self { listener: inherited.take(saved.listener)?.into(), place: saved.place })
     }
 }
 
@@ -148,13 +184,29 @@ impl Drop for Bound {
     }
 }
 
+/// What a supervisor has before it waits for anything, whether it was made or handed over.
+pub(super) struct Parts {
+    pub settings: Settings,
+    pub configuration: Configuration,
+    pub signals: Signals,
+    pub lock: Lock,
+    pub overrides: Overrides,
+    pub users: OwnUsers,
+    pub orphans: Orphans,
+    pub image: Image,
+    pub listener: Bound,
+    pub watcher: Watcher,
+    pub logger: Logger,
+    pub fleet: Fleet,
+    pub since: Timestamp,
+}
+
 impl Daemon {
     /// Makes a supervisor of these settings, which serves nothing yet.
     ///
     /// # Errors
     /// What is missing, or in the way.
     pub fn new(settings: Settings, configuration: Configuration) -> Result<Self, SetupError> {
-        let system = |what: &'static str| move |error: std::io::Error| SetupError::System { what, error };
         private_folder(&settings.state, settings.uid).map_err(SetupError::Place)?;
         let lock = Lock::take(&settings.state).map_err(SetupError::Held)?;
         let overrides = Overrides::open(&settings.state).map_err(|error| SetupError::Place(error.to_string()))?;
@@ -162,19 +214,40 @@ impl Daemon {
         let users = OwnUsers::open(&settings.state, range.first(), range.last()).map_err(SetupError::Place)?;
         let orphans = Orphans::open(&settings.state).map_err(system("the folder of running jobs"))?;
         orphans.await_logger();
-        wjob_sandbox::signals::default_for_children();
-        raise_files();
-        let signals = wjob_sandbox::signals::Signals::block(&SIGNALS).map_err(system("signals"))?;
-        // Short of memory the kernel is to take jobs first (proc_pid_oom_score_adj(5)); only root may ask for that.
-        let _ = fs::write("/proc/self/oom_score_adj", "-900");
-        // What a job leaves comes to this process and not to init's: so nobody is a job's and looks like nobody's.
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|error| SetupError::System {
-            what: "becoming the parent of what jobs leave",
-            error: error.into(),
-        })?;
+        let signals = own_process(None)?;
         let image = Image::open(&settings.worker, &settings.build).map_err(|why| {
             SetupError::Place(format!("no worker: {why}; `wjob` belongs beside wjobd, or name it by --worker"))
         })?;
+        let listener = listener(&settings)?;
+        crate::listen::sweep(&settings.runtime(), settings.uid);
+        let mut watcher = Watcher::new().map_err(system("inotify"))?;
+        // Without it the zone is still looked at with every reload.
+        let _ = watcher.add(ZONE, Path::new(clock::ZONE_FILE), Want::Change);
+        let logger = Logger::new(&settings, &configuration)?;
+        let (fleet, since) = (Fleet::new(clock::zone()), Timestamp::now());
+        Self::of(Parts {
+            settings,
+            configuration,
+            signals,
+            lock,
+            overrides,
+            users,
+            orphans,
+            image,
+            listener,
+            watcher,
+            logger,
+            fleet,
+            since,
+        })
+    }
+
+    /// A supervisor of these parts, which waits for what may come and has no run yet.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub(super) fn of(parts: Parts) -> Result<Self, SetupError> {
+        let Parts { settings, configuration, .. } = &parts;
         let places = Places { cache: settings.cache.clone(), state: settings.state.clone() };
         let mut log = Log::new(configuration.log_level);
         let cache = Cache::open(&places, settings.uid, &settings.build)
@@ -182,33 +255,27 @@ impl Daemon {
                 log.say(super::Level::Warn, None, false, &format!("compiled programs are not kept: {why}"))
             })
             .ok();
-        let listener = listener(&settings)?;
-        crate::listen::sweep(&settings.runtime(), settings.uid);
+        let reader = Reader { owner: settings.uid, home: settings.home.clone() };
         let mut poller = Poller::new().map_err(system("epoll"))?;
-        let mut watcher = Watcher::new().map_err(system("inotify"))?;
-        // Without it the zone is still looked at with every reload.
-        let _ = watcher.add(ZONE, Path::new(clock::ZONE_FILE), Want::Change);
         let boot_timer = Timer::boot().map_err(system("a timer"))?;
         let wall_timer = Timer::wall().map_err(system("a timer"))?;
         for (source, name) in [
-            (signals.as_fd(), Wakes::Signals),
+            (parts.signals.as_fd(), Wakes::Signals),
             (boot_timer.as_fd(), Wakes::BootTimer),
             (wall_timer.as_fd(), Wakes::WallTimer),
-            (watcher.as_fd(), Wakes::Watcher),
-            (listener.listener.as_fd(), Wakes::Listener),
+            (parts.watcher.as_fd(), Wakes::Watcher),
+            (parts.listener.listener.as_fd(), Wakes::Listener),
         ] {
             poller.add(source, name).map_err(system("epoll"))?;
         }
-        let logger = Logger::new(&settings, &configuration)?;
-        let reader = Reader { owner: settings.uid, home: settings.home.clone() };
         Ok(Self {
             machine: wjob_sandbox::machine::look(),
             manager: Manager::of(std::env::var("NOTIFY_SOCKET").ok().as_deref()),
-            fleet: Fleet::new(clock::zone()),
-            since: Timestamp::now(),
-            settings,
-            configuration,
-            image,
+            fleet: parts.fleet,
+            since: parts.since,
+            settings: parts.settings,
+            configuration: parts.configuration,
+            image: parts.image,
             cache,
             reader,
             runs: Default::default(),
@@ -220,14 +287,14 @@ impl Daemon {
             next_token: 0,
             sockets: Default::default(),
             traffic: Default::default(),
-            watcher,
+            watcher: parts.watcher,
             look_again_at: None,
             look_at_paths: false,
             poller,
             boot_timer,
             wall_timer,
-            signals,
-            listener,
+            signals: parts.signals,
+            listener: parts.listener,
             listen_again_at: None,
             refusals: (0, 0),
             reserve: Vec::new(),
@@ -239,15 +306,34 @@ impl Daemon {
             compiling: Default::default(),
             queued: Default::default(),
             most_compiling: std::thread::available_parallelism().map_or(1, usize::from),
-            overrides,
-            users,
-            orphans,
+            overrides: parts.overrides,
+            users: parts.users,
+            orphans: parts.orphans,
             log,
-            logger,
+            logger: parts.logger,
+            upgrade: None,
             exiting: false,
-            _lock: lock,
+            lock: parts.lock,
         })
     }
+}
+
+fn system(what: &'static str) -> impl Fn(std::io::Error) -> SetupError {
+    move |error| SetupError::System { what, error }
+}
+
+/// Makes this process what a supervisor is, and says what signals it gets. `files` is what an earlier program of it let
+/// jobs have open.
+pub(super) fn own_process(files: Option<(u64, u64)>) -> Result<Signals, SetupError> {
+    wjob_sandbox::signals::default_for_children();
+    raise_files(files);
+    let signals = Signals::block(&SIGNALS).map_err(system("signals"))?;
+    // Short of memory the kernel is to take jobs first (proc_pid_oom_score_adj(5)); only root may ask for that.
+    let _ = fs::write("/proc/self/oom_score_adj", "-900");
+    // What a job leaves comes to this process and not to init's: so nobody is a job's and looks like nobody's.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| system("becoming the parent of what jobs leave")(error.into()))?;
+    Ok(signals)
 }
 
 /// The control socket: the one that was handed in, or one of our own.

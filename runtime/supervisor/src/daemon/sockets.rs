@@ -3,16 +3,18 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
 use wjob_model::account::Question;
 use wjob_model::control::{Failure, Pair};
 use wjob_model::fleet::{Cause, Event, Label, State};
 use wjob_model::job::Job;
 use wjob_model::message::HandedSocket;
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 use super::log::Level;
 use super::{Daemon, Wakes, clock};
 use crate::accounts::{admitted, name_of, of_files};
-use crate::listen::{self, Listener, Owner};
+use crate::listen::{self, Listener, Owner, SavedListener};
 
 /// The sockets of one job.
 #[derive(Debug, Default)]
@@ -22,10 +24,33 @@ pub(super) struct Sockets {
     waiting: Option<u64>,
 }
 
+/// The same as they are handed over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedSockets {
+    listeners: Vec<SavedListener>,
+    waiting: bool,
+}
+
 impl Sockets {
     /// As they are bound, in the order of the job's list.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// What the next program of this process is told of them.
+    pub fn saved(&self, kept: &mut Kept) -> SavedSockets {
+        let listeners = self.listeners.iter().map(|listener| listener.saved(kept)).collect();
+        SavedSockets { listeners, waiting: self.waiting.is_some() }
+    }
+
+    /// Those of the program before this one, and whether it waited for their traffic.
+    ///
+    /// # Errors
+    /// When one was not handed over.
+    pub fn resumed(saved: SavedSockets, inherited: &mut Inherited) -> Result<(Self, bool), HandoverError> {
+        let listeners = saved.listeners.into_iter().map(|listener| Listener::resumed(listener, inherited));
+        let listeners = listeners.collect::<Result<Vec<Listener>, HandoverError>>()?;
+        Ok((Self { listeners, waiting: None }, saved.waiting))
     }
 
     /// One of each for a worker.

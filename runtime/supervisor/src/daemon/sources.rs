@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use wjob_model::fleet::{Cause, Event, RunId};
 use wjob_model::run;
 
@@ -13,7 +14,7 @@ use crate::attempt::Source;
 use crate::watch::{Seen, What};
 
 /// What a job has paths watched for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Watched {
     /// They start it, or keep it alive.
     Demands,
@@ -44,6 +45,7 @@ impl Daemon {
             Wakes::Logger => self.logger_said(),
             Wakes::LoggerGone => self.logger_gone(),
             Wakes::LeftOver(worker) => self.left_over_ended(worker),
+            Wakes::Successor => self.successor_said(),
         }
     }
 
@@ -106,6 +108,7 @@ impl Daemon {
             self.run_woken(run, None);
         }
         self.questions_due();
+        self.upgrade_due();
         for number in self.clients.sweep(now.boot) {
             self.client_left(number);
         }

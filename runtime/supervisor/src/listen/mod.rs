@@ -6,6 +6,7 @@ mod network;
 mod owner;
 mod path;
 mod private;
+mod saved;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -17,6 +18,7 @@ use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
 use crate::trust::Distrust;
 pub use owner::Owner;
 pub(crate) use private::sweep;
+pub use saved::SavedListener;
 
 /// Most sockets of a job: as many as one message hands over (SCM_MAX_FD is 253), and room for the rest.
 pub const MOST: usize = 200;
@@ -74,7 +76,7 @@ pub struct Listener {
     pub address: String,
     place: Option<path::Placed>,
     /// Of one without a place of its own.
-    _folder: Option<private::Folder>,
+    folder: Option<private::Folder>,
     /// Whom its access list admits, if it has one.
     admitted: Option<Users>,
 }

@@ -89,7 +89,7 @@ fn at(of: SocketKind, address: SocketAddr, dual: bool, shared: bool) -> Result<O
 fn listener(socket: &Socket, descriptor: OwnedFd, asked: SocketAddr) -> Listener {
     let bound = getsockname(&descriptor).ok().and_then(|address| SocketAddr::try_from(address).ok());
     let address = url(socket.kind, bound.unwrap_or(asked));
-    Listener { socket: socket.clone(), descriptor, address, place: None, _folder: None, admitted: None }
+    Listener { socket: socket.clone(), descriptor, address, place: None, folder: None, admitted: None }
 }
 
 fn url(kind: SocketKind, address: SocketAddr) -> String {

@@ -34,10 +34,10 @@ impl Listener {
 /// A socket in its place.
 #[derive(Debug)]
 pub(super) struct Placed {
-    folder: File,
-    name: PathBuf,
-    device: u64,
-    inode: u64,
+    pub(super) folder: File,
+    pub(super) name: PathBuf,
+    pub(super) device: u64,
+    pub(super) inode: u64,
 }
 
 impl Drop for Placed {
@@ -78,7 +78,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Re
     let placed = Placed { folder, name: name.into(), device: status.st_dev, inode: status.st_ino };
     let address = format!("unix://{path}");
     let admitted = owner.admitted.clone();
-    Ok(Listener { socket: socket.clone(), descriptor, address, place: Some(placed), _folder: None, admitted })
+    Ok(Listener { socket: socket.clone(), descriptor, address, place: Some(placed), folder: None, admitted })
 }
 
 /// Users would be held by nothing where a socket is accepted on by its own job.

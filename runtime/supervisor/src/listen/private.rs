@@ -23,9 +23,9 @@ const NAME: &str = "socket";
 /// A folder with one socket in it, which goes with it.
 #[derive(Debug)]
 pub(super) struct Folder {
-    parent: File,
-    name: String,
-    folder: OwnedFd,
+    pub(super) parent: File,
+    pub(super) name: String,
+    pub(super) folder: OwnedFd,
 }
 
 impl Folder {
@@ -84,7 +84,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
         descriptor,
         address: format!("unix://{path}"),
         place: None,
-        _folder: Some(folder),
+        folder: Some(folder),
         admitted: None,
     })
 }

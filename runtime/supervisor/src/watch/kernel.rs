@@ -9,7 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 /// The kernel's number for an inode under watch; it is not used again for another inode.
 pub(super) type Watch = i32;
@@ -22,7 +24,7 @@ const READ_BYTES: usize = 64 << 10;
 const MOST_READS: usize = 16;
 
 /// What there is not enough of to watch a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub(super) enum Shortage {
     /// inotify watches of this user.
     #[error(
@@ -79,6 +81,16 @@ impl Kernel {
             };
             io::Error::new(io::Error::from(error).kind(), format!("no inotify instance: {error}{advice}"))
         })
+    }
+
+    /// Keeps it, with its watches and what is queued, for the next program of this process.
+    pub(super) fn saved(&self, kept: &mut Kept) -> i32 {
+        kept.keep(&self.0)
+    }
+
+    /// The one of the program before this one.
+    pub(super) fn resumed(saved: i32, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        inherited.take(saved).map(Self)
     }
 
     /// Watches the inode of a descriptor; `None` when the kernel does not let this user watch it.

@@ -9,6 +9,7 @@
 
 mod kernel;
 mod place;
+mod saved;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,17 +23,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::ReadFlags;
+use serde::{Deserialize, Serialize};
 
 use kernel::{Kernel, MOST_WATCHES, Shortage};
 use place::Place;
 use table::{Attention, Id, Table};
 use walk::{Look, Trail, Walk, walk};
 
+pub use saved::SavedWatcher;
+
 /// Longest path, bytes without the NUL (PATH_MAX).
 const MOST_PATH_BYTES: usize = 4095;
 
 /// What somebody wants to know of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Want {
     /// Any change (WatchPaths): written, attributes set, replaced, renamed, made or deleted; in a directory, an
     /// entry made, renamed or deleted. The first fact is not reported.

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::walk::{Look, Trail};
 use super::{Seen, Want, What};
 
 /// A path under watch.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     /// The path, as first asked for.
     pub(super) path: PathBuf,
@@ -34,6 +36,11 @@ impl Place {
     pub(super) fn leave(&mut self, token: u64) -> bool {
         self.users.retain(|(user, _), _| *user != token);
         !self.users.is_empty()
+    }
+
+    /// The tokens of those who watch it.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = u64> {
+        self.users.keys().map(|(token, _)| *token)
     }
 
     /// Whether somebody asks for a directory's entries.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 
 use rustix::fs::inotify::ReadFlags;
+use serde::{Deserialize, Serialize};
 
 use super::kernel::Watch;
 use super::walk::Trail;
@@ -13,7 +14,7 @@ use super::walk::Trail;
 pub(super) type Id = u64;
 
 /// What an event asks to be done about a path; the later ones include the earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Attention {
     /// Tell the users what they have not been told.
     Tell,
@@ -24,13 +25,13 @@ pub(super) enum Attention {
 }
 
 /// All watches.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Table {
     watches: HashMap<Watch, Interest>,
 }
 
 /// The paths that one watch concerns.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Interest {
     /// Those that pass it, by the name they look up; and whether that name is their last.
     names: HashMap<OsString, BTreeMap<Id, bool>>,

@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
+use serde::{Deserialize, Serialize};
 
 use super::kernel::{Kernel, Shortage, Watch};
 
@@ -22,7 +23,7 @@ const MOST_LINKS: usize = 40;
 const MOST_NAMES: usize = 1024;
 
 /// The watches of one path.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trail {
     /// The folders on the way, each with the name that was looked up in it.
     pub(super) steps: Vec<Step>,
@@ -31,7 +32,7 @@ pub(super) struct Trail {
 }
 
 /// A folder on the way.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Step {
     /// The folder's watch.
     pub(super) watch: Watch,
@@ -55,7 +56,7 @@ impl Trail {
 }
 
 /// What a path was when it was looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Look {
     /// The state of what is there; `None` when nothing is, or nothing that this user can reach.
     pub(super) status: Option<Status>,
@@ -64,7 +65,7 @@ pub(super) struct Look {
 }
 
 /// An inode's state, as far as a change shows in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Status {
     device: u64,
     inode: u64,

@@ -5,6 +5,7 @@ mod step;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Causes};
 use super::keep::{self, Ended, Facts, Other};
@@ -21,7 +22,7 @@ use step::Step;
 pub type RunId = u64;
 
 /// A run under way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Which.
     pub id: RunId,
@@ -35,7 +36,7 @@ pub struct Run {
 }
 
 /// Where a job stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum State {
     /// Nothing wants it.
     Idle,
@@ -71,7 +72,7 @@ pub enum State {
 }
 
 /// Why a job that is wanted does not start yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hold {
     /// ThrottleInterval.
     Throttle,
@@ -111,6 +112,8 @@ pub enum Event {
     },
     /// Something about one of its runs.
     Run(RunId, run::Event),
+    /// Another definition has its place from here on; the run that serves goes on until one of that definition does.
+    HandOver,
     /// It may be started again.
     Enable,
     /// It may not be started any more; a running one goes on.
@@ -151,6 +154,8 @@ pub enum Action {
         /// How.
         end: End,
     },
+    /// Another definition has the job's place, while its run goes on.
+    Replaced,
     /// Nothing is left of the job.
     Gone,
 }
@@ -169,7 +174,7 @@ pub struct Setting<'a> {
 }
 
 /// How the last run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Last {
     /// Exit status; a signal is negative.
     pub status: i64,
@@ -178,7 +183,7 @@ pub struct Last {
 }
 
 /// A job's life so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Life {
     state: State,
     draining: Option<Run>,
@@ -218,7 +223,7 @@ impl Life {
         &self.state
     }
 
-    /// The run that was told to end while another took its place.
+    /// The run whose place another takes: it serves until that one does, and ends then.
     pub fn draining(&self) -> Option<&Run> {
         self.draining.as_ref()
     }
@@ -272,11 +277,18 @@ impl Life {
         &self.schedule
     }
 
+    /// Whether a run of it serves clients, so that another can begin before that one ends.
+    pub fn serves(&self) -> bool {
+        let current = matches!(&self.state, State::Active { run, .. } if run.terms.listens);
+        (current || self.draining.is_some()) && !matches!(self.state, State::Leaving { .. } | State::Gone)
+    }
+
     /// What others see of it.
     pub fn seen(&self) -> Other {
         match self.state {
             State::Gone => Other::Absent,
             State::Active { .. } | State::Leaving { run: Some(_) } => Other::Active,
+            _ if self.draining.is_some() => Other::Active,
             _ => Other::Loaded,
         }
     }
@@ -307,6 +319,16 @@ impl Life {
 }
 
 impl Run {
+    /// Whether its walls stand and nobody has told it to end.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, run::State::Running { .. })
+    }
+
+    /// Whether it has not come so far.
+    fn is_starting(&self) -> bool {
+        matches!(self.state, run::State::Preparing | run::State::Starting { .. })
+    }
+
     /// The moment its state machine asked for; a far one is none.
     fn deadline(&self) -> Option<Moment> {
         self.state.deadline().and_then(|after| self.began.checked_add(after))

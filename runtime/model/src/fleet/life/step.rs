@@ -35,6 +35,7 @@ impl Step<'_> {
             Event::Appeared => self.appeared(),
             Event::Kickstart { kill, uid } => self.kickstart(kill, Cause::Operator(uid)),
             Event::Run(id, event) => self.run(id, event),
+            Event::HandOver => self.hand_over(),
             Event::Enable => self.enable(),
             Event::Disable => self.disable(),
             Event::Unload => self.unload(),
@@ -166,9 +167,11 @@ impl Step<'_> {
             // One that holds listeners loses no client when the new worker accepts while the old one ends.
             State::Active { run, .. } if kill && overlaps && run.terms.listens => self.drain(cause),
             State::Active { run, again, .. } if kill => {
+                // One that serves while another drains sees its clients to the end, too; the next ones wait meanwhile.
+                let reason = if run.terms.listens { StopReason::Replace } else { StopReason::Terminate };
                 let id = run.id;
                 *again = Some(cause);
-                self.run(id, run::Event::Stop(StopReason::Terminate));
+                self.run(id, run::Event::Stop(reason));
             }
             State::Active { .. } | State::Finished | State::Disabled | State::Leaving { .. } | State::Gone => {}
         }
@@ -178,12 +181,49 @@ impl Step<'_> {
         let State::Active { run, pending, .. } = std::mem::replace(&mut self.life.state, State::Idle) else {
             return;
         };
-        let id = run.id;
+        // One that serves nobody yet need not wait for its successor.
+        let early = run.is_starting().then_some(run.id);
         self.life.draining = Some(run);
         let mut causes = Causes::of(cause);
         causes.join(pending);
         self.start(causes);
-        self.run(id, run::Event::Stop(StopReason::Replace));
+        self.end_in_favour(early);
+    }
+
+    fn end_in_favour(&mut self, former: Option<RunId>) {
+        if let Some(id) = former {
+            self.run(id, run::Event::Stop(StopReason::Replace));
+        }
+    }
+
+    /// Whoever served until now ends, since another does.
+    fn relieve(&mut self) {
+        let former = self.life.draining.as_ref().filter(|run| run.is_up()).map(|run| run.id);
+        self.end_in_favour(former);
+    }
+
+    /// The life of another definition begins here, with what still runs of this one. Its runs are counted on, so that no
+    /// two have one number.
+    fn hand_over(&mut self) {
+        if !self.life.serves() {
+            return;
+        }
+        self.disarm();
+        let old = std::mem::replace(self.life, Life::new(false));
+        self.life.starts = old.starts;
+        self.life.draining = old.draining;
+        self.actions.push(Action::Replaced);
+        let State::Active { run, .. } = old.state else {
+            return;
+        };
+        let (id, is_starting, is_up) = (run.id, run.is_starting(), run.is_up());
+        if self.life.draining.is_none() {
+            self.life.draining = Some(run);
+            return self.end_in_favour(is_starting.then_some(id));
+        }
+        // One draining is enough: this one ends before the next begins.
+        self.life.state = State::Active { run, pending: Causes::default(), again: Some(Cause::Reload) };
+        self.end_in_favour((is_starting || is_up).then_some(id));
     }
 
     /// What would keep it alive does so again; what starts it when it is loaded does not.
@@ -241,11 +281,15 @@ impl Step<'_> {
         let state = std::mem::replace(&mut run.state, run::State::Over);
         let (state, actions) = state.step(event, since, &run.terms);
         run.state = state;
+        let is_up = run.is_up();
         for action in actions {
             match action {
                 run::Action::Finish(end) => self.ended(id, end),
                 action => self.actions.push(Action::Worker { run: id, action }),
             }
+        }
+        if is_up && self.life.current().is_some_and(|current| current.id == id) {
+            self.relieve();
         }
     }
 
@@ -276,7 +320,9 @@ impl Step<'_> {
             End::Ran(_) if again.is_some() => {}
             End::Ran(_) => self.life.throttle.ended(self.setting.now.boot, fails(&end)),
         }
-        if self.setting.job.launch.only_once && matches!(end, End::Ran(_)) {
+        // The definition of that run may be another's by now, and this one has not run once.
+        let replaced = again == Some(Cause::Reload);
+        if self.setting.job.launch.only_once && matches!(end, End::Ran(_)) && !replaced {
             self.life.state = State::Finished;
             return self.disarm();
         }

@@ -14,6 +14,8 @@ pub use jobs::job;
 
 /// Seeds of one test run.
 const SEEDS: u64 = 10_000;
+/// Seeds in which supervisors follow each other.
+const SUCCESSIONS: u64 = 500;
 /// Things that happen in one seed before its shutdown.
 const TURNS: usize = 500;
 /// What a shutdown may take.
@@ -21,7 +23,10 @@ const SHUTDOWN: u64 = 30_000;
 
 /// One seed to its end; what was done, folded, and how long it took in the world.
 fn live(seed: u64) -> (u64, u64, u64) {
-    let mut world = World::new(seed);
+    live_in(World::new(seed))
+}
+
+fn live_in(mut world: World) -> (u64, u64, u64) {
     for turn in 0..TURNS {
         if !world.turn() {
             break;
@@ -54,6 +59,14 @@ fn invariants_hold_whatever_happens() {
     let years = age / 31_557_600_000;
     println!("{} seeds, {years} years, {starts} starts", seeds.end - seeds.start);
     assert!(starts > 0 && (one.is_some() || years > many / 100), "nothing happened: {years} years, {starts} starts");
+}
+
+#[test]
+fn a_fleet_that_was_written_down_and_read_again_goes_on_as_if_nothing_were() {
+    for seed in 0..SUCCESSIONS {
+        let (trace, age, starts) = live_in(World::with_successions(seed));
+        assert_eq!((trace, age, starts), live(seed), "seed {seed}");
+    }
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Watched {
             JobAction::Ended { run, .. } => {
                 assert!(self.of(label).runs.remove(run), "{label}: run {run:x} ended twice or never began");
             }
+            JobAction::Replaced => self.replaced(label),
             JobAction::Gone => self.gone(fleet, label),
         }
     }
@@ -108,6 +109,13 @@ impl Watched {
         of.owed = false;
         assert!(of.runs.insert(run), "{label}: run {run:x} began twice");
         assert!(of.runs.len() <= 2, "{label} has {} workers", of.runs.len());
+    }
+
+    /// Every armed thing is disarmed; of the former definition nothing is left but its runs.
+    fn replaced(&mut self, label: &str) {
+        let of = self.of(label);
+        assert!(!of.armed && !of.awaiting, "{label} was replaced and is still watched for: {of:?}");
+        *of = Of { runs: std::mem::take(&mut of.runs), ..Of::default() };
     }
 
     /// Every armed thing is disarmed, and no worker is left; a successor begins anew.

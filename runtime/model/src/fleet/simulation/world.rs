@@ -39,6 +39,9 @@ pub struct World {
     pub trace: u64,
     /// Whether the supervisor was told to exit.
     pub exited: bool,
+    /// When another supervisor takes this one's place: by a chance of its own, so that the rest of the world stays as
+    /// it is without.
+    successions: Option<Random>,
 }
 
 /// 2026-01-01, in milliseconds.
@@ -61,6 +64,7 @@ impl World {
             watched: Watched::default(),
             trace: 0,
             exited: false,
+            successions: None,
         };
         for label in LABELS {
             world.load(label);
@@ -68,6 +72,11 @@ impl World {
         world.begin();
         world.soon(Coming::Anything, LONGEST_CALM);
         world
+    }
+
+    /// The same, in which supervisors follow each other.
+    pub fn with_successions(seed: u64) -> Self {
+        Self { successions: Some(Random::new(!seed)), ..Self::new(seed) }
     }
 
     /// The moment.
@@ -103,7 +112,18 @@ impl World {
             }
         }
         self.watched.check(&self.fleet);
+        if self.successions.as_mut().is_some_and(|chance| chance.one_in(7)) {
+            self.succeed();
+        }
         true
+    }
+
+    /// The fleet is written down as it would be for another program, and read again.
+    fn succeed(&mut self) {
+        let bytes = postcard::to_stdvec(&self.fleet.saved()).unwrap();
+        let saved = postcard::from_bytes(&bytes).unwrap();
+        self.fleet = Fleet::restored(saved, self.fleet.zone().clone());
+        self.watched.check(&self.fleet);
     }
 
     /// An orderly shutdown, to the end; the time it took.
@@ -253,6 +273,7 @@ impl World {
                 | JobAction::Await
                 | JobAction::Forget
                 | JobAction::Ended { .. }
+                | JobAction::Replaced
                 | JobAction::Gone => {}
             }
         }

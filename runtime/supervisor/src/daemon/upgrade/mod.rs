@@ -1,0 +1,232 @@
+//! `wjob upgrade`: the supervisor executes the program that is installed in its place now, in its own process. Workers
+//! stay the children of that process, sockets stay open, and clients keep their connections and get their answers.
+//!
+//! The new program is asked first whether it can go on with what this one has; one that cannot changes nothing. What
+//! goes over is told in a sealed file (`state`), and taken up by the other side (`resume`). Two things do not go over:
+//! what is under way for runs that have no worker yet, which begin anew, and the logger, which ends in order; the pipes
+//! wait for the next one.
+
+mod resume;
+mod state;
+mod words;
+
+use std::ffi::{CString, OsString};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wjob_model::control::Failure;
+use wjob_model::fleet::{Run, RunId};
+use wjob_model::handover::{FORM, Version};
+use wjob_model::job::Job;
+use wjob_model::run;
+use wjob_sandbox::channel::Heard;
+use wjob_sandbox::handover::{self, Kept};
+
+use super::log::Level;
+use super::setup::Settings;
+use super::{Daemon, Wakes, clock};
+use crate::helper::Silence;
+use crate::spawn::{Image, Standing, Worker, spawn};
+
+use words::{ASK, RESUME};
+
+pub use resume::Resumed;
+pub use words::{Begun, begun};
+
+/// The name it is asked under.
+const NAME: &std::ffi::CStr = c"wjobd";
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest answer, bytes.
+const MOST_BYTES: usize = 16 << 10;
+
+/// What this program says when it is asked whether it can take over; `flaw` is why it would not begin with its flags.
+/// It tells whoever has started it, if that is a supervisor, and returns the same in words.
+pub fn tell_version(build: &str, flaw: Option<String>) -> String {
+    let version = Version { form: FORM, build: build.to_owned(), flaw };
+    if let Some(channel) = handover::channel() {
+        // Nobody who is gone has to be told.
+        let _ = channel.send(&version, &[]);
+    }
+    format!("wjobd {build}, which takes over form {FORM}\n")
+}
+
+/// A program that is asked whether it can take over.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    /// Who wants it, and waits.
+    client: u64,
+    /// Its file, and the `wjob` file that belongs to it.
+    program: Image,
+    workers: Image,
+    asked: Worker,
+    /// When it has taken too long to answer.
+    pub deadline: Instant,
+}
+
+impl Upgrade {
+    fn ask(daemon: &Daemon, client: u64) -> Result<Self, String> {
+        let settings = &daemon.settings;
+        let program = Image::open(&settings.program, &settings.build)?;
+        // Beside the file itself, wherever the links of its name lead.
+        let place = fs::read_link(format!("/proc/self/fd/{}", program.program().as_raw_fd()));
+        let place = place.map_err(|error| format!("{}: {error}", settings.program.display()))?;
+        let workers = Settings::worker_beside(&daemon.configuration, &place);
+        let workers = Image::open(&workers, &settings.build)?;
+        let words = std::iter::once(ASK).chain(settings.arguments.iter().map(String::as_str));
+        let arguments = words.map(string).collect::<Result<Vec<CString>, String>>()?;
+        let standing = Standing { name: Some(NAME), arguments: &arguments, ..Standing::default() };
+        let asked = spawn(&program, &standing)?;
+        Ok(Self { client, program, workers, asked, deadline: Instant::now() + PATIENCE })
+    }
+
+    /// Its answer, which is there, or its end.
+    fn answer(&mut self) -> Result<Version, String> {
+        match self.asked.channel.hear::<Version>(MOST_BYTES) {
+            Ok(Heard::Message(version)) => Ok(version),
+            Ok(Heard::Nothing) => Err(Silence::Nonsense.to_string()),
+            Ok(Heard::End) => {
+                self.asked.end_soon();
+                Err(Silence::Gone(self.asked.reap().0).to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn string(word: impl Into<Vec<u8>>) -> Result<CString, String> {
+    CString::new(word).map_err(|error| error.to_string())
+}
+
+impl Daemon {
+    /// Asks the program that is installed now; when it has answered it is executed, and answers the client.
+    pub(super) fn upgrade(&mut self, client: u64) -> Result<(), Failure> {
+        if self.fleet.is_stopping() {
+            return Err(Failure::ShuttingDown {});
+        }
+        let failed = |why: String| Failure::Failed { why };
+        if self.upgrade.is_some() {
+            return Err(failed("another upgrade is under way".into()));
+        }
+        let upgrade = Upgrade::ask(self, client).map_err(failed)?;
+        let waited = self.poller.add(upgrade.asked.channel.as_fd(), Wakes::Successor);
+        waited.map_err(|error| failed(error.to_string()))?;
+        self.upgrade = Some(upgrade);
+        Ok(())
+    }
+
+    /// It has answered, or ended.
+    pub(super) fn successor_said(&mut self) {
+        if let Some(mut upgrade) = self.upgrade.take() {
+            self.poller.remove(&upgrade.asked.channel);
+            let answer = upgrade.answer();
+            self.answered_by_successor(upgrade, answer);
+        }
+    }
+
+    /// It may have taken too long.
+    pub(super) fn upgrade_due(&mut self) {
+        if let Some(upgrade) = self.upgrade.take_if(|upgrade| upgrade.deadline <= Instant::now()) {
+            self.poller.remove(&upgrade.asked.channel);
+            self.answered_by_successor(upgrade, Err(Silence::Late.to_string()));
+        }
+    }
+
+    /// Lets it take over, or says why not.
+    fn answered_by_successor(&mut self, upgrade: Upgrade, answer: Result<Version, String>) {
+        let (client, name) = (upgrade.client, self.settings.program.display().to_string());
+        let fits = answer.map_err(|why| format!("{name} does not say which wjobd it is: {why}"));
+        let fits = fits.and_then(|version| version.fits(&self.settings.build));
+        let failure = match fits {
+            _ if self.fleet.is_stopping() => Failure::ShuttingDown {},
+            Ok(()) => Failure::Failed { why: format!("{name}: {}", self.give_way(upgrade)) },
+            Err(why) => Failure::Failed { why },
+        };
+        self.say(Level::Error, None, &format!("not replaced: {failure}"));
+        self.send(client, failure.reply());
+        self.busy.insert(client);
+    }
+
+    /// Executes the program. It comes back only with the reason why that could not be done, and everything goes on.
+    fn give_way(&mut self, upgrade: Upgrade) -> String {
+        let Upgrade { client, program, workers, asked, .. } = upgrade;
+        drop(asked);
+        let time = clock::monotonic_micros();
+        self.manager.say(&format!("RELOADING=1\nMONOTONIC_USEC={time}"));
+        self.end_preparations();
+        self.hand_on_log();
+        self.rest_logger();
+        let why = self.execute(client, &program, &workers);
+        self.begin_unprepared();
+        self.manager.say("READY=1");
+        why
+    }
+
+    fn execute(&self, client: u64, program: &Image, workers: &Image) -> String {
+        let mut kept = Kept::default();
+        let state = self.saved(client, workers, &mut kept);
+        let file = match handover::pack(FORM, &state) {
+            Ok(file) => file,
+            Err(error) => return error.to_string(),
+        };
+        let number = kept.keep(&file).to_string();
+        match (self.arguments(number), environment()) {
+            (Ok(arguments), Ok(environment)) => {
+                handover::execute(program.program(), &arguments, &environment, &kept).to_string()
+            }
+            (Err(why), _) | (_, Err(why)) => why,
+        }
+    }
+
+    fn arguments(&self, descriptor: String) -> Result<Vec<CString>, String> {
+        let Settings { program, arguments, .. } = &self.settings;
+        let name = string(program.clone().into_os_string().into_vec())?;
+        let words = [RESUME.to_owned(), descriptor].into_iter().chain(arguments.iter().cloned()).map(string);
+        std::iter::once(Ok(name)).chain(words).collect()
+    }
+
+    /// Ends what is under way for runs without a worker.
+    fn end_preparations(&mut self) {
+        for asking in std::mem::take(&mut self.asking).into_values() {
+            self.poller.remove(asking.as_fd());
+        }
+        let prepared = self.runs.iter().filter(|(_, running)| !running.attempt.is_working());
+        let prepared: Vec<RunId> = prepared.map(|(run, _)| *run).collect();
+        for run in prepared {
+            self.before_attempt(run);
+            self.runs.remove(&run);
+            self.compiling.remove(&run);
+            self.queued.remove(&run);
+        }
+    }
+
+    /// Begins to prepare every run for which nothing is under way: whoever had begun that is no more.
+    fn begin_unprepared(&mut self) {
+        for (run, job) in self.unprepared() {
+            let event = self.begin_run(&job, run);
+            let pid = self.runs.get(&run).and_then(|running| running.attempt.pid());
+            self.logger.has_process(run, pid);
+            let actions = self.begun(run, event);
+            self.act(actions);
+        }
+    }
+
+    fn unprepared(&self) -> Vec<(RunId, Arc<Job>)> {
+        let waits = |run: &&Run| run.state == run::State::Preparing && !self.runs.contains_key(&run.id);
+        let all = self.fleet.members().flat_map(|(_, member)| {
+            let runs = member.life.current().into_iter().chain(member.life.draining());
+            runs.filter(waits).map(move |run| (run.id, member.job.clone()))
+        });
+        all.collect()
+    }
+}
+
+/// This process's own environment, as it is.
+fn environment() -> Result<Vec<CString>, String> {
+    let pair =
+        |(name, value): (OsString, OsString)| string([name.into_vec(), b"=".to_vec(), value.into_vec()].concat());
+    std::env::vars_os().map(pair).collect()
+}
