@@ -348,7 +348,7 @@ fn a_reload_of_a_job_that_serves_leaves_no_moment_without_a_worker() {
         (serving(at_load()), serving(on_path()), true),
         (serving(at_load()), plain(), false),
         (plain(), serving(on_path()), false),
-        (plain(), plain(), false),
+        (plain(), job(LABEL, on_path()), false),
     ] {
         let mut story = Story::with(old);
         story.up();
