@@ -1,7 +1,7 @@
 //! The property-list lines that would grant a thing: shown by `check` and with every denial, ready to be pasted.
 //! It changes no file and decides nothing.
 
-use crate::grant::Access;
+use crate::grant::{Access, Endpoint, Grants, PathGrant};
 
 /// The lines that grant a path at the same place in the job.
 pub fn lines_for_path(path: &str, access: Access) -> String {
@@ -54,6 +54,38 @@ pub fn lines_for_environment(name: &str) -> String {
     grant("Environment", &text(name))
 }
 
+/// The lines of all these grants, which take the place of a job's own.
+pub fn lines_for_grants(grants: &Grants) -> String {
+    let texts = |values: Vec<String>| values.iter().map(|value| text(value)).collect::<String>();
+    let endpoints = |of: &[Endpoint]| texts(of.iter().map(ToString::to_string).collect());
+    let lists = [
+        ("Paths", grants.paths.iter().map(path_entry).collect::<String>()),
+        ("Connect", endpoints(&grants.connect)),
+        ("Bind", endpoints(&grants.bind)),
+        ("Environment", texts(grants.environment.clone())),
+        ("Users", texts(grants.users.clone())),
+    ];
+    let lists = lists.into_iter().filter(|(_, entries)| !entries.is_empty());
+    let lists: String =
+        lists.map(|(key, entries)| format!("\t<key>{key}</key>\n\t<array>\n{entries}\t</array>\n")).collect();
+    let control = grants.control.map(|control| format!("\t<key>Control</key>\n\t<string>{control:?}</string>\n"));
+    format!("<key>Grants</key>\n<dict>\n{lists}{}</dict>", control.unwrap_or_default())
+}
+
+/// The shortest form that says it.
+fn path_entry(grant: &PathGrant) -> String {
+    let elsewhere = grant.guest != grant.host;
+    if !elsewhere && grant.access == Access::ReadOnly {
+        return text(&grant.host);
+    }
+    let guest = elsewhere.then_some(("GuestPath", grant.guest.as_str()));
+    let pairs = [("Path", grant.host.as_str())].into_iter().chain(guest).chain([("Access", grant.access.word())]);
+    let pairs: String = pairs
+        .map(|(key, value)| format!("\t\t\t<key>{key}</key>\n\t\t\t<string>{}</string>\n", escape(value)))
+        .collect();
+    format!("\t\t<dict>\n{pairs}\t\t</dict>\n")
+}
+
 /// The lines that make a TCP socket on which the job is reached, on this machine only.
 pub fn lines_for_socket(port: &str) -> String {
     let port = escape(port);
@@ -94,5 +126,35 @@ mod tests {
         assert!(lines_for_bind("udp://0.0.0.0:0").contains("<key>Bind</key>"));
         assert!(lines_for_socket("80").contains("<string>80</string>"));
         assert!(lines_for_environment("TZ").contains("<key>Environment</key>"));
+    }
+
+    #[test]
+    fn the_lines_of_grants_are_read_as_the_same_grants() {
+        let context = crate::spec::Context { folder: "/", home: "/home/me", uid: 1 };
+        let job = |grants: &str| {
+            let text = format!(
+                "<plist version=\"1.0\"><dict><key>Label</key><string>a</string><key>Program</key>\
+                 <string>/a</string>{grants}</dict></plist>"
+            );
+            let loaded = crate::spec::load(text.as_bytes(), &context);
+            loaded.job.unwrap_or_else(|| panic!("{text}: {:?}", loaded.findings))
+        };
+        let path = |host: &str, guest: &str, access| PathGrant { host: host.into(), guest: guest.into(), access };
+        let endpoints = |of: &[&str]| of.iter().map(|text| text.parse::<Endpoint>().unwrap()).collect::<Vec<_>>();
+        let grants = Grants {
+            paths: vec![
+                path("/srv/a&b", "/srv/a&b", Access::ReadOnly),
+                path("/srv/c", "/srv/c", Access::ReadWrite),
+                path("/srv/d", "/e", Access::ReadOnly),
+            ],
+            connect: endpoints(&["tcp://[::1]:53", "https://x.example:443", "unix:///run/x"]),
+            bind: endpoints(&["udp://0.0.0.0:0"]),
+            environment: vec!["TZ".into()],
+            users: vec!["@staff".into(), "1000".into()],
+            control: Some(crate::grant::Control::Operate),
+            ..Grants::default()
+        };
+        assert_eq!(job(&lines_for_grants(&grants)).grants, grants);
+        assert_eq!(job(&lines_for_grants(&Grants::default())).grants, Grants::default());
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice;
 use crate::grant::{Access, Grants, PathGrant, Transport};
+use crate::outcome::HeldBy;
 
 /// One thing that was asked for and refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub enum Denial {
         path: String,
         /// The access it would need.
         access: Access,
+        /// Who refused it, as far as the worker could tell.
+        wall: HeldBy,
     },
     /// An outbound connection or datagram.
     Connect {
@@ -77,13 +80,44 @@ impl Denial {
         }
     }
 
-    /// The property-list lines that would allow it, given what is granted already.
-    pub fn lines(&self, grants: &Grants) -> String {
+    /// The wall that refused it. Addresses, names and variables are the WASI wall's to refuse: it is asked first.
+    pub fn wall(&self) -> HeldBy {
         match self {
-            Self::Path { path, access } => match covering(path, grants) {
-                Some(grant) => advice::lines_for_grant(&grant.host, &grant.guest, *access),
-                None => advice::lines_for_path(path, *access),
-            },
+            Self::Path { wall, .. } => *wall,
+            _ => HeldBy::Guest,
+        }
+    }
+
+    /// The innermost grant that a denied path lies in.
+    pub fn within<'a>(&self, grants: &'a Grants) -> Option<&'a PathGrant> {
+        match self {
+            Self::Path { path, .. } => covering(path, grants),
+            _ => None,
+        }
+    }
+
+    /// The property-list lines that would allow it, given what is granted already; `None` = it is granted, and no line
+    /// would help.
+    pub fn lines(&self, grants: &Grants) -> Option<String> {
+        self.lines_within(self.within(grants))
+    }
+
+    /// The same, given the grant it lies in.
+    pub fn lines_within(&self, within: Option<&PathGrant>) -> Option<String> {
+        match (self, within) {
+            // The file's own mode refused it, or a link that leads out of the grant.
+            (Self::Path { access, .. }, Some(grant)) if reaches(grant.access, *access) => None,
+            (Self::Path { access, .. }, Some(grant)) => {
+                Some(advice::lines_for_grant(&grant.host, &grant.guest, *access))
+            }
+            _ => Some(self.lines_alone()),
+        }
+    }
+
+    /// Those for somebody who has no grant that comes near it.
+    fn lines_alone(&self) -> String {
+        match self {
+            Self::Path { path, access, .. } => advice::lines_for_path(path, *access),
             Self::Connect { transport, address } => {
                 advice::lines_for_connect(&format!("{}://{address}", transport.scheme()))
             }
@@ -97,7 +131,19 @@ impl Denial {
     }
 }
 
-/// The innermost grant a path of the job's lies in: it is there, but does not reach far enough.
+/// Said where no line would help.
+pub const GRANTED: &str =
+    "a grant reaches so far; the file's own mode refused it, or a link that leads out of the grant";
+
+/// Whether what was granted includes what was needed.
+fn reaches(granted: Access, needed: Access) -> bool {
+    match needed {
+        Access::ReadOnly => granted != Access::Connect,
+        needed => granted == needed,
+    }
+}
+
+/// The innermost grant a path of the job's lies in.
 fn covering<'a>(path: &str, grants: &'a Grants) -> Option<&'a PathGrant> {
     let covers = |grant: &&PathGrant| Path::new(path).starts_with(&grant.guest);
     grants.paths.iter().filter(covers).max_by_key(|grant| grant.guest.len())
@@ -106,7 +152,7 @@ fn covering<'a>(path: &str, grants: &'a Grants) -> Option<&'a PathGrant> {
 impl fmt::Display for Denial {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path { path, access: Access::ReadWrite } => write!(out, "changing {path}"),
+            Self::Path { path, access: Access::ReadWrite, .. } => write!(out, "changing {path}"),
             Self::Path { path, .. } => write!(out, "reading {path}"),
             Self::Connect { transport, address } => {
                 write!(out, "connecting to {}://{address}", transport.scheme())
@@ -127,24 +173,35 @@ impl fmt::Display for Denial {
 mod tests {
     use super::*;
 
+    fn path(path: &str, access: Access) -> Denial {
+        Denial::Path { path: path.into(), access, wall: HeldBy::Guest }
+    }
+
     #[test]
     fn a_path_inside_a_grant_names_that_grant() {
         let grant = PathGrant { host: "/srv/photos".into(), guest: "/photos".into(), access: Access::ReadOnly };
         let grants = Grants { paths: vec![grant], ..Grants::default() };
-        let inside = Denial::Path { path: "/photos/a.jpg".into(), access: Access::ReadWrite };
-        let lines = inside.lines(&grants);
+        let lines = path("/photos/a.jpg", Access::ReadWrite).lines(&grants).unwrap();
         for part in ["<string>/srv/photos</string>", "<string>/photos</string>", "<string>ReadWrite</string>"] {
             assert!(lines.contains(part), "{part} in {lines}");
         }
-        let outside = Denial::Path { path: "/photoshop".into(), access: Access::ReadOnly };
-        assert!(outside.lines(&grants).contains("<string>/photoshop</string>"));
+        let outside = path("/photoshop", Access::ReadOnly).lines(&grants).unwrap();
+        assert!(outside.contains("<string>/photoshop</string>"), "{outside}");
+        assert_eq!(path("/photos/unreadable", Access::ReadOnly).lines(&grants), None);
+    }
+
+    #[test]
+    fn the_wall_that_refused_a_path_is_told_and_others_are_the_guests() {
+        let denial = Denial::Path { path: "/a".into(), access: Access::ReadWrite, wall: HeldBy::Kernel };
+        assert_eq!(denial.wall(), HeldBy::Kernel);
+        assert_eq!(Denial::Lookup { name: "x".into() }.wall(), HeldBy::Guest);
     }
 
     #[test]
     fn a_unix_socket_is_allowed_by_connect() {
         let denial = Denial::Unix { path: "/run/x".into() };
         assert_eq!(denial.to_string(), "connecting to unix:///run/x");
-        let lines = denial.lines(&Grants::default());
+        let lines = denial.lines(&Grants::default()).unwrap();
         assert!(lines.contains("<key>Connect</key>") && lines.contains("<string>unix:///run/x</string>"), "{lines}");
     }
 }

@@ -1,6 +1,8 @@
 //! Grants: each piece of authority a property list can give, its text form and what it covers.
 //! Nothing is opened, resolved or enforced here; the walls do that from these values.
 
+mod words;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::socket::LONGEST_PATH;
+
+pub use words::is_watched;
 
 /// What a job may do with a granted path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,7 +120,7 @@ impl fmt::Display for Host {
 }
 
 /// The port part of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Port {
     /// `*`
     Any,
@@ -135,7 +139,7 @@ impl Port {
 }
 
 /// One entry of `Grants.Connect` or `Grants.Bind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// How it is spoken to.
     pub transport: Transport,

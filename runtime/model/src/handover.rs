@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The form of what one supervisor hands over to the next: the state it writes down, and how a worker and it talk after
 /// the start, since workers go on under another build's supervisor. Whoever changes either counts this on.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// What a program says that was asked. This is read by other builds, and so it stays as it is for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,9 @@ impl Version {
 mod tests {
     use super::*;
     use crate::denial::Denial;
+    use crate::learn::{Deed, Need};
     use crate::message::{Evidence, Fault, FromWorker, Manner, StartFailure, ToWorker};
+    use crate::noted::Used;
     use crate::outcome::Outcome;
     use crate::wall::Wall;
 
@@ -74,7 +76,8 @@ mod tests {
         }
         let evidence = Evidence { wall: Wall::Seccomp, found: "x".into(), stands: true };
         let failure = StartFailure::new(Fault::Own, "a", "b", "c");
-        let from_worker: [(FromWorker, Vec<u8>); 7] = [
+        let deed = Deed::Path { path: "p".into(), need: Need::Entry };
+        let from_worker: [(FromWorker, Vec<u8>); 9] = [
             (FromWorker::Manner(Manner { hears: true, serves: false }), vec![0, 1, 0]),
             (FromWorker::Walls(vec![evidence]), vec![1, 1, 5, 1, b'x', 1]),
             (FromWorker::Denied(Denial::Lookup { name: "n".into() }), vec![2, 5, 1, b'n']),
@@ -82,6 +85,8 @@ mod tests {
             (FromWorker::Ended(Outcome::Exited(3)), vec![4, 0, 3]),
             (FromWorker::Ended(Outcome::Stopped), vec![4, 4]),
             (FromWorker::Failed(failure), vec![5, 4, 1, b'a', 1, b'b', 1, b'c']),
+            (FromWorker::Used(Used::Connect(3)), vec![9, 1, 3]),
+            (FromWorker::Did(deed), vec![10, 0, 1, b'p', 4]),
         ];
         for (message, bytes) in from_worker {
             assert_eq!(postcard::to_stdvec(&message).unwrap(), bytes, "{message:?}: count FORM on");

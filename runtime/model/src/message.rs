@@ -9,7 +9,9 @@ use thiserror::Error;
 use crate::account::{Known, Question};
 use crate::denial::Denial;
 use crate::grant::{Endpoint, PathGrant};
+use crate::learn::Deed;
 use crate::limit::Limits;
+use crate::noted::Used;
 use crate::outcome::Outcome;
 use crate::socket::SocketKind;
 use crate::wall::{Wall, WallPlan};
@@ -90,8 +92,10 @@ pub struct Run {
     pub names: Names,
     /// wasi:config.
     pub config: Vec<(String, String)>,
-    /// Whether denials are looked for and reported.
+    /// Whether denials are looked for outside of every grant too.
     pub explain: bool,
+    /// Whether every deed is told, for learning which grants it takes.
+    pub learn: bool,
     /// Whether terminals get the job's bytes unfiltered.
     pub raw: bool,
     /// Whether a native program is stopped before its first instruction.
@@ -236,6 +240,17 @@ pub enum FromWorker {
     Resolved(Names),
     /// An account was looked up.
     Account(Known),
+    /// A grant was used for the first time.
+    Used(Used),
+    /// Something was done that is to be learned.
+    Did(Deed),
+}
+
+impl FromWorker {
+    /// Whether it tells of a grant, which a worker does so often and no more.
+    pub fn is_report(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Used(_) | Self::Did(_))
+    }
 }
 
 /// How a worker runs its job, as far as its end is concerned.

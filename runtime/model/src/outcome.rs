@@ -26,8 +26,8 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Which side held a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which side held a limit, or refused something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HeldBy {
     /// The WASI wall, inside the worker.
     Guest,

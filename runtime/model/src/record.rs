@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::WallRow;
+use crate::control::{DenialRow, GrantUse, WallRow};
 use crate::daemon::LogLevel;
+use crate::noted::Noted;
 
 /// Largest message to a logger, bytes: the end of a run brings its denials.
 pub const RECORD_BYTES: usize = 8 << 20;
@@ -163,8 +164,10 @@ pub struct Ended {
     pub peak_memory: u64,
     /// The walls as they were read back.
     pub walls: Vec<WallRow>,
-    /// What was denied, in words.
-    pub denials: Vec<String>,
+    /// What was denied, in its order.
+    pub denials: Vec<Noted>,
+    /// Which of its grants it used; absent if that does not show, as of a native program, or it never ran.
+    pub grants: Option<Vec<GrantUse>>,
     /// When, in milliseconds since 1970.
     pub wall_ms: i64,
 }
@@ -254,6 +257,11 @@ pub struct RunRow {
     pub peak_memory: i64,
     /// The walls as they were read back.
     pub walls: Vec<WallRow>,
-    /// What was denied, in words.
-    pub denials: Vec<String>,
+    /// What was denied, in its order.
+    pub denials: Vec<DenialRow>,
+    /// How much more was denied than was kept.
+    pub more_denials: i64,
+    /// Which of its grants it used; absent if that does not show, as of a native program, or was too much to keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<GrantUse>>,
 }

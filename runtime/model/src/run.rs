@@ -157,6 +157,10 @@ pub enum Action {
     Kill,
     /// Report a denial.
     Report(crate::denial::Denial),
+    /// Note that a grant was used.
+    Note(crate::noted::Used),
+    /// Learn from a deed.
+    Learn(crate::learn::Deed),
     /// Look the granted names up again.
     LookUp,
     /// Keep the worker for what its program left running; it is the run's no more, and nothing of it is waited for.
@@ -232,6 +236,8 @@ impl State {
             }
             (state @ Self::Starting { .. }, FromWorker::Walls(evidence)) => (state, vec![Action::ReadWalls(evidence)]),
             (state, FromWorker::Denied(denial)) => (state, vec![Action::Report(denial)]),
+            (state, FromWorker::Used(used)) => (state, vec![Action::Note(used)]),
+            (state, FromWorker::Did(deed)) => (state, vec![Action::Learn(deed)]),
             (state @ Self::Running { .. }, FromWorker::NamesWanted) => (state, vec![Action::LookUp]),
             (Self::Starting { .. } | Self::Running { .. }, FromWorker::Failed(failure)) => {
                 leaving(End::Failed(failure), now)

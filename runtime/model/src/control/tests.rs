@@ -152,7 +152,17 @@ impl Sample {
             last_end: self.maybe(self.text()),
             failures: 0,
             walls: vec![WallRow { wall: self.text(), found: self.text(), stands: true }],
+            denials: vec![self.denial()],
+            sentences: vec![self.sentence()],
         }
+    }
+
+    fn denial(&self) -> DenialRow {
+        DenialRow { time: self.text(), kind: self.text(), what: self.text(), wall: self.text(), lines: self.text() }
+    }
+
+    fn sentence(&self) -> Sentence {
+        Sentence { about: self.text(), says: self.text(), guest: self.text(), kernel: self.text() }
     }
 
     fn loaded(&self) -> Value {

@@ -162,6 +162,43 @@ pub struct WallRow {
     pub stands: bool,
 }
 
+/// Something that a job was denied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenialRow {
+    /// When it was denied first in its run, RFC 3339.
+    pub time: String,
+    /// One word: read, write, connect, unix, bind, socket, lookup, request or environment.
+    pub kind: String,
+    /// What, in words.
+    pub what: String,
+    /// Which wall refused it, in words.
+    pub wall: String,
+    /// The lines of the job file that would allow it; empty if a grant reaches so far and something else refused it.
+    pub lines: String,
+}
+
+/// Whether a run used one of its job's grants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantUse {
+    /// The grant, in words.
+    pub grant: String,
+    /// Whether it was used.
+    pub used: bool,
+}
+
+/// One thing there is to say of a job, and what holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sentence {
+    /// The key of the job file that it is about.
+    pub about: String,
+    /// The sentence.
+    pub says: String,
+    /// How the WASI wall holds it; empty if that has no part in it. A native program has no such wall.
+    pub guest: String,
+    /// How the kernel wall holds it; empty if that has no part in it.
+    pub kernel: String,
+}
+
 /// `Print`: everything about a job. What the caller may not see is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobDetail {
@@ -194,6 +231,10 @@ pub struct JobDetail {
     pub failures: i64,
     /// The walls of the current or last run.
     pub walls: Vec<WallRow>,
+    /// What the current or last run was denied.
+    pub denials: Vec<DenialRow>,
+    /// What its job file means, in sentences.
+    pub sentences: Vec<Sentence>,
 }
 
 /// `Blame`: what demanded the current or last run.

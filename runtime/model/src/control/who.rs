@@ -106,6 +106,8 @@ pub fn redact(job: JobDetail) -> JobDetail {
         environment: Vec::new(),
         properties: Vec::new(),
         grants: Vec::new(),
+        denials: Vec::new(),
+        sentences: Vec::new(),
         demand: pathless(job.demand),
         reason: pathless(job.reason),
         last_end: job.last_end.filter(|text| !names_path(text)),
@@ -170,7 +172,7 @@ fn words(verdict: Verdict) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Pair;
+    use crate::control::{DenialRow, Pair, Sentence};
 
     /// For each method the verdict on each of [`PEERS`]: y yes, l if loaded, r redacted, n no.
     const EXPECTED: &[(Method, &str)] = &[
@@ -259,6 +261,8 @@ mod tests {
             last_end: Some(worded.into()),
             failures: 3,
             walls: vec![WallRow { wall: "mounts".into(), found: worded.into(), stands: true }],
+            denials: vec![DenialRow { time: text(), kind: text(), what: text(), wall: text(), lines: text() }],
+            sentences: vec![Sentence { about: text(), says: text(), guest: text(), kernel: text() }],
         }
     }
 

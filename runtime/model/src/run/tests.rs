@@ -1,6 +1,8 @@
 //! A run from its start to its end, told as events and moments: what each leads to.
 
 use super::*;
+use crate::learn::{Deed, Need};
+use crate::noted::Used;
 use crate::wall::Wall;
 
 const WASM: Terms = Terms {
@@ -179,6 +181,19 @@ fn a_worker_out_of_turn_changes_nothing() {
         let starting = State::Starting { until: START_DEADLINE, manner: Manner::default() };
         let (state, actions) = starting.clone().step(Event::Said(said), 1, &WASM);
         assert_eq!((state, actions), (starting, Vec::new()));
+    }
+}
+
+#[test]
+fn what_is_told_of_grants_is_handed_on_in_every_state() {
+    let (used, deed) = (Used::Bind(7), Deed::Path { path: "/a".into(), need: Need::Look });
+    let stopping = State::Stopping { reason: StopReason::Interrupt, kill_at: None };
+    for state in [State::Running { until: None, manner: Manner::default() }, stopping, State::Over] {
+        for (said, action) in
+            [(FromWorker::Used(used), Action::Note(used)), (FromWorker::Did(deed.clone()), Action::Learn(deed.clone()))]
+        {
+            assert_eq!(state.clone().step(Event::Said(said), 1, &WASM), (state.clone(), vec![action]));
+        }
     }
 }
 

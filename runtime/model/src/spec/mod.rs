@@ -19,7 +19,7 @@ use crate::keys::Key;
 use crate::plist::{self, Format};
 
 pub use meant::label_fault;
-pub(crate) use paths::below;
+pub(crate) use paths::{below, lies_in};
 pub use paths::supervisors_folder;
 pub use raw::{RawData, RawEntry, RawJob, RawValue};
 

@@ -320,6 +320,8 @@ impl World {
             run::Action::Kill
             | run::Action::Send(_)
             | run::Action::Report(_)
+            | run::Action::Note(_)
+            | run::Action::Learn(_)
             | run::Action::LookUp
             | run::Action::LeaveBehind
             | run::Action::Finish(_) => {}
