@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use wjob_model::grant::Host;
 use wjob_model::job::Job;
 use wjob_model::message::{
-    Code, Evidence, Fault, FromWorker, MOST_DENIALS, Names, OwnFolder, Role, Run, Start, StartFailure, Stdio, ToWorker,
-    Users, WORKER_BYTES,
+    Code, Evidence, Fault, FromWorker, Names, OwnFolder, Role, Run, Start, StartFailure, Stdio, ToWorker, Users,
+    WORKER_BYTES,
 };
 use wjob_model::program::ProgramKind;
 use wjob_model::run::{Action, End, Event};
@@ -93,7 +93,7 @@ pub struct Attempt {
     asked: Option<Instant>,
     killed: bool,
     talking: bool,
-    denials: usize,
+    reports: usize,
     renewed: bool,
     /// Whether what its program leaves may go on, and it may be ended while it has nothing to do.
     lingers: bool,
@@ -137,7 +137,7 @@ impl Attempt {
             asked: None,
             killed: false,
             talking: true,
-            denials: 0,
+            reports: 0,
             renewed: false,
             lingers: true,
             error: None,
@@ -385,6 +385,7 @@ impl Attempt {
             names: self.names.clone(),
             config: job.config.clone(),
             explain: self.order.explain,
+            learn: self.order.learn,
             raw: self.order.raw,
             wait_for_debugger: job.wait_for_debugger,
             abandon: self.lingers && job.abandon_process_group,
@@ -427,7 +428,7 @@ impl Attempt {
         };
         match worker.channel.hear::<FromWorker>(WORKER_BYTES) {
             // One of ours stops there; listening to another could take for ever.
-            Ok(Heard::Message(FromWorker::Denied(_))) if self.denials >= MOST_DENIALS => {
+            Ok(Heard::Message(said)) if said.is_report() && self.reports >= self.order.most_reports() => {
                 self.talking = false;
                 worker.kill();
                 None
@@ -436,7 +437,7 @@ impl Attempt {
                 self.renew(&failure, tools, reporter)
             }
             Ok(Heard::Message(said)) => {
-                self.denials += usize::from(matches!(said, FromWorker::Denied(_)));
+                self.reports += usize::from(said.is_report());
                 Some(Event::Said(said))
             }
             Ok(Heard::Nothing) => None,
@@ -494,6 +495,14 @@ impl Attempt {
             Action::Kill => self.kill(),
             Action::Report(denial) => {
                 reporter.denied(&denial);
+                None
+            }
+            Action::Note(used) => {
+                reporter.grant_used(used);
+                None
+            }
+            Action::Learn(deed) => {
+                reporter.did(&deed);
                 None
             }
             Action::LookUp => {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use wjob_model::account::Account;
 use wjob_model::denial::Denial;
 use wjob_model::job::Job;
-use wjob_model::message::{Evidence, HandedSocket};
+use wjob_model::learn::{Deed, MOST_DEEDS};
+use wjob_model::message::{Evidence, HandedSocket, MOST_DENIALS};
+use wjob_model::noted::Used;
 use wjob_model::wall::{CompileBounds, Machine, WallPlan};
 
 use crate::cache::Cache;
@@ -35,10 +37,21 @@ pub struct Order {
     pub owner: Option<u32>,
     /// Whether walls that this machine lacks are done without.
     pub best_effort: bool,
-    /// Whether denials are looked for and reported.
+    /// Whether denials are looked for outside of every grant too.
     pub explain: bool,
+    /// Whether every deed is told, for learning which grants it takes.
+    pub learn: bool,
     /// Whether terminals get the job's bytes unfiltered.
     pub raw: bool,
+}
+
+impl Order {
+    /// How often a worker may tell of grants: of what was denied, of each grant that was used, of deeds to be learned.
+    pub fn most_reports(&self) -> usize {
+        let grants = &self.job.grants;
+        let used = grants.paths.len() + grants.connect.len() + grants.bind.len();
+        MOST_DENIALS + used + if self.learn { MOST_DEEDS } else { 0 }
+    }
 }
 
 /// Who a job is, and what it is told of that.
@@ -56,6 +69,10 @@ pub trait Reporter {
     fn compiling(&mut self, path: &Path);
     /// Something was denied.
     fn denied(&mut self, denial: &Denial);
+    /// A grant was used.
+    fn grant_used(&mut self, _used: Used) {}
+    /// Something was done that is to be learned.
+    fn did(&mut self, _deed: &Deed) {}
     /// The walls stand; this is the evidence, and these do not stand.
     fn walls(&mut self, evidence: &[Evidence], plan: &WallPlan);
     /// Something the operator should know.

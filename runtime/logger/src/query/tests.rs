@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::Shutdown;
 
 use serde_json::{Value, json};
+use wjob_model::control::{DenialRow, GrantUse};
 use wjob_model::record::{Began, Bounds, HistoryQuery, INTERFACE, LogLine, LogQuery, RunRow};
 use wjob_model::varlink::{Answer, call};
 
@@ -212,11 +213,17 @@ fn the_interface_file_has_what_is_said() {
         peak_memory: 1,
         walls: Vec::new(),
         denials: Vec::new(),
+        more_denials: 0,
+        grants: Some(Vec::new()),
     };
+    let denial =
+        DenialRow { time: "x".into(), kind: "x".into(), what: "x".into(), wall: "x".into(), lines: "x".into() };
     for (words, value) in [
         ("method Log(", json!(query)),
         ("-> (", json!(line)),
         ("type Run (", json!(run)),
+        ("type DenialRow (", json!(denial)),
+        ("type GrantUse (", json!(GrantUse { grant: "x".into(), used: true })),
         ("method History(", json!(HistoryQuery { label: text(), last: Some(1) })),
     ] {
         assert_eq!(fields(words), names(value), "{words}");

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use serde::de::DeserializeOwned;
+use wjob_model::noted::Noted;
 use wjob_model::record::RunRow;
 
 use super::StoreError;
@@ -21,7 +22,7 @@ pub(crate) fn history(
     let wanted = if label.is_some() { "job = (SELECT id FROM jobs WHERE label = ?2)" } else { "?2 IS NULL" };
     let mut select = connection.prepare_cached(&format!(
         "SELECT run, (SELECT label FROM jobs WHERE jobs.id = runs.job), reason, pid, started, ended, outcome, status,
-         cpu_micros, peak_memory, walls, denials FROM runs WHERE {wanted} ORDER BY id DESC LIMIT ?1"
+         cpu_micros, peak_memory, walls, denials, more_denials, grants FROM runs WHERE {wanted} ORDER BY id DESC LIMIT ?1"
     ))?;
     let mut rows = select.query(params![last, label])?;
     let mut found = Vec::new();
@@ -51,7 +52,9 @@ fn read(row: &Row<'_>) -> Result<RunRow, StoreError> {
         cpu_micros: row.get(8)?,
         peak_memory: row.get(9)?,
         walls: list(row.get(10)?),
-        denials: list(row.get(11)?),
+        denials: list::<Noted>(row.get(11)?).iter().map(Noted::row).collect(),
+        more_denials: row.get(12)?,
+        grants: row.get::<_, Option<String>>(13)?.map(list),
     })
 }
 

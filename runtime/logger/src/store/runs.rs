@@ -4,6 +4,7 @@
 use rusqlite::{Connection, Error, params};
 use serde_json::json;
 use wjob_model::control::WallRow;
+use wjob_model::noted::{KEPT_BYTES, that_fit};
 use wjob_model::record::{Began, Bounds, Ended};
 
 use super::lines::job;
@@ -13,7 +14,7 @@ use crate::batch::Record;
 const JOBS_OF_RUNS: i64 = 50;
 /// Longest text kept of how a run ended, bytes.
 const OUTCOME_BYTES: usize = 2 << 10;
-/// Most kept of what demanded a run, and of what was denied in it, bytes.
+/// Most kept of what demanded a run, bytes.
 const LIST_BYTES: usize = 4 << 10;
 /// Most kept of how one wall was found, bytes, and most walls; there are fewer.
 const WALL_BYTES: usize = 512;
@@ -62,10 +63,11 @@ fn forget(connection: &Connection, job: i64, per_job: i64) -> Result<(), Error> 
 
 /// The supervisor may count its runs from 1 again after a restart, so the newest of that number is meant.
 fn end(connection: &Connection, ended: &Ended) -> Result<(), Error> {
+    let denials = that_fit(&ended.denials, KEPT_BYTES);
     connection
         .prepare_cached(
             "UPDATE runs SET ended = ?3, outcome = ?4, status = ?5, cpu_micros = ?6, peak_memory = ?7, walls = ?8,
-             denials = ?9 WHERE id = (SELECT max(id) FROM runs
+             denials = ?9, more_denials = ?10, grants = ?11 WHERE id = (SELECT max(id) FROM runs
              WHERE job = (SELECT id FROM jobs WHERE label = ?1) AND run = ?2)",
         )?
         .execute(params![
@@ -77,7 +79,9 @@ fn end(connection: &Connection, ended: &Ended) -> Result<(), Error> {
             i64::try_from(ended.cpu_micros).unwrap_or(i64::MAX),
             i64::try_from(ended.peak_memory).unwrap_or(i64::MAX),
             walls(&ended.walls),
-            list(&ended.denials),
+            json!(denials).to_string(),
+            i64::try_from(ended.denials.len() - denials.len()).unwrap_or(i64::MAX),
+            grants(ended),
         ])?;
     Ok(())
 }
@@ -112,6 +116,12 @@ fn walls(walls: &[WallRow]) -> String {
     let row = |row: &WallRow| WallRow { found: shortened(&row.found, WALL_BYTES).to_owned(), ..row.clone() };
     let kept: Vec<WallRow> = walls.iter().take(WALLS).map(row).collect();
     json!(kept).to_string()
+}
+
+/// Which grants were used: all of it, since of a part nobody could say what was never used.
+fn grants(ended: &Ended) -> Option<String> {
+    let grants = ended.grants.as_ref()?;
+    (that_fit(grants, KEPT_BYTES).len() == grants.len()).then(|| json!(grants).to_string())
 }
 
 fn shortened(text: &str, most: usize) -> &str {

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// The version of the tables; a database of another one is set aside.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Somebody else who holds the database, with a tool of their own, is waited for so long and no longer.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Statements kept prepared; more than there are.
@@ -26,7 +26,8 @@ PRAGMA trusted_schema = OFF;
 
 /// `jobs.bytes` and `state.bytes` are the cost of the lines there are, kept up with every change so that nothing is
 /// summed. `state.lines` is the highest number a line ever had. Times are microseconds since 1970 of lines and
-/// milliseconds of runs; lists are JSON.
+/// milliseconds of runs; lists are JSON. `runs.grants` is null
+/// where it is not known which were used.
 const TABLES: &str = "
 BEGIN IMMEDIATE;
 CREATE TABLE state (
@@ -66,10 +67,12 @@ CREATE TABLE runs (
     peak_memory INTEGER NOT NULL DEFAULT 0,
     walls TEXT NOT NULL DEFAULT '[]',
     denials TEXT NOT NULL DEFAULT '[]',
+    more_denials INTEGER NOT NULL DEFAULT 0,
+    grants TEXT,
     UNIQUE (job, run, started)
 );
 CREATE INDEX runs_by_job ON runs (job);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 ";
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
-use wjob_model::control::WallRow;
+use wjob_model::control::{GrantUse, WallRow};
+use wjob_model::denial::Denial;
+use wjob_model::noted::{KEPT_BYTES, Noted};
 use wjob_model::record::{Began, Ended, RunRow};
 
 use super::*;
@@ -87,11 +89,16 @@ fn began(run: u64, wall_ms: i64) -> Record {
     Record::Began(Began { run, label: "job".into(), causes: vec!["timer".into()], pid: 42, wall_ms })
 }
 
+fn denied() -> Noted {
+    Noted { denial: Denial::Lookup { name: "x.example".into() }, wall_ms: 1_500, within: None }
+}
+
 fn ended(run: u64, end: &str) -> Record {
     let walls = vec![WallRow { wall: "seccomp".into(), found: "2".into(), stands: true }];
-    let (label, end, denials) = ("job".into(), end.into(), vec!["connect".into()]);
+    let (label, end, denials) = ("job".into(), end.into(), vec![denied()]);
+    let grants = Some(vec![GrantUse { grant: "ReadOnly /a".into(), used: true }]);
     let (status, cpu_micros, peak_memory) = (Some(3), 5, 7);
-    Record::Ended(Ended { run, label, end, status, cpu_micros, peak_memory, walls, denials, wall_ms: 2_000 })
+    Record::Ended(Ended { run, label, end, status, cpu_micros, peak_memory, walls, denials, grants, wall_ms: 2_000 })
 }
 
 #[test]
@@ -198,9 +205,26 @@ fn a_run_is_told_with_its_end() {
         cpu_micros: 5,
         peak_memory: 7,
         walls: vec![WallRow { wall: "seccomp".into(), found: "2".into(), stands: true }],
-        denials: vec!["connect".into()],
+        denials: vec![denied().row()],
+        more_denials: 0,
+        grants: Some(vec![GrantUse { grant: "ReadOnly /a".into(), used: true }]),
     };
     assert_eq!(scene.runs(), [expected]);
+}
+
+#[test]
+fn of_many_denials_the_first_are_kept_and_the_rest_counted() {
+    let mut scene = Scene::new(Bounds::default());
+    scene.write([], [began(7, 1_000)]);
+    let Record::Ended(end) = ended(7, "exit 3") else { unreachable!("it is an end") };
+    let many = |count: usize| (0..count).map(|_| GrantUse { grant: "x".repeat(100), used: false }).collect();
+    let end = Ended { denials: vec![denied(); KEPT_BYTES], grants: Some(many(KEPT_BYTES / 100)), ..end };
+    scene.write([], [Record::Ended(end)]);
+    let run = scene.runs().remove(0);
+    let kept = run.denials.len();
+    assert!(kept > 10 && kept < KEPT_BYTES / 10, "{kept}");
+    assert_eq!(run.more_denials, i64::try_from(KEPT_BYTES - kept).unwrap());
+    assert_eq!(run.grants, None, "of a part nobody could say what was never used");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct SavedAttempt {
     worker: SavedWorker,
     killed: bool,
     talking: bool,
-    denials: usize,
+    reports: usize,
     lingers: bool,
 }
 
@@ -47,7 +47,7 @@ impl Attempt {
             worker: worker.saved(kept),
             killed: self.killed,
             talking: self.talking,
-            denials: self.denials,
+            reports: self.reports,
             lingers: self.lingers,
         })
     }
@@ -74,7 +74,7 @@ impl Attempt {
             asked: None,
             killed: saved.killed,
             talking: saved.talking,
-            denials: saved.denials,
+            reports: saved.reports,
             renewed: true,
             lingers: saved.lingers,
             error: None,
@@ -95,6 +95,7 @@ fn order(job: Arc<Job>, person: Option<Person>) -> Order {
         causes: Vec::new(),
         best_effort: false,
         explain: false,
+        learn: false,
         raw: false,
     }
 }

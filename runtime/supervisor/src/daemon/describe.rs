@@ -1,9 +1,11 @@
 //! Jobs as the control socket tells of them: a row of a list, and everything about one.
 
 use wjob_model::control::{JobDetail, JobRow, Pair, WallRow};
+use wjob_model::explain::{Domain, sentences};
 use wjob_model::fleet::{Member, Now, Words, demands};
 use wjob_model::job::{Isolation, Job};
 use wjob_model::message::Evidence;
+use wjob_model::noted::{KEPT_BYTES, Noted, that_fit};
 
 /// A row of a list.
 pub fn row(member: &Member, pid: Option<u32>, now: Now) -> JobRow {
@@ -21,23 +23,32 @@ pub fn row(member: &Member, pid: Option<u32>, now: Now) -> JobRow {
 }
 
 /// Everything about a job.
-pub fn detail(row: JobRow, member: &Member, domain: &str, path: &str, walls: &[Evidence]) -> JobDetail {
+pub fn detail(
+    row: JobRow,
+    member: &Member,
+    domain: Domain,
+    path: &str,
+    walls: &[Evidence],
+    denials: &[Noted],
+) -> JobDetail {
     let job = &member.job;
     JobDetail {
         row,
         path: path.to_owned(),
-        domain: domain.to_owned(),
+        domain: domain.to_string(),
         program: job.program.file.text().to_owned(),
         arguments: job.program.arguments.clone(),
         environment: pairs(&job.environment),
         properties: properties(job),
         demand: demands(job),
-        grants: grants(job),
+        grants: job.grants.in_words(),
         limits: limits(job),
         reason: member.life.reason().in_words(),
         last_end: member.life.last().map(|last| last.words.clone()),
         failures: member.life.failures().into(),
         walls: walls.iter().map(wall).collect(),
+        denials: that_fit(denials, KEPT_BYTES).iter().map(Noted::row).collect(),
+        sentences: sentences(job, Some(domain)),
     }
 }
 
@@ -71,20 +82,6 @@ fn properties(job: &Job) -> Vec<Pair> {
         ("Isolation", (job.isolation != Isolation::Process).then(|| format!("{:?}", job.isolation))),
     ];
     rows.into_iter().filter_map(|(name, value)| Some(Pair { name: name.into(), value: value? })).collect()
-}
-
-fn grants(job: &Job) -> Vec<String> {
-    let grants = &job.grants;
-    let paths = grants.paths.iter().map(|path| {
-        let seen = if path.guest == path.host { String::new() } else { format!(" as {}", path.guest) };
-        format!("{} {}{seen}", path.access.word(), path.host)
-    });
-    let connect = grants.connect.iter().map(|endpoint| format!("connect {endpoint}"));
-    let bind = grants.bind.iter().map(|endpoint| format!("bind {endpoint}"));
-    let environment = grants.environment.iter().map(|name| format!("environment {name}"));
-    let users = grants.users.iter().map(|name| format!("user {name}"));
-    let control = grants.control.map(|control| format!("control {control:?}"));
-    paths.chain(connect).chain(bind).chain(environment).chain(users).chain(control).collect()
 }
 
 fn limits(job: &Job) -> Vec<String> {

@@ -89,7 +89,7 @@ impl Daemon {
         self.fleet.admits(&job.label).map_err(|refusal| self.refused(&job.label, refusal))?;
         self.bind_sockets(&job)?;
         self.fleet.load(job.clone(), disabled).map_err(|refusal| self.refused(&job.label, refusal))?;
-        let origin = Origin { path: file.to_owned(), found, walls: Vec::new() };
+        let origin = Origin { path: file.to_owned(), found, ..Origin::default() };
         self.origins.insert(job.label.as_str().into(), origin);
         let detail = file.display().to_string();
         self.happened(Level::Info, Some(&job.label), "loaded", &detail);

@@ -221,6 +221,7 @@ impl Logger {
             peak_memory: record.usage.peak_memory,
             walls: record.walls.iter().map(describe::wall).collect(),
             denials: record.denials.clone(),
+            grants: record.grants(),
             wall_ms: clock::now().wall.as_millisecond(),
         }));
         for stream in [Stream::Out, Stream::Error] {

@@ -116,6 +116,7 @@ struct Origin {
     /// Whether it was found in one of the domain's folders, and not named by an operator.
     found: bool,
     walls: Vec<wjob_model::message::Evidence>,
+    denials: Vec<wjob_model::noted::Noted>,
 }
 
 /// A supervisor.

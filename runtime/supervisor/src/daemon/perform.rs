@@ -9,6 +9,7 @@ use wjob_model::fleet::{Action, JobAction, Label, RunId};
 use wjob_model::job::{Job, ProgramFile};
 use wjob_model::launch::KeepAlive;
 use wjob_model::message::{HandedSocket, StartFailure};
+use wjob_model::noted::{KEPT_BYTES, that_fit};
 use wjob_model::run::{self, End};
 
 use super::log::Level;
@@ -145,12 +146,13 @@ impl Daemon {
             causes: self.causes_of(job),
             best_effort: false,
             explain: job.launch.debug,
+            learn: false,
             raw: false,
         };
         let tools = tools!(self);
         let own = self.own_folders();
         let mut attempt = Attempt::begin(order, tools, own).map_err(|error| error.as_failure())?;
-        let mut record = Record::default();
+        let mut record = Record::of(job);
         let event = attempt.prepare(tools, &mut record);
         self.runs.insert(run, Running { attempt, record, written: None });
         Ok(event)
@@ -229,6 +231,7 @@ impl Daemon {
         self.end_session(running.written, running.attempt.job().abandon_process_group);
         self.logger.ended(run, label, &words, end, &running.record);
         if let Some(origin) = self.origins.get_mut(label) {
+            origin.denials = that_fit(&running.record.denials, KEPT_BYTES).to_vec();
             origin.walls = running.record.walls;
         }
     }

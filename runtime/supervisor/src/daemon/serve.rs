@@ -12,6 +12,7 @@ use wjob_model::control::{
     Blame, Bootout, Bootstrap, DESCRIPTION, Failure, Happened, INTERFACE, Jobs, Kickstart, Kickstarted, Kill, Method,
     OfJob, Override, Overrides, Reload, Supervisor,
 };
+use wjob_model::explain::Domain;
 use wjob_model::fleet::{Event, Label, Other, State};
 use wjob_model::run;
 use wjob_model::spec::label_fault;
@@ -316,7 +317,9 @@ impl Daemon {
         let walls = current.map(|running| &running.record.walls).filter(|walls| !walls.is_empty());
         let row = describe::row(member, self.pid_of(label), clock::now());
         let path = origin.path.display().to_string();
-        let mut detail = describe::detail(row, member, &self.settings.domain(), &path, walls.unwrap_or(&origin.walls));
+        let walls = walls.unwrap_or(&origin.walls);
+        let denials = current.map_or(&origin.denials, |running| &running.record.denials);
+        let mut detail = describe::detail(row, member, Domain::of(self.settings.uid), &path, walls, denials);
         detail.properties.extend(self.left_over_of(label));
         detail.properties.extend(self.sockets_in_words(label));
         Ok(if redacted { who::redact(detail) } else { detail })
