@@ -89,12 +89,16 @@ pub(crate) fn linker(template: &Arc<Template>, component: &Component) -> wasmtim
     if imports("wasi:sockets/ip-name-lookup", "@0.3") {
         wasi::lookup::add_to_linker_p3(&mut linker)?;
     }
-    if template.run.explain && second {
+    if second && template.has_paths() {
         wasi::watch_p2::add_to_linker(&mut linker)?;
+    }
+    if third && template.has_paths() {
+        wasi::watch_p3::add_to_linker(&mut linker)?;
+    }
+    if imports("wasi:sockets/", "@0.2") {
         wasi::watch_sockets::add_to_linker_p2(&mut linker)?;
     }
-    if template.run.explain && third {
-        wasi::watch_p3::add_to_linker(&mut linker)?;
+    if imports("wasi:sockets/", "@0.3") {
         wasi::watch_sockets::add_to_linker_p3(&mut linker)?;
     }
     wasi::other::deny_unknown_wasi(&mut linker, engine, component)?;

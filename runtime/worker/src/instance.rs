@@ -22,12 +22,14 @@ use crate::denial::Denials;
 use crate::halt::Halt;
 use crate::limiter::{DEFAULT_MEMORY, Limiter};
 use crate::output::{Meter, Output};
+use crate::preopens::Behind;
 use crate::serve::lifecycle::Lifecycle;
 use crate::serve::listening::Socket;
 use crate::serve::own_time::OwnTime;
 use crate::serve::service::Service;
 use crate::state::{ModuleState, State};
 use crate::stdio::{Stdin, Stdout};
+use crate::used::Uses;
 use crate::wasi::http::Outgoing;
 use crate::wasi::network::{Network, socket_check};
 use crate::wasi::watch::Watched;
@@ -83,6 +85,8 @@ pub(crate) struct Preopen {
     pub permissions: FsPerms,
     /// What `host` stands for, kept open until it is opened by that name.
     pub held: Option<OwnedFd>,
+    /// The granted paths that are reached through it.
+    pub behind: Vec<Behind>,
 }
 
 /// What every instance of a run is filled from.
@@ -93,6 +97,7 @@ pub(crate) struct Template {
     pub channel: Arc<Channel>,
     pub network: Arc<Network>,
     pub denials: Arc<Denials>,
+    pub uses: Arc<Uses>,
     /// The run's own end, whoever brings it about.
     pub halt: Halt,
     pub lifecycle: Lifecycle,
@@ -111,13 +116,18 @@ impl Template {
         let Prepared { housed, pooled, mut run, stdio, sockets, preopens, filesystem, tls, channel } = prepared;
         let (engine, plain) = housed;
         let halt = Halt::default();
+        let (guests, behind): (Vec<String>, Vec<_>) =
+            preopens.into_iter().map(|preopen| (preopen.guest, preopen.behind)).unzip();
+        let uses = Arc::new(Uses::new(channel.clone(), &run, behind));
         let network = Network::new(run.connect.clone(), run.bind.clone(), std::mem::take(&mut run.names));
+        let network = network.telling(uses.clone());
         let meter = Meter::shared(&run.limits);
         let [stdin, stdout, stderr] = stdio;
         let output = |descriptor| Stdout::new(Output::new(descriptor, meter.clone(), run.raw), halt.clone());
         let template = Self {
             network: Arc::new(network),
             denials: Arc::new(Denials::new(channel.clone())),
+            uses,
             lifecycle: Lifecycle::default(),
             stdin: Stdin::new(stdin),
             outputs: [output(stdout), output(stderr)],
@@ -125,7 +135,7 @@ impl Template {
             run: Arc::new(run),
             channel,
             halt,
-            guests: preopens.into_iter().map(|preopen| preopen.guest).collect(),
+            guests: guests.into(),
             filesystem,
             tls,
         };
@@ -184,6 +194,7 @@ impl Template {
             config: run.config.iter().cloned().collect(),
             network: self.network.clone(),
             denials: self.denials.clone(),
+            uses: self.uses.clone(),
             watched: self.watched(),
             limiter: Limiter::new(run.limits.memory.unwrap_or(DEFAULT_MEMORY), halt.clone()),
             service: Service::of_one(self.lifecycle.clone()),
@@ -209,12 +220,18 @@ impl Template {
         let state = ModuleState {
             p1,
             denials: self.denials.clone(),
+            uses: self.uses.clone(),
             watched,
             limiter: Limiter::new(self.run.limits.memory.unwrap_or(DEFAULT_MEMORY), halt.clone()),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store
+    }
+
+    /// Whether the guest can name any file, so that watching is of use.
+    pub fn has_paths(&self) -> bool {
+        !self.guests.is_empty()
     }
 
     /// Paths the watchers need to name what was denied.

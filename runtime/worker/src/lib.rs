@@ -35,6 +35,7 @@ mod state;
 mod stdio;
 mod ticks;
 mod transactions;
+mod used;
 mod wasi;
 mod wasm;
 

@@ -48,11 +48,12 @@ pub(crate) fn linker(template: &Arc<Template>) -> wasmtime::Result<Linker<Module
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, |state| &mut state.p1)?;
     linker.allow_shadowing(true);
     linker.func_wrap(PREVIEW_1, "proc_exit", exit)?;
-    if template.run.explain {
+    if template.has_paths() {
         watch_p1::add_to_linker(&mut linker, |state| watch_p1::Parts {
             ctx: &mut state.p1,
             watched: &mut state.watched,
             denials: &state.denials,
+            uses: &state.uses,
         })?;
     }
     Ok(linker)

@@ -12,23 +12,41 @@ use wjob_sandbox::grants::Opened;
 
 use crate::instance::Preopen;
 
+/// A granted path that is reached through a preopen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// Its place in the list of the start message.
+    pub index: usize,
+    /// Its name in the preopen, if it is a file; a directory is the preopen itself.
+    pub file: Option<String>,
+}
+
+impl Behind {
+    /// Whether something of this name in the preopen is the granted path, or in it.
+    pub fn leads_to(&self, name: &str) -> bool {
+        self.file.as_deref().is_none_or(|file| name.trim_start_matches("./") == file)
+    }
+}
+
 /// The directories a guest finds open: granted ones, the folders of granted files, the working directory as `.`,
 /// and last, for explaining only, the empty root of the view.
 pub(crate) fn preopens(run: &Run, opened: &[Opened]) -> Result<Vec<Preopen>, StartFailure> {
     let mut preopens: Vec<Preopen> = Vec::new();
-    for opened in opened.iter().filter(|opened| opened.grant.access != Access::Connect) {
-        add_preopen(&mut preopens, opened, run.walls.mount.is_some())?;
+    let paths = opened.iter().enumerate().filter(|(_, opened)| opened.grant.access != Access::Connect);
+    for (index, opened) in paths {
+        add_preopen(&mut preopens, index, opened, run.walls.mount.is_some())?;
     }
     if let Some(directory) = &run.working_directory {
         preopens.push(working_directory(directory, &preopens, run.walls.mount.is_some())?);
     }
     if run.explain && run.walls.mount.is_some() && !preopens.iter().any(|preopen| preopen.guest == "/") {
-        preopens.push(Preopen { host: "/".into(), guest: "/".into(), permissions: FsPerms::ReadOnly, held: None });
+        let permissions = FsPerms::ReadOnly;
+        preopens.push(Preopen { host: "/".into(), guest: "/".into(), permissions, held: None, behind: Vec::new() });
     }
     Ok(preopens)
 }
 
-fn add_preopen(preopens: &mut Vec<Preopen>, opened: &Opened, view: bool) -> Result<(), StartFailure> {
+fn add_preopen(preopens: &mut Vec<Preopen>, index: usize, opened: &Opened, view: bool) -> Result<(), StartFailure> {
     if !view && !opened.directory {
         let what = format!("the file {} cannot be granted", opened.grant.host);
         return Err(StartFailure::wall(what, "a file needs the mount wall, which is missing"));
@@ -36,14 +54,18 @@ fn add_preopen(preopens: &mut Vec<Preopen>, opened: &Opened, view: bool) -> Resu
     let PathGrant { guest, access, .. } = &opened.grant;
     let folder = if opened.directory { guest.as_str() } else { parent(guest) };
     let permissions = if *access == Access::ReadWrite { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-    match preopens.iter().find(|preopen| preopen.guest == folder) {
+    let behind = Behind { index, file: (!opened.directory).then(|| name(guest).to_owned()) };
+    match preopens.iter_mut().find(|preopen| preopen.guest == folder) {
         None => {
             // Without a view of its own the guest's folder is nowhere but behind its descriptor.
             let host = if view { folder.into() } else { format!("/proc/self/fd/{}", opened.descriptor.as_raw_fd()) };
-            preopens.push(Preopen { host, guest: folder.into(), permissions, held: None });
+            preopens.push(Preopen { host, guest: folder.into(), permissions, held: None, behind: vec![behind] });
             Ok(())
         }
-        Some(shared) if !opened.directory && shared.permissions == permissions => Ok(()),
+        Some(shared) if !opened.directory && shared.permissions == permissions => {
+            shared.behind.push(behind);
+            Ok(())
+        }
         Some(_) => {
             let what = format!("GuestPath {guest}");
             let why = "files granted into one folder must have the same Access, which the folder takes";
@@ -57,6 +79,10 @@ fn parent(path: &str) -> &str {
         None | Some(("", _)) => "/",
         Some((folder, _)) => folder,
     }
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 /// `.` with the rights of the grant it lies in. No link is followed on the way: one that an earlier run made in a
@@ -77,7 +103,8 @@ fn working_directory(directory: &str, preopens: &[Preopen], view: bool) -> Resul
     } else {
         format!("/proc/self/fd/{}", descriptor.as_raw_fd())
     };
-    Ok(Preopen { host, guest: ".".into(), permissions: covering.permissions, held: Some(descriptor) })
+    let (permissions, behind) = (covering.permissions, covering.behind.clone());
+    Ok(Preopen { host, guest: ".".into(), permissions, held: Some(descriptor), behind })
 }
 
 fn open_below(folder: &str, below: &Path) -> rustix::io::Result<OwnedFd> {

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::denial::Denials;
 use crate::limiter::Limiter;
 use crate::serve::service::Service;
+use crate::used::Uses;
 use crate::wasi::http::Outgoing;
 use crate::wasi::network::Network;
 use crate::wasi::watch::Watched;
@@ -25,6 +26,7 @@ pub struct State {
     pub(crate) config: WasiConfigVariables,
     pub(crate) network: Arc<Network>,
     pub(crate) denials: Arc<Denials>,
+    pub(crate) uses: Arc<Uses>,
     pub(crate) watched: Watched,
     pub(crate) limiter: Limiter,
     /// What it can ask of the job's own interfaces.
@@ -54,6 +56,7 @@ impl WasiHttpView for State {
 pub(crate) struct ModuleState {
     pub p1: WasiP1Ctx,
     pub denials: Arc<Denials>,
+    pub uses: Arc<Uses>,
     pub watched: Watched,
     pub limiter: Limiter,
 }

@@ -6,17 +6,18 @@
 //! |---|---|---|---|---|
 //! | `wasi:io`, `wasi:clocks`, `wasi:random` | yes | yes | wasmtime-wasi | as usual; nothing to grant |
 //! | `wasi:cli` | yes | yes | wasmtime-wasi | empty environment, stdin at its end |
-//! | `wasi:filesystem` | yes | yes | wasmtime-wasi; seen by [`watch_p2`] and [`watch_p3`] when denials are explained | no preopens |
+//! | `wasi:filesystem` | yes | yes | wasmtime-wasi; seen by [`watch_p2`] and [`watch_p3`] | no preopens |
 //! | `wasi:sockets/tcp`, `udp`, `types` | yes | yes | wasmtime-wasi, each address asked of [`network`] | every address denied |
 //! | `wasi:sockets/ip-name-lookup` | yes | yes | [`lookup`], from the granted table alone | every name denied |
 //! | `wasi:http` | yes | yes | wasmtime-wasi-http, sending through [`http`] | every request denied |
 //! | `wasi:config` | 0.2.0-rc.1 | - | wasmtime-wasi-config | empty |
 //! | any other `wasi:*` | yes | yes | [`other`] | a call traps, naming the interface |
-//! | `wasi_snapshot_preview1` | core modules | - | wasmtime-wasi; seen by [`watch_p1`] when denials are explained | no preopens |
+//! | `wasi_snapshot_preview1` | core modules | - | wasmtime-wasi; seen by [`watch_p1`] | no preopens |
 //!
 //! Our own functions shadow single ones of wasmtime-wasi, so they go into a linker after it, with
 //! `allow_shadowing(true)`; [`other`] goes last and switches shadowing off.
 
+pub mod answers;
 pub mod http;
 pub mod lookup;
 pub mod network;

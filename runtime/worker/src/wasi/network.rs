@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::ready;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -13,7 +13,9 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wjob_model::denial::Denial;
 use wjob_model::grant::{Endpoint, Host, Port, Transport, canonical};
 
+use super::answers::keep_answer;
 use crate::denial::Denials;
+use crate::used::Uses;
 
 /// The kind of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Network {
     asked: Mutex<Option<Instant>>,
     /// Peers whose datagrams came, the newest last.
     heard: Mutex<VecDeque<SocketAddr>>,
+    /// Where it is told what of it is used.
+    uses: Arc<Uses>,
 }
 
 /// Addresses older than this are asked for again when a guest looks their name up.
@@ -68,6 +72,11 @@ impl Network {
         let network = Self { connect, bind, ..Self::default() };
         network.replace_names(names);
         network
+    }
+
+    /// The same, telling `uses` what of it is used.
+    pub fn telling(self, uses: Arc<Uses>) -> Self {
+        Self { uses, ..self }
     }
 
     /// Puts newer answers in place of all earlier ones; those [`keep_answer`] refuses are dropped.
@@ -98,29 +107,52 @@ impl Network {
             return false;
         }
         let names = self.names();
-        let grants = self.connect.iter();
-        grants.filter(|grant| kind.serves(grant.transport)).any(|grant| covers(grant, address, &names))
+        let granted = |grant: &Endpoint| kind.serves(grant.transport) && covers(grant, address, &names);
+        self.reaches(granted, Some(address.port()))
     }
 
     /// Whether a connection to the Unix socket at this path of the job's view is granted.
     pub fn allows_socket(&self, path: &str) -> bool {
-        self.connect.iter().any(|grant| matches!(&grant.host, Host::Path(granted) if granted == path))
+        self.reaches(|grant| matches!(&grant.host, Host::Path(granted) if granted == path), None)
     }
 
     /// Whether a socket of this kind may be bound to `address`; a client's own bind, any address and
     /// any port, goes with every grant to connect.
     pub fn allows_bind(&self, kind: Kind, address: SocketAddr) -> bool {
         let mut connect = self.connect.iter();
-        let client = is_implicit(address) && connect.any(|grant| kind.serves(grant.transport));
-        client || self.binds(kind).any(|grant| grant.covers_bind(address))
+        self.is_bound(|grant| grant.transport == kind.transport() && grant.covers_bind(address))
+            || (is_implicit(address) && connect.any(|grant| kind.serves(grant.transport)))
     }
 
     /// Whether a stream socket that is bound to `address` may listen: a grant of port 0 covers
     /// whichever port the system picked.
     pub fn allows_listen(&self, address: SocketAddr) -> bool {
         let picked = SocketAddr::new(address.ip(), 0);
-        self.binds(Kind::Tcp)
-            .any(|grant| grant.covers_bind(address) || (grant.port == Port::Number(0) && grant.covers_bind(picked)))
+        let covers = |grant: &Endpoint| {
+            grant.covers_bind(address) || (grant.port == Port::Number(0) && grant.covers_bind(picked))
+        };
+        self.is_bound(|grant| grant.transport == Transport::Tcp && covers(grant))
+    }
+
+    /// Whether a destination is granted; its use is told, at `port` if it is one of several.
+    fn reaches(&self, granted: impl Fn(&Endpoint) -> bool, port: Option<u16>) -> bool {
+        let Some(place) = self.connect.iter().position(granted) else {
+            return false;
+        };
+        let grant = &self.connect[place];
+        self.uses.connect(place);
+        self.uses.did_connect(|| Endpoint { port: port.map_or(grant.port, Port::Number), ..grant.clone() });
+        true
+    }
+
+    /// Whether an address is granted; its use is told.
+    fn is_bound(&self, granted: impl Fn(&Endpoint) -> bool) -> bool {
+        let Some(place) = self.bind.iter().position(granted) else {
+            return false;
+        };
+        self.uses.bind(place);
+        self.uses.did_bind(|| self.bind[place].clone());
+        true
     }
 
     /// The addresses a granted name has now, none if it did not resolve; a literal address is its own.
@@ -131,7 +163,7 @@ impl Network {
         }
         let name = fold(name);
         let granted = |grant: &Endpoint| matches!(&grant.host, Host::Name(host) if *host == name);
-        if !self.connect.iter().any(granted) {
+        if !self.reaches(granted, None) {
             return None;
         }
         Some(self.names().get(&name).cloned().unwrap_or_default())
@@ -146,7 +178,7 @@ impl Network {
         let granted = |grant: &Endpoint| {
             grant.transport == asked.transport && grant.host == asked.host && grant.port.covers(port)
         };
-        if !self.connect.iter().any(granted) {
+        if !self.reaches(granted, Some(port)) {
             return None;
         }
         let addresses = match &asked.host {
@@ -163,9 +195,8 @@ impl Network {
         match purpose {
             // A wildcard bind alone reaches nobody. Refusing it here would report the bind instead
             // of the destination that is refused a moment later.
-            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind if is_implicit(address) => true,
-            SocketAddrUse::TcpBind => self.allows_bind(Kind::Tcp, address),
-            SocketAddrUse::UdpBind => self.allows_bind(Kind::Udp, address),
+            SocketAddrUse::TcpBind => self.allows_bind(Kind::Tcp, address) || is_implicit(address),
+            SocketAddrUse::UdpBind => self.allows_bind(Kind::Udp, address) || is_implicit(address),
             SocketAddrUse::TcpListen => self.allows_listen(address),
             SocketAddrUse::TcpAccept => self.binds(Kind::Tcp).next().is_some(),
             SocketAddrUse::TcpConnect => self.allows_connect(Kind::Tcp, address),
@@ -232,41 +263,6 @@ fn denial(address: SocketAddr, purpose: SocketAddrUse) -> Option<Denial> {
         SocketAddrUse::TcpConnect => connect(Transport::Tcp),
         SocketAddrUse::UdpSend => connect(Transport::Udp),
         SocketAddrUse::TcpAccept | SocketAddrUse::UdpReceive => None,
-    }
-}
-
-/// Whether an answer for a name may be used: addresses that mean this machine, this link or many
-/// machines are dropped, unless that literal address is granted too.
-pub fn keep_answer(ip: IpAddr, grants: &[Endpoint]) -> bool {
-    let ip = canonical(ip);
-    let literal = || grants.iter().any(|grant| grant.host == Host::Address(ip));
-    !is_special(ip) || literal()
-}
-
-fn is_special(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => is_special_v4(ip),
-        IpAddr::V6(ip) => is_special_v6(ip) || embedded(ip).is_some_and(is_special_v4),
-    }
-}
-
-/// The metadata service of most clouds, 169.254.169.254, is among the link-local ones.
-fn is_special_v4(ip: Ipv4Addr) -> bool {
-    ip.is_loopback() || ip.octets()[0] == 0 || ip.is_link_local() || ip.is_multicast() || ip.is_broadcast()
-}
-
-fn is_special_v6(ip: Ipv6Addr) -> bool {
-    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local() || ip == METADATA
-}
-
-/// The IPv4 address inside a v4-compatible (`::/96`) or NAT64 (`64:ff9b::/96`) address.
-fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    match ip.segments() {
-        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-        }
-        _ => None,
     }
 }
 
@@ -440,32 +436,6 @@ mod tests {
         }
         assert!(network.allows(peer(300), SocketAddrUse::UdpSend));
         assert!(!network.allows(peer(1), SocketAddrUse::UdpSend), "the oldest is forgotten");
-    }
-
-    #[test]
-    fn answers_that_are_dropped() {
-        let grants = [Endpoint::parse_connect("tcp://127.0.0.1:1").unwrap()];
-        for (ip, expected) in [
-            ("192.0.2.1", true),
-            ("10.0.0.1", true),
-            ("2001:db8::1", true),
-            ("127.0.0.1", true),
-            ("::ffff:127.0.0.1", true),
-            ("127.0.0.2", false),
-            ("0.0.0.0", false),
-            ("169.254.169.254", false),
-            ("224.0.0.1", false),
-            ("255.255.255.255", false),
-            ("::", false),
-            ("::1", false),
-            ("fe80::1", false),
-            ("ff02::1", false),
-            ("fd00:ec2::254", false),
-            ("::ffff:169.254.169.254", false),
-            ("64:ff9b::169.254.169.254", false),
-        ] {
-            assert_eq!(keep_answer(ip.parse().unwrap(), &grants), expected, "{ip}");
-        }
     }
 
     #[test]

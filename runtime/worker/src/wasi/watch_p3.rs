@@ -1,14 +1,15 @@
-//! Watches `wasi:filesystem` 0.3 for denials, as [`super::watch_p2`] does 0.2.
+//! Watches `wasi:filesystem` 0.3 for denials and used grants, as [`super::watch_p2`] does 0.2.
 //! It differs in that the store is not held while a call waits, which is why the two share no wrapper.
 
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Accessor, Linker, LinkerInstance, Resource};
+use wasmtime::component::{Access, Accessor, Linker, LinkerInstance, Resource};
+use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
 use wasmtime_wasi::p3::bindings::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptorWithStore, NewTimestamp, OpenFlags, PathFlags,
 };
-use wjob_model::grant::Access;
+use wjob_model::learn::Need;
+use wjob_model::outcome::HeldBy;
 
 use super::watch::{Refusal, Refused, finish, note_opened};
 use super::{P3, at};
@@ -17,7 +18,9 @@ use crate::state::State;
 impl Refused for ErrorCode {
     fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Access | Self::NotPermitted | Self::ReadOnly => Some(Refusal::Forbidden),
+            Self::NotPermitted => Some(Refusal::Forbidden(HeldBy::Guest)),
+            // Modes, landlock and read-only mounts: only the kernel says so.
+            Self::Access | Self::ReadOnly => Some(Refusal::Forbidden(HeldBy::Kernel)),
             Self::NoEntry => Some(Refusal::Missing),
             _ => None,
         }
@@ -37,7 +40,7 @@ fn inner(accessor: &Accessor<State>) -> Accessor<State, Inner> {
 /// Wraps one method: its arguments, then each descriptor and the path it names below it.
 macro_rules! watch {
     (
-        $instance:ident, $name:literal, $method:ident, $access:ident,
+        $instance:ident, $name:literal, $method:ident, $need:ident,
         ($($arg:ident: $ty:ty),+), $($base:ident / $path:ident),+
     ) => {
         $instance.func_wrap_concurrent(
@@ -49,7 +52,7 @@ macro_rules! watch {
                     let result =
                         <Inner as HostDescriptorWithStore<State>>::$method(host, $($arg),+).await;
                     accessor.with(|mut access| {
-                        finish(access.get(), &named, Access::$access, result)
+                        finish(access.get(), &named, Need::$need, result)
                     })
                 })
             },
@@ -66,6 +69,7 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     instance.func_wrap("get-directories", get_directories)?;
     let mut instance = linker.instance(&at("wasi:filesystem/types", P3))?;
     add_open(&mut instance)?;
+    add_listing(&mut instance)?;
     add_reads(&mut instance)?;
     add_changes(&mut instance)?;
     add_pairs(&mut instance)
@@ -86,60 +90,78 @@ fn add_open(instance: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
          (fd, path_flags, path, open_flags, flags): (Fd, PathFlags, String, OpenFlags, DescriptorFlags)| {
             Box::pin(async move {
                 let named = [(fd.rep(), path.clone())];
-                let wanted = wanted(open_flags, flags);
+                let mut need = need(open_flags, flags);
                 let host = &inner(accessor);
                 let result =
                     <Inner as HostDescriptorWithStore<State>>::open_at(host, fd, path_flags, path, open_flags, flags)
                         .await;
                 accessor.with(|mut access| {
                     if let Ok(opened) = &result {
-                        note_opened(access.get(), &named[0], opened);
+                        need = note_opened(access.get(), &named[0], opened, need);
                     }
-                    finish(access.get(), &named, wanted, result)
+                    finish(access.get(), &named, need, result)
                 })
             })
         },
     )
 }
 
-/// The access that opening so would need.
-fn wanted(open_flags: OpenFlags, flags: DescriptorFlags) -> Access {
-    let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE, OpenFlags::EXCLUSIVE];
-    let changes = changes.into_iter().any(|flag| open_flags.contains(flag));
-    if changes || flags.contains(DescriptorFlags::WRITE) { Access::ReadWrite } else { Access::ReadOnly }
+/// What opening a file so takes. Whether it was there already is not asked: the next time it may not be.
+fn need(open_flags: OpenFlags, flags: DescriptorFlags) -> Need {
+    if open_flags.contains(OpenFlags::CREATE) || open_flags.contains(OpenFlags::EXCLUSIVE) {
+        Need::Entry
+    } else if open_flags.contains(OpenFlags::TRUNCATE) || flags.contains(DescriptorFlags::WRITE) {
+        Need::Change
+    } else {
+        Need::Read
+    }
+}
+
+/// A directory that is listed without being opened first: one that was given at the start. How that went is told by a
+/// future, which nobody waits for here.
+fn add_listing(instance: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    instance.func_wrap("[method]descriptor.read-directory", |mut store: StoreContextMut<'_, State>, (fd,): (Fd,)| {
+        store.data_mut().telling().tell(fd.rep(), "", Need::List, Ok(()));
+        let host = Access::<State, Inner>::new(store.as_context_mut(), State::filesystem);
+        Ok((<Inner as HostDescriptorWithStore<State>>::read_directory(host, fd)?,))
+    })
 }
 
 fn add_reads(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     watch!(
-        i, "stat-at", stat_at, ReadOnly,
+        i, "stat-at", stat_at, Look,
         (fd: Fd, flags: PathFlags, path: String), fd / path
     );
     watch!(
-        i, "readlink-at", readlink_at, ReadOnly,
+        i, "readlink-at", readlink_at, Look,
         (fd: Fd, path: String), fd / path
+    );
+    watch!(
+        i, "metadata-hash-at", metadata_hash_at, Look,
+        (fd: Fd, flags: PathFlags, path: String), fd / path
     );
     Ok(())
 }
 
 fn add_changes(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     watch!(
-        i, "create-directory-at", create_directory_at, ReadWrite,
+        i, "create-directory-at", create_directory_at, Entry,
         (fd: Fd, path: String), fd / path
     );
     watch!(
-        i, "remove-directory-at", remove_directory_at, ReadWrite,
+        i, "remove-directory-at", remove_directory_at, Entry,
         (fd: Fd, path: String), fd / path
     );
     watch!(
-        i, "unlink-file-at", unlink_file_at, ReadWrite,
+        i, "unlink-file-at", unlink_file_at, Entry,
         (fd: Fd, path: String), fd / path
     );
     watch!(
-        i, "symlink-at", symlink_at, ReadWrite,
+        i, "symlink-at", symlink_at, Entry,
         (fd: Fd, to: String, path: String), fd / path
     );
     watch!(
-        i, "set-times-at", set_times_at, ReadWrite,
+        i, "set-times-at", set_times_at, Change,
         (fd: Fd, flags: PathFlags, path: String, read: NewTimestamp, changed: NewTimestamp), fd / path
     );
     Ok(())
@@ -147,11 +169,11 @@ fn add_changes(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
 
 fn add_pairs(i: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     watch!(
-        i, "rename-at", rename_at, ReadWrite,
+        i, "rename-at", rename_at, Entry,
         (from: Fd, old: String, to: Fd, new: String), from / old, to / new
     );
     watch!(
-        i, "link-at", link_at, ReadWrite,
+        i, "link-at", link_at, Entry,
         (from: Fd, flags: PathFlags, old: String, to: Fd, new: String), from / old, to / new
     );
     Ok(())
