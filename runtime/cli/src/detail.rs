@@ -20,6 +20,10 @@ pub(crate) fn in_words(job: &JobDetail, clock: &Clock) -> String {
         table::list("grants", grants),
         table::list("limits", &job.limits),
         table::section("walls of its current or last run", &walls(job)),
+        table::section(
+            "denied in its current or last run (`wjob explain` says what would allow it)",
+            &denials(job, clock),
+        ),
     ];
     let mut text = sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n");
     if has_addresses(job) {
@@ -90,9 +94,14 @@ fn walls(job: &JobDetail) -> Vec<Vec<String>> {
     rows.map(|wall| vec![wall.wall.clone(), stands(wall.stands).to_owned(), wall.found.clone()]).collect()
 }
 
+fn denials(job: &JobDetail, clock: &Clock) -> Vec<Vec<String>> {
+    let rows = job.denials.iter();
+    rows.map(|denial| vec![clock.local(&denial.time), denial.what.clone(), format!("by {}", denial.wall)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use wjob_model::control::{JobRow, WallRow};
+    use wjob_model::control::{DenialRow, JobRow, WallRow};
 
     use super::*;
     use crate::when::standing;
@@ -123,6 +132,8 @@ mod tests {
             last_end: Some("it ended".into()),
             failures: 2,
             walls: vec![WallRow { wall: "mount".into(), found: "tmpfs".into(), stands: true }],
+            denials: Vec::new(),
+            sentences: Vec::new(),
         }
     }
 
@@ -181,6 +192,19 @@ held by the WASI wall alone: addresses (landlock knows ports only) and UDP ports
         }
         let bare = in_words(&JobDetail { path: String::new(), ..none }, &clock);
         assert!(!bare.contains("grants\n") && bare.contains("for the domain's owner"), "{bare}");
+    }
+
+    #[test]
+    fn what_was_denied_is_told_with_its_moment_and_wall() {
+        let denial = DenialRow {
+            time: "2026-11-21T09:00:01.500Z".into(),
+            kind: "read".into(),
+            what: "reading /x".into(),
+            wall: "the WASI wall".into(),
+            lines: String::new(),
+        };
+        let text = in_words(&JobDetail { denials: vec![denial], ..full() }, &standing());
+        assert!(text.contains("\n  2026-11-21 10:00:01  reading /x  by the WASI wall\n"), "{text}");
     }
 
     #[test]

@@ -41,7 +41,11 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(client: &mut Client, query: &HistoryQuery) -> Result<Vec<RunRow>, CallError> {
+/// The runs that a logger knows of, as many as were asked for.
+///
+/// # Errors
+/// When it refuses, or leaves.
+pub(crate) fn ask(client: &mut Client, query: &HistoryQuery) -> Result<Vec<RunRow>, CallError> {
     let mut answers = client.stream::<History>(&format!("{INTERFACE}.History"), query)?;
     // There is always one, if only to say that the logger has left.
     let answer = answers.next().unwrap_or_else(|| Ok(History::default()))?;
@@ -86,7 +90,7 @@ fn end(run: &RunRow) -> String {
         (None, Some(_)) => "ended".into(),
         (None, None) => "runs".into(),
     };
-    let denials = match run.denials.len() {
+    let denials = match run.denials.len() + usize::try_from(run.more_denials).unwrap_or(0) {
         0 => None,
         1 => Some("1 denial".to_owned()),
         count => Some(format!("{count} denials")),
@@ -97,7 +101,7 @@ fn end(run: &RunRow) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wjob_model::control::WallRow;
+    use wjob_model::control::{DenialRow, WallRow};
 
     use super::*;
     use crate::when::standing;
@@ -116,7 +120,14 @@ mod tests {
             peak_memory: 5 << 20,
             walls: vec![WallRow { wall: "mount".into(), found: "tmpfs".into(), stands: true }],
             denials: Vec::new(),
+            more_denials: 0,
+            grants: None,
         }
+    }
+
+    fn denial() -> DenialRow {
+        let text = || "x".to_owned();
+        DenialRow { time: text(), kind: text(), what: text(), wall: text(), lines: text() }
     }
 
     #[test]
@@ -133,11 +144,12 @@ Run  Label       Started              Took     CPU    Memory    Status  End     
     #[test]
     fn the_end_names_denials_and_fallen_walls() {
         let mut run = ended(1, "a");
-        run.denials = vec!["x".into(), "y".into()];
+        run.denials = vec![denial()];
+        run.more_denials = 1;
         run.walls[0].stands = false;
         run.outcome = None;
         assert_eq!(end(&run), "ended, 2 denials, without the mount wall");
-        run.denials.pop();
+        run.more_denials = 0;
         assert_eq!(end(&run), "ended, 1 denial, without the mount wall");
     }
 

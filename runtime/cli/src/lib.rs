@@ -17,12 +17,14 @@ mod disable;
 mod enable;
 mod error;
 mod events;
+mod explain;
 mod history;
 mod info;
 mod job_file;
 mod keys;
 mod kickstart;
 mod kill;
+mod learn;
 mod list;
 mod log;
 mod log_lines;
@@ -95,6 +97,10 @@ enum Verb {
     Run(Box<run::Arguments>),
     /// Say what is wrong with job files, and how their jobs would be run
     Check(check::Arguments),
+    /// Say in sentences what a job may do, what it was denied and what it never used
+    Explain(explain::Arguments),
+    /// Run a job with grants that record, and print the least that it takes
+    Learn(Box<learn::Arguments>),
     /// List the keys a job file may have, or explain one
     Keys(keys::Arguments),
     /// Say when calendar times are due next
@@ -147,6 +153,8 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(arguments) => run::run(*arguments, build),
         Verb::Check(arguments) => check::run(arguments),
+        Verb::Explain(arguments) => explain::run(arguments),
+        Verb::Learn(arguments) => learn::run(*arguments, build),
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Calendar(arguments) => calendar::run(arguments),
         Verb::New(arguments) => new::run(arguments),

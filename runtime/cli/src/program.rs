@@ -80,6 +80,15 @@ impl Options {
             && self.limit.is_empty()
     }
 
+    /// The grants of a run that is learned from.
+    pub fn recording(roots: &[String], changes: bool, connect: &[String], variables: &[String]) -> Self {
+        let (connect, env) = (connect.to_vec(), variables.to_vec());
+        match changes {
+            true => Self { rw: roots.to_vec(), connect, env, ..Self::default() },
+            false => Self { ro: roots.to_vec(), connect, env, ..Self::default() },
+        }
+    }
+
     /// The property list that the options, the program and its arguments stand for.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use wjob_model::denial::Denial;
+use wjob_model::denial::{Denial, GRANTED};
 use wjob_model::grant::Grants;
 use wjob_model::message::Evidence;
 use wjob_model::outcome::Verdict;
@@ -87,9 +87,12 @@ impl Reporter for Terminal {
         if !self.explain || !self.told.insert(denial.kind()) {
             return;
         }
+        let Some(allowing) = denial.lines(&self.grants) else {
+            return render::complain(&format!("denied: {denial}: {GRANTED}"));
+        };
         let mut lines =
             vec![format!("denied: {denial}: not granted"), "these lines of the job file would allow it:".to_owned()];
-        lines.extend(denial.lines(&self.grants).lines().map(|line| format!("  {}", line.replace('\t', "  "))));
+        lines.extend(allowing.lines().map(|line| format!("  {}", line.replace('\t', "  "))));
         render::complain_lines(&lines);
     }
 

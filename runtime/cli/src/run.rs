@@ -120,6 +120,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         owner: None,
         best_effort: arguments.best_effort,
         explain: terminal.explain,
+        learn: false,
         raw: arguments.raw,
         job: job.clone(),
     };
@@ -144,7 +145,11 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
     }
 }
 
-fn handed_over(listeners: &[listen::Listener]) -> anyhow::Result<Vec<(HandedSocket, OwnedFd)>> {
+/// The sockets as the worker gets them.
+///
+/// # Errors
+/// When the system has no descriptors left.
+pub(crate) fn handed_over(listeners: &[listen::Listener]) -> anyhow::Result<Vec<(HandedSocket, OwnedFd)>> {
     Ok(listeners.iter().map(listen::Listener::handed_over).collect::<Result<_, _>>()?)
 }
 
@@ -187,7 +192,7 @@ fn job(arguments: &Arguments) -> anyhow::Result<Prepared> {
 }
 
 /// The file itself, or a bare name looked up as in a shell.
-fn find(file: &Path) -> PathBuf {
+pub(crate) fn find(file: &Path) -> PathBuf {
     let bare = file.components().count() == 1 && !file.exists();
     if !bare {
         return file.to_owned();
@@ -196,7 +201,11 @@ fn find(file: &Path) -> PathBuf {
     found.unwrap_or_else(|| file.to_owned())
 }
 
-fn head(file: &Path) -> Result<Vec<u8>, String> {
+/// The first bytes of a file, which say what it is.
+///
+/// # Errors
+/// In words, when it cannot be read.
+pub(crate) fn head(file: &Path) -> Result<Vec<u8>, String> {
     if file == Path::new("-") {
         return Ok(Vec::new());
     }
@@ -256,7 +265,7 @@ fn finished(job: Option<Job>, more: &[String]) -> Prepared {
 }
 
 /// Errors and warnings; notes are for `wjob check`.
-fn complain(file: &str, text: &[u8], findings: &[Finding]) {
+pub(crate) fn complain(file: &str, text: &[u8], findings: &[Finding]) {
     let colour = render::colour_of_errors();
     for finding in findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
         render::complain_text(&(render::finding(file, text, finding, colour) + "\n"));
@@ -265,13 +274,13 @@ fn complain(file: &str, text: &[u8], findings: &[Finding]) {
 
 /// Keys that would change who the job is or what it sees, and that only a system supervisor will act on: running
 /// without them would run something else.
-fn unsupported(job: &Job) -> Option<(&'static str, &str)> {
+pub(crate) fn unsupported(job: &Job) -> Option<(&'static str, &str)> {
     let keys = [("GroupName", &job.group), ("RootDirectory", &job.root_directory)];
     keys.into_iter().find_map(|(key, value)| Some((key, value.as_deref()?)))
 }
 
 /// `wjob run` keeps the caller's user; a job that names another must not run as this one.
-fn wrong_user(job: &Job) -> Option<String> {
+pub(crate) fn wrong_user(job: &Job) -> Option<String> {
     let wanted = job.user.as_ref()?;
     let uid = rustix::process::geteuid().as_raw();
     let own = account(uid);

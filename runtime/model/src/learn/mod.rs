@@ -135,7 +135,7 @@ pub fn grants(deeds: &[Deed], roots: &[PathGrant], job: &Job) -> Grants {
     }
 }
 
-/// Each once, in the order they were used; a name that was looked up at any port is left to the ports that were reached.
+/// Each once, in the order they were used; a name granted at any port is left to the ports of it that were reached.
 fn endpoints<'a>(used: impl Iterator<Item = &'a Endpoint>) -> Vec<Endpoint> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for endpoint in used {

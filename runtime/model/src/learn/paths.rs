@@ -1,5 +1,5 @@
-//! Paths that were used, as the least grants that would do: whole folders where something was listed, made or removed in
-//! them, single files elsewhere, and a folder in the place of three or more that lie in it. What is granted can be
+//! Paths that were used, as the least grants that would do: whole folders where something was listed, made or removed
+//! in them, single files elsewhere, and a folder in the place of three or more that lie in it. What is granted can be
 //! loaded and started: where two grants would contradict each other, the one that allows more takes the place of both.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! What is noted of one run while it lives: its walls, what was denied and when, which grants were used, what it cost. It
-//! is handed on when the run is over.
+//! What is noted of one run while it lives: its walls, what was denied and when, which grants were used, what it cost.
+//! It is handed on when the run is over.
 
 use std::path::Path;
 use std::sync::Arc;
