@@ -57,6 +57,7 @@ const UNCHECKED: &[&str] = &[
     "runtime/worker/src/handed.rs",
     "runtime/worker/src/account.rs",
     "runtime/worker/src/native.rs",
+    "runtime/worker/src/native/exec.rs",
     "runtime/worker/src/readiness.rs",
     "runtime/worker/src/start.rs",
     "runtime/worker/src/ticks.rs",

@@ -2,6 +2,7 @@
 //! lost when its server ends, fails or is replaced. How sockets are handed over, where they are and inetd's ways are in
 //! the files beside, and so are servers that others wrote.
 
+mod datagram;
 mod debian;
 mod handed;
 mod inetd;

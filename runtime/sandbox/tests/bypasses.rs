@@ -27,6 +27,8 @@ mod privileges;
 mod processes;
 #[path = "bypasses/raw.rs"]
 mod raw;
+#[path = "bypasses/read_only.rs"]
+mod read_only;
 #[path = "bypasses/runner.rs"]
 mod runner;
 #[path = "bypasses/scene.rs"]
@@ -35,6 +37,8 @@ mod scene;
 mod stage;
 #[path = "bypasses/table.rs"]
 mod table;
+#[path = "bypasses/unix.rs"]
+mod unix;
 
 use std::process::ExitCode;
 

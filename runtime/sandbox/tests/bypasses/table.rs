@@ -169,6 +169,8 @@ const GROUPS: &[(&str, &[Attack])] = &[
     ("opening", crate::opening::ATTACKS),
     ("privileges", crate::privileges::ATTACKS),
     ("processes", crate::processes::ATTACKS),
+    ("read_only", crate::read_only::ATTACKS),
+    ("unix", crate::unix::ATTACKS),
 ];
 
 /// One attack behind one set of walls.

@@ -20,6 +20,7 @@ macro_rules! tools {
 mod adopted;
 mod ancestry;
 mod asking;
+mod bound;
 mod clock;
 mod describe;
 mod files;
@@ -37,6 +38,7 @@ mod poller;
 mod record;
 mod scan;
 mod serve;
+mod settings;
 mod setup;
 mod sockets;
 mod sources;
@@ -62,6 +64,7 @@ use crate::spawn::Image;
 use crate::watch::Watcher;
 
 use asking::Asking;
+use bound::Bound;
 use clock::Timer;
 use files::Reader;
 use left_over::LeftOver;
@@ -78,7 +81,8 @@ use sockets::Sockets;
 use sources::Watched;
 use upgrade::Upgrade;
 
-pub use setup::{Settings, SetupError};
+pub use settings::Settings;
+pub use setup::SetupError;
 pub use upgrade::{Begun, Resumed, begun, tell_version};
 
 /// What wakes the loop.
@@ -149,7 +153,7 @@ pub struct Daemon {
     boot_timer: Timer,
     wall_timer: Timer,
     signals: wjob_sandbox::signals::Signals,
-    listener: setup::Bound,
+    listener: Bound,
     /// When clients are taken in again, if they are not now.
     listen_again_at: Option<u64>,
     /// Since when it was said how often that a client was sent away.

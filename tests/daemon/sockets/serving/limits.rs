@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
-use super::{Client, PATIENCE, Place, at, comes_back, cut_off, echo, loopback, served, wait_for_line};
+use super::{Client, PATIENCE, Place, at, comes_back, cut_off, echo, served, wait_for_line};
 use crate::daemon::life::standing;
+use crate::daemon::sockets::loopback;
 use crate::harness::{Job, Supervisor};
 
 #[test]

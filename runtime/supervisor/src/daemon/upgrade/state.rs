@@ -12,13 +12,14 @@ use wjob_sandbox::handover::Kept;
 
 use crate::attempt::SavedAttempt;
 use crate::control::clients::SavedClients;
+use crate::daemon::bound::SavedBound;
 use crate::daemon::left_over::SavedLeftOver;
 use crate::daemon::logger::SavedLogger;
 use crate::daemon::orphans::Orphans;
 use crate::daemon::overrides::Overrides;
 use crate::daemon::own_users::OwnUsers;
 use crate::daemon::record::Record;
-use crate::daemon::setup::{SavedBound, Settings};
+use crate::daemon::settings::Settings;
 use crate::daemon::sockets::SavedSockets;
 use crate::daemon::sources::Watched;
 use crate::daemon::{Daemon, Origin, Running};
