@@ -17,6 +17,8 @@ mod kernel;
 mod memory;
 #[path = "bypasses/network.rs"]
 mod network;
+#[path = "bypasses/nodes.rs"]
+mod nodes;
 #[path = "bypasses/opening.rs"]
 mod opening;
 #[path = "bypasses/payload.rs"]

@@ -13,6 +13,7 @@ use crate::denial::Denials;
 use crate::limiter::Limiter;
 use crate::serve::service::Service;
 use crate::wasi::http::Outgoing;
+use crate::wasi::logging::Log;
 use crate::wasi::network::Network;
 use crate::wasi::watch::Watched;
 
@@ -23,6 +24,7 @@ pub struct State {
     pub(crate) http: WasiHttpCtx,
     pub(crate) hooks: Outgoing,
     pub(crate) config: WasiConfigVariables,
+    pub(crate) log: Log,
     pub(crate) network: Arc<Network>,
     pub(crate) denials: Arc<Denials>,
     pub(crate) watched: Watched,

@@ -33,14 +33,15 @@ cargo xtask VERB
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
                                 Run by root, the end-to-end tests run a second time as an ordinary user
   dist                          release binaries in target/dist/bin, guests in target/dist/guests
-  bench run [--rounds N] [--json] [--no-build]
+  bench run [--rounds N] [--json] [--no-build] [--enforce]
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
   bench idle [--json] [--no-build]
                                 ten thousand loaded jobs that wait, in wjobd and its peers
   bench connections|http|cold [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
-                                under load in a round (not for cold); --enforce fails when a must is missed
+                                under load in a round (not for cold)
+                                --enforce, of a bench that has it, fails when a must is missed or not compared
   help                          this page
 
 The wasm32-wasip2 target is added with rustup when it is missing.";

@@ -1,5 +1,5 @@
 //! Attacks on files: reaching what lies outside the grants, and changing the view itself. What was granted ReadOnly is in
-//! `read_only`; what can become a grant in the first place is in `opening`.
+//! `read_only`, what is neither file nor folder in `nodes`; what can become a grant in the first place is in `opening`.
 
 use wjob_model::wall::Wall::{Capabilities, Landlock, Mount, Seccomp};
 
@@ -55,14 +55,6 @@ const HIDDEN_BY_MOUNT_ALONE: &[Row] = &[
     wasm_limit(Some(Mount), NO_RULE),
     native(Mount, &[ENOENT]),
     native_without(Landlock, Mount, &[ENOENT]),
-];
-
-/// Nodes a guest has no use for.
-const NODES: &[Row] = &[
-    wasm(Seccomp, &[EPERM]),
-    wasm_without(Seccomp, Landlock, &[EACCES]),
-    wasm_without(Landlock, Seccomp, &[EPERM]),
-    wasm_without(Mount, Seccomp, &[EPERM]),
 ];
 
 /// The table.
@@ -167,33 +159,6 @@ pub const ATTACKS: &[Attack] = &[
         Network::Nothing,
         Need::Nothing,
         [native(Landlock, &[EACCES, EROFS]), native_without(Landlock, Mount, &[EROFS, EACCES]),]
-    ),
-    // Nodes.
-    attack!(make_a_fifo, Network::Nothing, Need::Nothing, NODES),
-    attack!(make_a_socket, Network::Nothing, Need::Nothing, NODES),
-    attack!(
-        make_a_device,
-        Network::Nothing,
-        Need::Nothing,
-        [
-            wasm(Seccomp, &[EPERM]),
-            wasm_without(Seccomp, Landlock, &[EACCES]),
-            wasm_without(Landlock, Seccomp, &[EPERM]),
-            native(Landlock, &[EACCES]),
-            native_without(Landlock, Capabilities, &[EPERM]),
-        ]
-    ),
-    attack!(
-        open_a_device_in_the_grant,
-        Network::Nothing,
-        Need::Device,
-        [
-            wasm(Mount, &[EACCES]),
-            wasm_without(Seccomp, Mount, &[EACCES]),
-            wasm_without(Landlock, Mount, &[EACCES]),
-            native(Mount, &[EACCES]),
-            native_without(Landlock, Mount, &[EACCES]),
-        ]
     ),
 ];
 
@@ -324,24 +289,4 @@ fn write_the_password_file(_: &Scene) -> Answer {
 /// Opened for writing only; nothing is written. What a core dump runs would be the host's to suffer.
 fn change_a_kernel_setting(_: &Scene) -> Answer {
     done(open("/proc/sys/kernel/core_pattern", libc::O_WRONLY))
-}
-
-fn node(path: &str, kind: libc::mode_t, device: u64) -> Answer {
-    done(on_path(libc::SYS_mknodat, &[HERE], path, &[(kind | 0o666) as usize, device as usize]))
-}
-
-fn make_a_fifo(scene: &Scene) -> Answer {
-    node(&scene.read_write("new"), libc::S_IFIFO, 0)
-}
-
-fn make_a_socket(scene: &Scene) -> Answer {
-    node(&scene.read_write("new"), libc::S_IFSOCK, 0)
-}
-
-fn make_a_device(scene: &Scene) -> Answer {
-    node(&scene.read_write("new"), libc::S_IFCHR, libc::makedev(1, 5))
-}
-
-fn open_a_device_in_the_grant(scene: &Scene) -> Answer {
-    done(open(&scene.read_write("device"), READ))
 }

@@ -166,6 +166,7 @@ const GROUPS: &[(&str, &[Attack])] = &[
     ("kernel", crate::kernel::ATTACKS),
     ("memory", crate::memory::ATTACKS),
     ("network", crate::network::ATTACKS),
+    ("nodes", crate::nodes::ATTACKS),
     ("opening", crate::opening::ATTACKS),
     ("privileges", crate::privileges::ATTACKS),
     ("processes", crate::processes::ATTACKS),
