@@ -22,6 +22,7 @@ mod ancestry;
 mod asking;
 mod clock;
 mod describe;
+mod exposure;
 mod files;
 mod left_over;
 mod load;
