@@ -256,7 +256,7 @@ fn finished(job: Option<Job>, more: &[String]) -> Prepared {
 }
 
 /// Errors and warnings; notes are for `wjob check`.
-fn complain(file: &str, text: &[u8], findings: &[Finding]) {
+pub(crate) fn complain(file: &str, text: &[u8], findings: &[Finding]) {
     let colour = render::colour_of_errors();
     for finding in findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
         render::complain_text(&(render::finding(file, text, finding, colour) + "\n"));

@@ -23,6 +23,7 @@ mod asking;
 mod bound;
 mod clock;
 mod describe;
+mod exposure;
 mod files;
 mod left_over;
 mod load;
