@@ -79,7 +79,7 @@ use sources::Watched;
 use upgrade::Upgrade;
 
 pub use setup::{Settings, SetupError};
-pub use upgrade::{Begun, Resumed, begun, tell_version};
+pub use upgrade::{Begun, Resumed, begun, read_state, tell_version};
 
 /// What wakes the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
