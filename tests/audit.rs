@@ -44,13 +44,14 @@ fn guest() -> Job {
 #[test]
 fn a_grant_raises_the_score_and_its_line_says_so() {
     let sandbox = Sandbox::new();
-    let home = sandbox.name("home");
+    sandbox.make_folder("data");
+    let data = sandbox.name("data");
     let before = of_file(&sandbox, &guest());
     assert!(score(&before) < 1.0, "{before}");
     assert_eq!((&before["level"], &before["walls"]), (&json!("SAFE"), &json!("expected")));
     for (job, id, part) in [
-        (guest().path(&home, "/in", "ReadOnly"), "paths-read", home.as_str()),
-        (guest().path(&home, "/in", "ReadWrite"), "paths-change", home.as_str()),
+        (guest().path(&data, "/in", "ReadOnly"), "paths-read", data.as_str()),
+        (guest().path(&data, "/in", "ReadWrite"), "paths-change", data.as_str()),
         (guest().grant("Connect", "tcp://127.0.0.1:80"), "connect", "tcp://127.0.0.1:80"),
         (guest().grant("Connect", "udp://127.0.0.1:53"), "udp", "the WASI wall alone"),
         (guest().grant("Bind", "tcp://127.0.0.1:0"), "bind", "tcp://127.0.0.1:0"),

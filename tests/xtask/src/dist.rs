@@ -43,7 +43,7 @@ pub fn build() -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The only platform there is so far.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Linking without the dynamic loader, still at a random address, and with packed relocations: a job's start is two
 /// starts of `wjob`, and half of each was spent on loading libraries and on relocating. `None` where the system has

@@ -8,6 +8,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod dist;
+mod fuzz;
 mod idle;
 mod loaded;
 mod machine;
@@ -33,6 +34,9 @@ cargo xtask VERB
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
                                 Run by root, the end-to-end tests run a second time as an ordinary user
   dist                          release binaries in target/dist/bin, guests in target/dist/guests
+  fuzz [--seconds S] [TARGET...]
+                                libFuzzer over the targets of tests/fuzz, all of them or these, each for S seconds
+                                (60), as many at a time as there are processors. What it finds is in target/fuzz
   bench run [--rounds N] [--json] [--no-build] [--enforce]
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
   bench idle [--json] [--no-build]
@@ -65,13 +69,14 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "dist" => dist::run(rest),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         // The bench starts itself with this word; it is nobody's verb.
         "bench-peer" => traffic::accept_loop::run(rest),
         "help" | "--help" | "-h" => help(),
         other => Err(step::advise(
             &format!("unknown verb {other:?}"),
-            "the verbs are demo, test, dist, bench and help",
+            "the verbs are demo, test, dist, fuzz, bench and help",
             "see `cargo xtask help`",
         )),
     }

@@ -84,7 +84,7 @@ use upgrade::Upgrade;
 
 pub use settings::Settings;
 pub use setup::SetupError;
-pub use upgrade::{Begun, Resumed, begun, tell_version};
+pub use upgrade::{Begun, Resumed, begun, read_state, tell_version};
 
 /// What wakes the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

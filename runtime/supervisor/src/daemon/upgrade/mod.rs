@@ -34,6 +34,7 @@ use crate::spawn::{Image, Standing, Worker, spawn};
 use words::{ASK, RESUME};
 
 pub use resume::Resumed;
+pub use state::read_state;
 pub use words::{Begun, begun};
 
 /// The name it is asked under.
