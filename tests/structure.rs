@@ -60,6 +60,7 @@ const UNCHECKED: &[&str] = &[
     "runtime/worker/src/native.rs",
     "runtime/worker/src/native/exec.rs",
     "runtime/worker/src/readiness.rs",
+    "runtime/worker/src/serve/crowd.rs",
     "runtime/worker/src/start.rs",
     "runtime/worker/src/ticks.rs",
 ];

@@ -8,6 +8,7 @@ mod handed;
 mod inetd;
 mod places;
 mod serving;
+mod shut_down;
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};

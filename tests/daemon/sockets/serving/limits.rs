@@ -34,7 +34,7 @@ fn beyond_the_limit_of_instances_a_client_waits_for_the_end_of_another() {
 
 /// A client with an address of its own.
 #[track_caller]
-fn from(source: Ipv4Addr, address: SocketAddr) -> Client {
+pub(super) fn from(source: Ipv4Addr, address: SocketAddr) -> Client {
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
     bind(&socket, &SocketAddr::from((source, 0))).expect("an address");
     connect(&socket, &address).expect("a listener");

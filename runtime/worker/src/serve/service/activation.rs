@@ -99,7 +99,8 @@ impl Inner {
                 Ok(arrival) => {
                     if let Some(client) = self.serving.admit(&self.socket, arrival, work, room) {
                         let watched = (Arc::downgrade(&client.stream), client.number);
-                        tokio::spawn(cut_off_when_silent(watched, Arc::downgrade(&self.serving)));
+                        let watch = tokio::spawn(cut_off_when_silent(watched, Arc::downgrade(&self.serving)));
+                        client.watched_by(watch.abort_handle());
                         return Ok(Connection::of(Arc::new(client)));
                     }
                 }
