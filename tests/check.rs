@@ -250,6 +250,8 @@ fn files_made_to_exhaust_a_reader_are_refused_within_bounds() {
     let long = list(&format!("<key>Label</key><string>{}</string>", "a".repeat(2 << 20)));
     let nested = |count: usize| format!("{}{}", "<array>".repeat(count), "</array>".repeat(count));
     let number = "9".repeat(100_000);
+    let settings: String = (0..8000).map(|number| format!("<key>{number}</key><true/>")).collect();
+    let settings = format!("<key>{}</key><dict>{settings}</dict>", "n".repeat(500_000));
     for (text, code) in [
         (binary_bomb(), "too-many-values"),
         (binary_list(&[&[0xa1, 0]]), "too-deep"),
@@ -262,6 +264,7 @@ fn files_made_to_exhaust_a_reader_are_refused_within_bounds() {
         (native("<key>Label</key><string>again</string>").into_bytes(), "duplicate-key"),
         (native("<key>Nice</key><integer>99999999999999999999</integer>").into_bytes(), "integer-out-of-range"),
         (native(&format!("<key>Nice</key><integer>{number}</integer>")).into_bytes(), "integer-out-of-range"),
+        (native(&format!("<key>Config</key><dict>{settings}</dict>")).into_bytes(), "out-of-range"),
     ] {
         let ran = bounded_check(&text);
         ran.exits(65).says(format!("error[{code}]")).says("job.plist: 1 error\n");

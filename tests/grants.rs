@@ -2,9 +2,15 @@
 //! granted, anything beside it is denied, and what was denied has changed nothing.
 //! Addresses and names are in `network`, native programs in `native`.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::net::UnixListener;
+
+use plist::{Dictionary, Value};
+use wjob_model::keys::{self, Available};
 
 use crate::harness::{self, Job, Ran, Sandbox, VARIABLE};
+use crate::network;
 
 /// A grant of a case.
 #[derive(Clone, Copy)]
@@ -15,11 +21,15 @@ enum Grant {
     Path(&'static str, &'static str, &'static str),
     /// A plain string in Paths: readable, at the same path.
     Same(&'static str),
+    /// The same folder, in which the job starts.
+    Within(&'static str, &'static str),
     /// A variable of the caller's.
     Environment(&'static str),
+    /// A name and a value of Config.
+    Setting(&'static str, &'static str),
 }
 
-use Grant::{Environment, Nothing, Path, Same};
+use Grant::{Environment, Nothing, Path, Same, Setting, Within};
 
 /// What a probe comes to.
 #[derive(Clone, Copy)]
@@ -89,10 +99,16 @@ const READS: &[Case] = &[
     Case(READ_ONLY, "probe-list", &["/data/outside-folder"], Denied),
     Case(Nothing, "probe-cwd", &["file"], Denied),
     Case(READ_ONLY, "probe-cwd", &["file"], Denied),
+    Case(Within("data", "/data"), "probe-cwd", &["file"], HELLO),
     Case(Environment(VARIABLE.0), "probe-environment", &[VARIABLE.0], Granted(VARIABLE.1)),
     Case(Nothing, "probe-environment", &[VARIABLE.0], Denied),
     Case(Environment("HOME"), "probe-environment", &[VARIABLE.0], Denied),
     Case(Environment("WJOB_TEST_NOT_SET"), "probe-environment", &["WJOB_TEST_NOT_SET"], Denied),
+    Case(Setting("colour", "blue"), "probe-config", &["colour"], Granted("config: blue")),
+    Case(Setting("colour", "blue"), "probe-config", &["Colour"], Denied),
+    Case(Setting("colour", "blue"), "probe-environment", &["colour"], Denied),
+    Case(Nothing, "probe-config", &["colour"], Denied),
+    Case(Environment(VARIABLE.0), "probe-config", &[VARIABLE.0], Denied),
 ];
 
 /// Everything that changes something. Each is granted to ReadWrite, and denied to all that is less.
@@ -157,7 +173,9 @@ fn attempt(sandbox: &Sandbox, grant: Grant, probe: &str, arguments: &[&str]) -> 
         Nothing => job,
         Path(host, guest, access) => job.path(&sandbox.name(host), guest, access),
         Same(host) => job.grant("Paths", sandbox.name(host)),
+        Within(host, guest) => job.path(&sandbox.name(host), guest, "ReadOnly").with("WorkingDirectory", guest),
         Environment(name) => job.grant("Environment", name),
+        Setting(name, value) => job.with_in("Config", name, value),
     };
     sandbox.run(&job)
 }
@@ -263,6 +281,27 @@ fn each_of_several_grants_has_its_own_access() {
     assert!(!sandbox.path("data/new").exists() && !sandbox.path("work/file").exists());
 }
 
+/// wasi:config knows strings and no dictionaries.
+#[test]
+fn settings_are_text_and_inner_ones_have_their_names_joined_by_dots() {
+    let sandbox = Sandbox::new();
+    let inner: Dictionary = [("deep", Value::from(-3)), ("wet", Value::from(true))].into_iter().collect();
+    for (name, expected) in [
+        ("pond.deep", Some("-3")),
+        ("pond.wet", Some("true")),
+        ("colour", Some("<b> & \"c\"")),
+        ("pond", None),
+        ("deep", None),
+    ] {
+        let job = Job::guest("probe-config", &[name]).with_in("Config", "pond", inner.clone());
+        let ran = sandbox.run(&job.with_in("Config", "colour", "<b> & \"c\""));
+        match expected {
+            Some(value) => ran.exits(0).says_only(format!("granted: config: {value}\n")),
+            None => ran.exits(3).says_only(format!("denied: config: {name} is not set\n")),
+        };
+    }
+}
+
 #[test]
 fn grants_that_contradict_or_reach_too_far_are_refused() {
     let sandbox = furnished();
@@ -296,12 +335,26 @@ fn a_granted_path_that_is_missing_is_named() {
     ran.exits(78).complains(&missing);
 }
 
-/// The command line's grants are the job file's.
+/// What could hang a worker, or lead out of the files.
+#[test]
+fn what_is_neither_file_nor_folder_is_no_path_to_grant() {
+    let sandbox = furnished();
+    let fifo = sandbox.make_fifo("fifo");
+    let _socket = UnixListener::bind(sandbox.path("socket")).expect("a socket");
+    for (path, found) in [(fifo, "a FIFO"), (sandbox.name("socket"), "a socket")] {
+        for access in ["ReadOnly", "ReadWrite"] {
+            let ran = sandbox.run(&Job::guest("probe-exit", &["0"]).path(&path, "/x", access));
+            ran.exits(78).complains(&path).complains(format!("expected a file or a directory, found {found}"));
+        }
+    }
+}
+
+/// The command line's grants and limits are the job file's.
 #[test]
 fn grants_on_the_command_line_are_the_same() {
     let sandbox = furnished();
     let data = sandbox.name("data");
-    let at = format!("{data}:/data");
+    let (at, whole) = (format!("{data}:/data"), format!("{data}:/"));
     let variable = format!("{}=set here", VARIABLE.0);
     for (options, probe, arguments, status) in [
         (&["--ro", at.as_str()][..], "probe-read", &["/data/file"][..], 0),
@@ -312,6 +365,15 @@ fn grants_on_the_command_line_are_the_same() {
         (&["--env", VARIABLE.0], "probe-environment", &[VARIABLE.0], 0),
         (&["--env", variable.as_str()], "probe-environment", &[VARIABLE.0], 0),
         (&[], "probe-environment", &[VARIABLE.0], 3),
+        (&["--ro", whole.as_str()], "probe-read", &["/file"], 0),
+        (&["--ro", whole.as_str()], "probe-read", &["/etc/passwd"], 3),
+        (&["--ro", at.as_str(), "--cwd", "/data"], "probe-cwd", &["file"], 0),
+        (&["--bind", "tcp://127.0.0.1:0"], "probe-bind", &["127.0.0.1:0"], 0),
+        (&["--bind", "udp://127.0.0.1:0"], "probe-bind", &["127.0.0.1:0"], 3),
+        (&["--memory", "32M"], "probe-memory", &["8"], 0),
+        (&["--memory", "32M"], "probe-memory", &["64"], 3),
+        (&["--run-time", "1"], "probe-sleep", &["1000"], 137),
+        (&["--limit", "OutputSize=3"], "probe-output", &["10"], 137),
     ] {
         let guest = harness::guest(probe);
         let words = [&["run"][..], options, &[guest.as_str()], arguments].concat();
@@ -346,6 +408,58 @@ fn every_probe_is_tried_by_some_case() {
         assert!(CASES.iter().any(|source| source.contains(&quoted)), "no case tries {stem}");
     }
     assert!(probes > 20, "{} holds {probes} probes only", folder.display());
+}
+
+/// Each kind of grant and the probe that tries it, or the tests that do where it takes a supervisor.
+const KINDS: &[(&str, Tried)] = &[
+    ("Grants.Paths", Tried::By("probe-read")),
+    ("Grants.Connect", Tried::By("probe-connect")),
+    ("Grants.Bind", Tried::By("probe-bind")),
+    ("Grants.Environment", Tried::By("probe-environment")),
+    ("Grants.Users", Tried::In(include_str!("daemon/users_of_sockets.rs"))),
+    ("Grants.Control", Tried::In(include_str!("daemon/who.rs"))),
+    ("Config", Tried::By("probe-config")),
+];
+
+/// What tries a kind of grant.
+enum Tried {
+    /// A probe of the tables here and in `network`.
+    By(&'static str),
+    /// These tests.
+    In(&'static str),
+}
+
+/// The probes of the tables, and what they come to: granted or not.
+fn tried() -> BTreeSet<(&'static str, bool)> {
+    let cases = READS.iter().chain(CHANGES_BEYOND);
+    let cases = cases.map(|Case(_, probe, _, outcome)| (*probe, matches!(outcome, Granted(_))));
+    // Each change is tried under both kinds of access.
+    let changes = CHANGES.iter().flat_map(|(probe, _)| [(*probe, true), (*probe, false)]);
+    cases.chain(changes).chain(network::tried()).collect()
+}
+
+#[test]
+fn every_probe_of_a_table_is_granted_once_and_denied_once() {
+    let tried = tried();
+    for (probe, granted) in &tried {
+        let missing = if *granted { "denied" } else { "granted" };
+        assert!(tried.contains(&(*probe, !granted)), "no case shows {probe} {missing}");
+    }
+}
+
+#[test]
+fn every_kind_of_grant_is_tried() {
+    let tried = tried();
+    let config = keys::find("Config").into_iter();
+    for key in keys::children("Grants").chain(config).filter(|key| key.available != Available::NotYet) {
+        match KINDS.iter().find(|(path, _)| *path == key.path) {
+            Some((_, Tried::By(probe))) => assert!(tried.contains(&(*probe, true)), "{} is tried by no case", key.path),
+            Some((_, Tried::In(tests))) => {
+                assert!(tests.contains(&format!("\"{}\"", key.name())), "{} is in no test", key.path);
+            }
+            None => panic!("{} has no row: which probe tries it, granted and denied?", key.path),
+        }
+    }
 }
 
 /// The sandbox without the job files that the runs themselves need, and without its own time of change.

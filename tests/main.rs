@@ -1,6 +1,7 @@
 //! End to end: every test here starts the built `wjob` or `wjobd` as a user would, and looks at status, output and
 //! what is left on the disk. It looks at nothing inside them; the crates' own tests do that, without processes.
 
+mod audit;
 mod check;
 mod compiled;
 mod daemon;

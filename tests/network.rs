@@ -198,6 +198,12 @@ const REQUESTS: &[Case] = &[
     connect(&["http://127.0.0.1:*"], "probe-http", "http://localhost:{http}/", None),
 ];
 
+/// What the tables here try: a probe, and whether it is granted what it asks for.
+pub fn tried() -> impl Iterator<Item = (&'static str, bool)> {
+    let tables = [TCP, UDP, BINDING, NAMES, REQUESTS];
+    tables.into_iter().flatten().map(|case| (case.probe, case.granted.is_some()))
+}
+
 fn walk(cases: &[Case]) {
     let (world, sandbox) = (World::new(), Sandbox::new());
     for case in cases {
@@ -247,6 +253,18 @@ fn names() {
 #[test]
 fn requests() {
     walk(REQUESTS);
+}
+
+#[test]
+fn destinations_on_the_command_line_are_the_same() {
+    let (world, sandbox) = (World::new(), Sandbox::new());
+    let at = |port: u16| format!("127.0.0.1:{port}");
+    let (guest, address) = (harness::guest("probe-connect"), at(world.tcp));
+    for (port, status) in [(world.tcp, 0), (world.other, 3)] {
+        let grant = format!("tcp://{}", at(port));
+        sandbox.wjob(&["run", "--connect", &grant, &guest, &address]).exits(status);
+    }
+    sandbox.wjob(&["run", &guest, &address]).exits(3);
 }
 
 /// A shell that can connect, which only bash can.

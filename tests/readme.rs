@@ -191,6 +191,58 @@ fn the_readme_does_what_it_says() {
     }
 }
 
+/// What a reader looks for, as it begins a line.
+const LOOKED_FOR: &[&str] = &[
+    "## Two commands",
+    "## A first job, from start to finish",
+    "## Speed",
+    "## The map",
+    "## How to add",
+    "- **a key**",
+    "- **a verb**",
+    "- **a grant**",
+    "- **a test**",
+];
+
+#[test]
+fn it_says_what_it_is_in_three_sentences_and_then_what_a_reader_looks_for() {
+    let Some(text) = readme() else { return };
+    let first = text.split("\n\n").nth(1).unwrap_or_default().replace('\n', " ");
+    assert_eq!(first.split_inclusive(". ").count(), 3, "{first}");
+    for part in LOOKED_FOR {
+        assert!(text.lines().any(|line| line.starts_with(part)), "README.md has no {part}");
+    }
+    let two = blocks(&text).into_iter().find(|block| block.language == "sh").expect("a block");
+    assert_eq!(commands(&two.text), ["cargo xtask demo", "cargo xtask test"]);
+}
+
+/// The text outside the blocks.
+fn prose(text: &str) -> String {
+    let mut inside = false;
+    let outside = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    });
+    outside.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_place_that_the_readme_names_is_there() {
+    let (Some(text), Some(root)) = (readme(), crate::structure::sources()) else { return };
+    let prose = prose(&text);
+    let quoted = prose.split('`').skip(1).step_by(2);
+    let places = quoted.filter(|word| {
+        let below = ["runtime/", "sdk/", "guests/", "examples/", "tests/"].iter().any(|top| word.starts_with(top));
+        below && !word.contains([' ', '*', '\n'])
+    });
+    let places: Vec<&str> = places.collect();
+    assert!(places.len() > 10, "the places were found: {places:?}");
+    for place in places {
+        assert!(root.join(place).exists(), "README.md names {place}, which is not there");
+    }
+}
+
 #[test]
 fn every_verb_of_xtask_that_the_readme_names_is_there() {
     let (Some(text), Some(root)) = (readme(), crate::structure::sources()) else { return };

@@ -8,6 +8,8 @@ use crate::structure::{rust_files, sources};
 
 /// The table.
 const TABLE: &str = include_str!("requirements.md");
+/// What is said about attacks, and which tests show it.
+const SECURITY: &str = include_str!("../SECURITY.md");
 /// How many requirements there are.
 const COUNT: usize = 135;
 /// What a requirement may wait for.
@@ -165,6 +167,19 @@ fn every_test_that_a_row_names_is_there_once() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_test_that_is_to_show_what_an_attack_comes_to_is_there_once() {
+    let Some(root) = sources() else { return };
+    let files = rust_files(&root);
+    let tests = tests(&files);
+    let quoted = SECURITY.split('`').skip(1).step_by(2);
+    let names: Vec<&str> = quoted.filter(|name| name.contains("::")).collect();
+    assert!(names.len() > 40, "{} names were found", names.len());
+    let wrong: Vec<&&str> =
+        names.iter().filter(|name| tests.get(**name).is_none_or(|files| files.len() != 1)).collect();
+    assert!(wrong.is_empty(), "SECURITY.md names these, which are not there or not once: {wrong:#?}");
 }
 
 #[test]

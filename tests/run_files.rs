@@ -5,8 +5,10 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use plist::Value;
+use rustix::process::Signal;
 
 use crate::harness::{self, Job, Sandbox, Stream, VARIABLE, texts};
+use crate::stopping::{children, silent};
 
 /// `O_NONBLOCK`: the reader of a FIFO does not wait for a writer.
 fn without_waiting() -> i32 {
@@ -74,6 +76,25 @@ fn a_native_job_sees_no_other_variables() {
         assert!(line == "A=1" || line.starts_with("PATH="), "{line} was not granted\n{}", ran.described());
     }
     sandbox.run(&job.grant("Environment", VARIABLE.0)).exits(0).says(VARIABLE.1);
+}
+
+/// What the loader of a worker reads could change it before its walls are up.
+#[test]
+fn nothing_of_a_jobs_environment_reaches_the_start_of_its_worker() {
+    let sandbox = Sandbox::new();
+    let job = Job::guest("probe-sleep", &["1000"]).with_in("EnvironmentVariables", "LD_PRELOAD", "/no/such/library");
+    let running = silent(&sandbox, &job.grant("Environment", VARIABLE.0));
+    let workers = children(running.pid());
+    assert!(!workers.is_empty(), "no worker was found");
+    for worker in workers {
+        match fs::read(format!("/proc/{worker}/environ")) {
+            Ok(environment) => assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment)),
+            // What holds no right to be looked at is not to be looked at by its own user either.
+            Err(error) => println!("skipped: only who may trace a worker can look at its environment: {error}"),
+        }
+    }
+    running.signal(Signal::TERM);
+    running.end().exits(143);
 }
 
 #[test]

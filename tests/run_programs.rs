@@ -38,6 +38,37 @@ fn a_modules_status_is_the_runs() {
     }
 }
 
+/// A preview 1 module that copies `file` of its first folder to standard output, and leaves with 3 if there is none.
+const COPYING_MODULE: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 16) "\00\01\00\00\40\00\00\00")
+    (data (i32.const 64) "file")
+    (func (export "_start")
+        (if (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4)
+                (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0))
+            (then (call $exit (i32.const 3))))
+        (drop (call $read (i32.load (i32.const 0)) (i32.const 16) (i32.const 1) (i32.const 8)))
+        (i32.store (i32.const 20) (i32.load (i32.const 8)))
+        (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 8)))))"#;
+
+#[test]
+fn a_module_reaches_what_is_granted_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    sandbox.make_folder("data");
+    sandbox.write("data/file", "hello\n");
+    let program = sandbox.write("module.wasm", wat::parse_str(COPYING_MODULE).expect("a module"));
+    let job = Job::new(&program, &[]);
+    sandbox.run(&job.clone().path(&sandbox.name("data"), "/data", "ReadOnly")).exits(0).says_only("hello\n");
+    sandbox.make_folder("empty");
+    sandbox.run(&job.clone().path(&sandbox.name("empty"), "/data", "ReadOnly")).exits(3).says_only("");
+    sandbox.run(&job).exits(3).says_only("");
+}
+
 /// The name says nothing about what a program is.
 #[test]
 fn the_kind_is_read_from_the_bytes() {
@@ -63,6 +94,48 @@ fn a_command_of_wasi_0_3_runs() {
     let guest = harness::guest("probe_run3");
     sandbox.wjob(&["run", &guest]).exits(0).says_only("hello from 0.3\n");
     sandbox.wjob(&["run", &guest, "fail"]).exits(1).says_only("hello from 0.3\n");
+}
+
+/// What tools of other languages make: patch versions side by side, both releases in one component, imports that nobody
+/// offers and nobody calls, and exports beside the command.
+fn component_of_other_tools(status: u8) -> String {
+    format!(
+        r#"(component
+            (import "wasi:cli/environment@0.2.9" (instance
+                (export "get-arguments" (func (result (list string))))))
+            (import "wasi:sockets/network@0.2.9" (instance (export "network" (type (sub resource)))))
+            (import "wasi:http/types@0.2.10" (instance (export "fields" (type (sub resource)))))
+            (import "wasi:clocks/monotonic-clock@0.3.0" (instance (export "now" (func (result u64)))))
+            (import "wasi:keyvalue/store@0.2.0-draft" (instance (export "nobody-has-it" (func))))
+            (core module $program (func (export "run") (result i32) (i32.const {status})))
+            (core instance $instance (instantiate $program))
+            (func $run (result (result)) (canon lift (core func $instance "run")))
+            (instance $command (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $command))
+            (instance $more (export "init" (func $run)))
+            (export "exports" (instance $more)))"#
+    )
+}
+
+#[test]
+fn a_component_may_import_more_than_it_uses_and_export_more_than_a_command() {
+    let sandbox = Sandbox::new();
+    for status in [0, 1] {
+        let component = wat::parse_str(component_of_other_tools(status)).expect("a component");
+        let program = sandbox.write("component.wasm", component);
+        sandbox.wjob(&["run", &program]).exits(status.into()).says_only("");
+    }
+}
+
+#[test]
+fn what_is_logged_is_a_line_on_standard_error_and_counts_as_output() {
+    let sandbox = Sandbox::new();
+    let job = Job::guest("probe-logging", &["net", "one\ntwo"]);
+    let ran = sandbox.run(&job);
+    ran.exits(0).says_only("granted: logging: 7 bytes\n");
+    assert_eq!(ran.stderr, "<warn> net: one\\ntwo\n", "{}", ran.described());
+    let ran = sandbox.run(&job.limit("OutputSize", 6));
+    ran.exits(137).says_only("").complains("<warn>").complains("limit OutputSize reached");
 }
 
 #[test]
@@ -168,16 +241,21 @@ fn what_is_no_file_is_refused_and_hangs_nothing() {
 fn the_property_list_of_the_options_comes_to_the_same() {
     let sandbox = Sandbox::new();
     sandbox.make_folder("data");
+    sandbox.make_folder("out");
     sandbox.write("data/file", "hello\n");
     let guest = harness::guest("probe-args");
-    let options =
-        ["--ro", "data:/data", "--env", "A=1 < 2 & 3", "--memory", "64M", "--run-time", "60", "--cwd", "/data"];
+    #[rustfmt::skip]
+    let options = [
+        "--ro", "data:/data", "--rw", "out:/out", "--connect", "tcp://127.0.0.1:9", "--bind", "udp://127.0.0.1:0",
+        "--env", "A=1 < 2 & 3", "--memory", "64M", "--run-time", "60", "--cwd", "/data",
+    ];
     let words = [&["run"][..], &options, &[guest.as_str(), "--", "--one", "two <&> three"]].concat();
     let direct = sandbox.wjob(&words);
     direct.exits(0).says("--one\ntwo <&> three\nA=1 < 2 & 3\n");
     let printing = [&["run", "--print-plist"][..], &words[1..]].concat();
     let printed = sandbox.wjob(&printing);
     printed.exits(0).says("<plist version=\"1.0\">").says("<integer>67108864</integer>");
+    printed.says("<string>tcp://127.0.0.1:9</string>").says("<string>udp://127.0.0.1:0</string>").says("ReadWrite");
     let file = sandbox.write("printed.plist", &printed.stdout);
     sandbox.wjob(&["run", &file]).exits(0).says_only(direct.output());
 }

@@ -11,7 +11,7 @@ use crate::harness::{Job, Running, Sandbox, pidfd, wait_for_end};
 const SIGNALS: [(Signal, i32, &str); 2] = [(Signal::TERM, 143, "SIGTERM"), (Signal::INT, 130, "SIGINT")];
 
 /// A started guest that says nothing: the walls are told just before it begins.
-fn silent(sandbox: &Sandbox, job: &Job) -> Running {
+pub fn silent(sandbox: &Sandbox, job: &Job) -> Running {
     let running = sandbox.start(&["--show-walls"], job, &[]);
     running.wait_for_complaint("no-new-privileges");
     running
@@ -90,7 +90,8 @@ fn descendants(pid: u32) -> Vec<OwnedFd> {
     found
 }
 
-fn children(pid: u32) -> Vec<u32> {
+/// The children of a process.
+pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the threads of a process");
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>()).collect()
@@ -113,6 +114,24 @@ fn nothing_outlives_a_wjob_that_is_killed() {
         running.signal(Signal::KILL);
         assert_eq!(running.end().status, -9);
         assert!(below.iter().all(wait_for_end), "a process outlived the wjob that was killed");
+        nothing_is_left(&sandbox, number);
+    }
+}
+
+/// Those that ended by a signal of their own, as by Ctrl-C, leave no more than those that were killed.
+#[test]
+fn nothing_outlives_a_job_that_is_stopped() {
+    let sandbox = Sandbox::new();
+    let job = Job::shell("sleep 1000 & setsid sleep 1000 & echo ready; wait").with("ExitTimeOut", 1);
+    for (signal, status, _) in SIGNALS {
+        let running = sandbox.start(&[], &job, &[]);
+        running.wait_for_output("ready");
+        let number = running.pid();
+        let below = descendants(number);
+        assert!(below.len() >= 3, "{} processes below wjob", below.len());
+        running.signal(signal);
+        running.end().exits(status);
+        assert!(below.iter().all(wait_for_end), "a process outlived the job that was stopped");
         nothing_is_left(&sandbox, number);
     }
 }

@@ -3,6 +3,7 @@
 //! does what it should is every other test's. A rule that is only written down is broken within a year.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,7 +58,9 @@ const UNCHECKED: &[&str] = &[
     "runtime/worker/src/handed.rs",
     "runtime/worker/src/account.rs",
     "runtime/worker/src/native.rs",
+    "runtime/worker/src/native/exec.rs",
     "runtime/worker/src/readiness.rs",
+    "runtime/worker/src/serve/crowd.rs",
     "runtime/worker/src/start.rs",
     "runtime/worker/src/ticks.rs",
 ];
@@ -330,6 +333,26 @@ fn no_file_names_a_registry_or_the_machine_it_was_written_on() {
         let line = text.lines().position(names_machine).map_or(0, |line| line + 1);
         assert!(line == 0, "{file}:{line} has a path that begins with {MACHINE}");
     }
+}
+
+/// What a change must pass, in this order; the last one is every test.
+const CI: &[&str] = &[
+    "cargo fmt --all --check",
+    "cargo clippy --workspace --all-targets -- -D warnings",
+    "env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps",
+    "cargo xtask test",
+];
+
+#[test]
+fn one_script_checks_format_lints_documentation_and_tests() {
+    let Some(root) = sources() else { return };
+    let script = root.join(".ci/run");
+    let mode = fs::metadata(&script).expect(".ci/run").permissions().mode();
+    assert_ne!(mode & 0o100, 0, ".ci/run cannot be executed");
+    let text = read(&script);
+    assert!(text.contains("\nset -euo pipefail\n"), "a step that fails does not end .ci/run");
+    let places: Vec<_> = CI.iter().map(|command| text.find(command)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "expected {CI:?} in\n{text}");
 }
 
 /// Whether a file has this text anywhere. Symbols are part of every build that is not stripped.

@@ -4,6 +4,8 @@
 //! listeners, and `exit STATUS` ends the run. A datagram is answered; `send HOST:PORT TEXT` in it is sent on, and the
 //! answer says what came of that. It ends when it is asked to or is idle, and says which on standard error.
 
+#[path = "../line.rs"]
+mod line;
 mod listeners;
 
 use std::cell::RefCell;
@@ -14,6 +16,8 @@ use std::task::Poll;
 use wjob_sdk::activation::{self, Datagrams, Sender, Socket};
 use wjob_sdk::lifecycle::{self, Transaction};
 use wjob_sdk::{Connection, Error, IpAddress, copy, spawn};
+
+use line::line;
 
 thread_local! {
     /// Work that no connection ends.
@@ -102,16 +106,6 @@ async fn work(mut connection: Connection) -> Result<(), Error> {
     connection.write_all(b"working\n").await?;
     connection.read_to_end(&mut Vec::new()).await?;
     connection.finish().await
-}
-
-/// The next line, without its end.
-async fn line(connection: &mut Connection) -> Result<String, Error> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while connection.read(&mut byte).await? == 1 && byte != *b"\n" {
-        line.extend_from_slice(&byte);
-    }
-    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Ends the run. `std::process::exit` would turn every failure of a component into 1.

@@ -3,9 +3,14 @@
 //! error in two halves with a line of the client between them, and `trap`, `spin`, `grow` and `sleep` come to no good
 //! end. It holds no authority and tries none.
 
+#[path = "../line.rs"]
+mod line;
+
 use std::hint::black_box;
 
 use wjob_sdk::{Connection, Error, copy};
+
+use line::line;
 
 /// How much memory is taken at once.
 const MEBIBYTE: usize = 1 << 20;
@@ -37,16 +42,6 @@ async fn handle(mut connection: Connection) -> Result<(), Error> {
         _ => connection.write_all(b"unknown\n").await?,
     }
     connection.finish().await
-}
-
-/// The next line, without its end.
-async fn line(connection: &mut Connection) -> Result<String, Error> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while connection.read(&mut byte).await? == 1 && byte != *b"\n" {
-        line.extend_from_slice(&byte);
-    }
-    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Computes for ever, without calling the host.

@@ -142,6 +142,7 @@ fn every_error_has_its_name_and_says_what_it_is_about() {
     for (method, parameters, error, part) in [
         ("Print", missing.clone(), "io.wjob.NoSuchJob", "missing"),
         ("Blame", missing.clone(), "io.wjob.NoSuchJob", "missing"),
+        ("Audit", missing.clone(), "io.wjob.NoSuchJob", "missing"),
         ("Reload", missing, "io.wjob.NoSuchJob", "missing"),
         ("Bootout", json!({ "label": "missing", "wait": true }), "io.wjob.NoSuchJob", "missing"),
         ("Kickstart", json!({ "label": "missing", "kill": true }), "io.wjob.NoSuchJob", "missing"),

@@ -2,11 +2,13 @@
 //! lost when its server ends, fails or is replaced. How sockets are handed over, where they are and inetd's ways are in
 //! the files beside, and so are servers that others wrote.
 
+mod datagram;
 mod debian;
 mod handed;
 mod inetd;
 mod places;
 mod serving;
+mod shut_down;
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};

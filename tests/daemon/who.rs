@@ -15,9 +15,9 @@ const STRANGER: u32 = 12_345;
 const SECRET: &str = "sesame";
 
 /// What the domain's owner gets for [`attempts`].
-const EVERYTHING: &str = "yyyyyryyyyyyyy";
+const EVERYTHING: &str = "yyyyyyryyyyyyyy";
 /// What a job without grant gets.
-const NOTHING: &str = "nnnnnnnnnnnnnn";
+const NOTHING: &str = "nnnnnnnnnnnnnnn";
 
 /// One call of each kind, about the job `target`, which is not running, and about one that is not loaded.
 fn attempts(supervisor: &Supervisor) -> Vec<Json> {
@@ -27,6 +27,7 @@ fn attempts(supervisor: &Supervisor) -> Vec<Json> {
         call("io.wjob.List", json!({})),
         call("io.wjob.Print", target.clone()),
         call("io.wjob.Blame", target.clone()),
+        call("io.wjob.Audit", target.clone()),
         call("io.wjob.Overrides", json!({})),
         call("io.wjob.Kickstart", json!({ "label": "target", "kill": false })),
         call("io.wjob.Kill", json!({ "label": "quiet", "signal": 15 })),
@@ -84,8 +85,8 @@ fn a_jobs_process_has_its_grant_and_nothing_more() {
     let job = || caller.job(PLAIN, &attempts(&supervisor));
     for (label, job, expected) in [
         ("nothing", job(), NOTHING),
-        ("observes", job().with_in("Grants", "Control", "Observe"), "yyyynnnnnnnnnn"),
-        ("operates", job().with_in("Grants", "Control", "Operate"), "yyyyyryy-nnnnn"),
+        ("observes", job().with_in("Grants", "Control", "Observe"), "yyynynnnnnnnnnn"),
+        ("operates", job().with_in("Grants", "Control", "Operate"), "yyynyyryy-nnnnn"),
     ] {
         let answers = answers_to(&supervisor, label, job);
         assert_eq!(letters(&answers), expected, "{label}: {answers:?}");
@@ -120,7 +121,7 @@ fn other_users_see_which_jobs_the_system_has_and_reach_no_users_supervisor() {
         let caller = Caller::new(&supervisor);
         let ran = caller.start_as(STRANGER, PLAIN, &attempts(&supervisor)).end();
         let answers = answers(&ran.exits(0).stderr);
-        assert_eq!(letters(&answers), "yynnnnnnnnnnnn", "{}", ran.described());
+        assert_eq!(letters(&answers), "yynnnnnnnnnnnnn", "{}", ran.described());
         for hidden in [SECRET, &supervisor.sandbox.name("")] {
             assert!(!ran.stderr.contains(hidden), "{hidden} was seen\n{}", ran.described());
         }

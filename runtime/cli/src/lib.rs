@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod amount;
+mod audit;
 mod blame;
 mod bootout;
 mod bootstrap;
@@ -107,6 +108,8 @@ enum Verb {
     Calendar(calendar::Arguments),
     /// Write the crate of a new job: program, job file and test
     New(new::Arguments),
+    /// Say how much jobs could do if their programs were hostile, as a score with its reasons
+    Audit(audit::Arguments),
     /// Compile programs ahead, so that their first run need not
     Compile(compile::Arguments),
     /// List the jobs of a domain
@@ -158,6 +161,7 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Calendar(arguments) => calendar::run(arguments),
         Verb::New(arguments) => new::run(arguments),
+        Verb::Audit(arguments) => audit::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments, build),
         Verb::List(arguments) => list::run(arguments),
         Verb::Print(arguments) => print::run(arguments, build),

@@ -138,6 +138,13 @@ pub(crate) fn names_domain(text: &str) -> bool {
     }
 }
 
+/// Whether a word is a job file where a job could be named too. It is told by the word alone: what lies in the current
+/// folder does not decide what a label means.
+pub(crate) fn names_file(text: &str) -> bool {
+    let is_path = text == "-" || text.starts_with(['/', '.']) || text.to_ascii_lowercase().ends_with(".plist");
+    is_path && !names_domain(text)
+}
+
 fn read(text: &str, caller: u32) -> Result<Target, Refusal> {
     let (kind, rest) = text.split_once('/').unwrap_or((text, ""));
     match kind {
@@ -260,5 +267,26 @@ mod tests {
         }
         let refused = leading_domain(&["session/3".into(), "a.plist".into()]).unwrap_err();
         assert_eq!(refused.status, Status::Usage);
+    }
+
+    #[test]
+    fn a_job_file_is_told_by_its_word() {
+        for (word, file) in [
+            ("-", true),
+            ("/srv/a", true),
+            ("./a", true),
+            ("../a", true),
+            ("a.plist", true),
+            ("jobs/a.PLIST", true),
+            ("a.b", false),
+            ("a/b", false),
+            ("system", false),
+            ("system/a.plist", false),
+            ("user/7/a.plist", false),
+            ("./system/a.plist", true),
+            ("", false),
+        ] {
+            assert_eq!(names_file(word), file, "{word}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::terminal::one_line;
+
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,9 +44,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without position or help.
+    /// A finding without position or help. Names and values of the file stand in messages, and what would end the
+    /// line or command a terminal is written out.
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity, code, key_path: String::new(), span: None, message: message.into(), help: None }
+        let message = one_line(&message.into());
+        Self { severity, code, key_path: String::new(), span: None, message, help: None }
     }
 
     /// The same finding, at a key path and a place in the text.
@@ -72,7 +76,13 @@ pub fn line_and_column(text: &[u8], offset: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::line_and_column;
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_the_file_has_put_into_it() {
+        let finding = Finding::new(Severity::Error, "test", "A\nB\t\u{1b}[2J is an array; expected a string");
+        assert_eq!(finding.message, "A\\nB\\t\\u{1b}[2J is an array; expected a string");
+    }
 
     #[test]
     fn lines_and_columns_count_from_one_and_in_characters() {

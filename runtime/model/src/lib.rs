@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod advice;
+pub mod audit;
 pub mod calendar;
 pub mod control;
 pub mod daemon;

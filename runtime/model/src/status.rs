@@ -23,6 +23,8 @@ pub enum Status {
     NotPermitted = 77,
     /// The job cannot be started as configured (sysexits EX_CONFIG, launchd's 78).
     Misconfigured = 78,
+    /// A score above what was allowed (wjob's own: the number after those of sysexits).
+    TooExposed = 79,
     /// No such domain (launchctl 112).
     NoSuchDomain = 112,
     /// No such job (launchctl 113).
@@ -111,6 +113,12 @@ pub const STATUSES: &[StatusRow] = &[
         name: "misconfigured job",
         meaning: "the job could not be started: program, directory or stdio path missing or unusable",
         advice: "the message names the path; correct it and run again",
+    },
+    StatusRow {
+        status: Status::TooExposed,
+        name: "too exposed",
+        meaning: "`wjob audit` found a score above what --fail-above allows",
+        advice: "`wjob audit` says which lines have points and what to change; or allow more",
     },
     StatusRow {
         status: Status::NoSuchDomain,

@@ -88,7 +88,15 @@ pub fn unpack<T: DeserializeOwned>(form: u32, file: OwnedFd) -> Result<T, Handov
         return Err(HandoverError::Unsealed);
     }
     let bytes = memory::read(file, MOST_BYTES)?.ok_or_else(|| HandoverError::Malformed("it is too long".into()))?;
-    let (found, bytes) = number(&bytes)?;
+    told(form, &bytes)
+}
+
+/// Reads what was written down, wherever it came from: it is not known that nobody could have changed it.
+///
+/// # Errors
+/// When it is for another process, has another form or makes no sense.
+pub fn told<T: DeserializeOwned>(form: u32, bytes: &[u8]) -> Result<T, HandoverError> {
+    let (found, bytes) = number(bytes)?;
     let (meant, bytes) = number(bytes)?;
     let own = std::process::id();
     match (found == form, meant == own) {

@@ -1,5 +1,5 @@
 //! What this machine can put up. Looking is cheap and optimistic, for every start; trying is done by `wjob info`
-//! in a child. A wall that was expected and then fails still refuses the start.
+//! and `wjob audit` in a child. A wall that was expected and then fails still refuses the start.
 
 use std::fs;
 
@@ -59,7 +59,7 @@ fn namespaces(uid: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// Tries each wall in a child of its own, for `wjob info`.
+/// Tries each wall in a child of its own, for those who have one thread: `wjob info` and `wjob audit`.
 pub fn try_walls(machine: &Machine) -> Vec<(Wall, Result<(), String>)> {
     WALLS.iter().map(|row| (row.wall, in_child(|| try_wall(row.wall, machine)))).collect()
 }
@@ -94,8 +94,8 @@ fn try_wall(wall: Wall, machine: &Machine) -> Result<(), String> {
 /// Runs `attempt` in a child and takes its answer.
 fn in_child(attempt: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let (read, write) = rustix::pipe::pipe().map_err(|error| error.to_string())?;
-    // SAFETY: `wjob info` has one thread, so the child may do anything its parent could; it ends without running
-    // what its parent registered for its own end.
+    // SAFETY: the callers of `try_walls` have one thread, so the child may do anything its parent could; it ends
+    // without running what its parent registered for its own end.
     match unsafe { libc::fork() } {
         -1 => Err(std::io::Error::last_os_error().to_string()),
         0 => {

@@ -17,6 +17,8 @@ mod kernel;
 mod memory;
 #[path = "bypasses/network.rs"]
 mod network;
+#[path = "bypasses/nodes.rs"]
+mod nodes;
 #[path = "bypasses/opening.rs"]
 mod opening;
 #[path = "bypasses/payload.rs"]
@@ -27,6 +29,8 @@ mod privileges;
 mod processes;
 #[path = "bypasses/raw.rs"]
 mod raw;
+#[path = "bypasses/read_only.rs"]
+mod read_only;
 #[path = "bypasses/runner.rs"]
 mod runner;
 #[path = "bypasses/scene.rs"]
@@ -35,6 +39,8 @@ mod scene;
 mod stage;
 #[path = "bypasses/table.rs"]
 mod table;
+#[path = "bypasses/unix.rs"]
+mod unix;
 
 use std::process::ExitCode;
 

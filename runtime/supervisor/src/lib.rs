@@ -32,7 +32,7 @@ mod watch;
 
 pub use cache::Cache;
 pub use compile::{CompileError, compiled};
-pub use daemon::{Begun, Daemon, Resumed, Settings, SetupError, begun, tell_version};
+pub use daemon::{Begun, Daemon, Resumed, Settings, SetupError, begun, read_state, tell_version};
 pub use environment::environment;
 pub use order::{Order, Reporter, Tools};
 pub use places::Places;

@@ -1,12 +1,11 @@
 //! Makes worker processes: the only place of the supervisor that does. Between fork and exec there are raw calls
 //! only, the environment is empty, and the program is the `wjob` file that was opened at start-up.
 
+mod image;
+
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,89 +14,12 @@ use wjob_model::run::Exit;
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
+use image::high;
+
+pub use image::{Image, SavedImage};
+
 /// Name by which the `wjob` file knows that it is to be a worker.
 pub const WORKER_NAME: &CStr = c"wjob-worker";
-
-/// The `wjob` file, opened once.
-#[derive(Debug)]
-pub struct Image {
-    program: OwnedFd,
-    null: OwnedFd,
-    /// Its build.
-    pub build: String,
-}
-
-/// A descriptor below this number could be overwritten by the worker's own 0 to 3.
-const HIGH: RawFd = 10;
-
-impl Image {
-    /// The file this process itself runs: whoever started it trusts it already.
-    ///
-    /// # Errors
-    /// When /proc is not there.
-    pub fn own(build: &str) -> Result<Self, String> {
-        Self::of(open(Path::new("/proc/self/exe"))?, build)
-    }
-
-    /// Another file; it must belong to root or the caller and be writable by nobody else.
-    ///
-    /// # Errors
-    /// When it cannot be opened or others could have changed it.
-    pub fn open(path: &Path, build: &str) -> Result<Self, String> {
-        let name = path.display();
-        let file = open(path)?;
-        let status = file.metadata().map_err(|error| format!("{name}: {error}"))?;
-        let owner = rustix::process::geteuid().as_raw();
-        if ![0, owner].contains(&status.uid()) || status.mode() & 0o022 != 0 {
-            return Err(format!("{name}: others than root and user {owner} can change it"));
-        }
-        Self::of(file, build)
-    }
-
-    fn of(program: File, build: &str) -> Result<Self, String> {
-        let null = File::options().read(true).write(true).open("/dev/null").map_err(|error| error.to_string())?;
-        Ok(Self { program: high(program.into())?, null: high(null.into())?, build: build.to_owned() })
-    }
-
-    /// The file, to be executed.
-    pub fn program(&self) -> BorrowedFd<'_> {
-        self.program.as_fd()
-    }
-
-    /// What the next program of this process is told of it.
-    pub fn saved(&self, kept: &mut Kept) -> SavedImage {
-        SavedImage { program: kept.keep(&self.program), null: kept.keep(&self.null) }
-    }
-
-    /// The one that the program before this one has opened for it.
-    ///
-    /// # Errors
-    /// When it was not handed over.
-    pub fn resumed(saved: &SavedImage, inherited: &mut Inherited, build: &str) -> Result<Self, HandoverError> {
-        let (program, null) = (inherited.take(saved.program)?, inherited.take(saved.null)?);
-        Ok(Self { program, null, build: build.to_owned() })
-    }
-}
-
-/// An image as it is handed over: its descriptors.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SavedImage {
-    program: RawFd,
-    null: RawFd,
-}
-
-fn open(path: &Path) -> Result<File, String> {
-    File::options()
-        .read(true)
-        .custom_flags(libc::O_CLOEXEC)
-        .open(path)
-        .map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// The same descriptor at a number that a worker's own will not take.
-fn high(descriptor: OwnedFd) -> Result<OwnedFd, String> {
-    rustix::io::fcntl_dupfd_cloexec(&descriptor, HIGH).map_err(|error| error.to_string())
-}
 
 /// Processes that were started here and not waited for yet.
 static OURS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());

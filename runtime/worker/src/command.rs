@@ -60,9 +60,9 @@ pub(crate) async fn run(
 pub(crate) fn linker(template: &Arc<Template>, component: &Component) -> wasmtime::Result<Linker<State>> {
     let engine = &template.engine;
     let mut linker: Linker<State> = Linker::new(engine);
-    let (imports, _) = names(engine, component);
+    let (imported, _) = names(engine, component);
     let imports =
-        |package: &str, version: &str| imports.iter().any(|name| name.starts_with(package) && name.contains(version));
+        |package: &str, version: &str| imported.iter().any(|name| name.starts_with(package) && name.contains(version));
     let (second, third) = (imports("wasi:", "@0.2"), imports("wasi:", "@0.3"));
     if second {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -78,6 +78,9 @@ pub(crate) fn linker(template: &Arc<Template>, component: &Component) -> wasmtim
     }
     if imports("wasi:config/", "") {
         wasmtime_wasi_config::add_to_linker(&mut linker, State::config)?;
+    }
+    for import in imported.iter().filter(|name| name.starts_with(wasi::logging::INTERFACE)) {
+        wasi::logging::add_to_linker(&mut linker, import)?;
     }
     if imports("wjob:service/", "@0.1") {
         service::add_to_linker(&mut linker)?;

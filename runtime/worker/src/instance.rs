@@ -184,6 +184,7 @@ impl Template {
         let handles = usize::try_from(run.limits.handles.unwrap_or(DEFAULT_HANDLES)).unwrap_or(usize::MAX);
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
+        let log = Box::into_pin(stderr.async_stream());
         let mut wasi: WasiCtx = self.builder(stdin, stdout, stderr).build();
         *wasi.filesystem() = self.filesystem.clone();
         let state = State {
@@ -192,6 +193,7 @@ impl Template {
             http: WasiHttpCtx::new(),
             hooks: Outgoing::new(self.network.clone(), self.denials.clone(), self.tls.clone()),
             config: run.config.iter().cloned().collect(),
+            log,
             network: self.network.clone(),
             denials: self.denials.clone(),
             uses: self.uses.clone(),

@@ -14,6 +14,7 @@ use crate::limiter::Limiter;
 use crate::serve::service::Service;
 use crate::used::Uses;
 use crate::wasi::http::Outgoing;
+use crate::wasi::logging::Log;
 use crate::wasi::network::Network;
 use crate::wasi::watch::Watched;
 
@@ -24,6 +25,7 @@ pub struct State {
     pub(crate) http: WasiHttpCtx,
     pub(crate) hooks: Outgoing,
     pub(crate) config: WasiConfigVariables,
+    pub(crate) log: Log,
     pub(crate) network: Arc<Network>,
     pub(crate) denials: Arc<Denials>,
     pub(crate) uses: Arc<Uses>,

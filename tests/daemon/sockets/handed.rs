@@ -2,12 +2,12 @@
 //! what came through them before it was there.
 
 use std::fs::File;
-use std::net::UdpSocket;
 
 use plist::{Dictionary, Value};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::{CAUSE, Client, PATIENCE, Place, loopback, perl};
+use super::datagram::{ask_by_datagram, free_address, sender};
+use super::{CAUSE, Client, Place, perl};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
 use crate::harness::{Job, Supervisor};
@@ -80,9 +80,7 @@ die "recv: $!";
 #[test]
 fn the_first_datagram_starts_the_job_and_is_still_there_for_it() {
     for (key, word) in [("SockType", "dgram"), ("SockProtocol", "UDP")] {
-        let free = UdpSocket::bind((loopback(), 0)).expect("a free port");
-        let address = free.local_addr().expect("its address");
-        drop(free);
+        let address = free_address();
         let entry = Dictionary::from_iter([
             ("SockNodeName", address.ip().to_string()),
             ("SockServiceName", address.port().to_string()),
@@ -90,14 +88,9 @@ fn the_first_datagram_starts_the_job_and_is_still_there_for_it() {
             (key, word.into()),
         ]);
         let supervisor = Supervisor::new().with("a", perl(RETURNS).with_in("Sockets", "time", entry)).start();
-        let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let client = sender();
         for text in ["first", "second"] {
-            client.send_to(text.as_bytes(), address).expect("it is sent");
-            let mut answer = [0; 64];
-            let (length, from) = client.recv_from(&mut answer).expect("an answer");
-            assert_eq!(String::from_utf8_lossy(&answer[..length]), format!("answered {text}"));
-            assert_eq!(from, address);
+            assert_eq!(ask_by_datagram(&client, address, text), format!("answered {text}"));
         }
         supervisor.logs(&format!(" a: started: {CAUSE}"));
         assert_eq!(standing(&supervisor, "a"), "running, 1 runs");

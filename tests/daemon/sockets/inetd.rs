@@ -1,12 +1,12 @@
 //! inetd's two ways: one server that gets the listening socket as its standard input and output, and a process for each
 //! connection, which need not know that there is a network.
 
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use plist::Dictionary;
 use rustix::process::Signal;
 
-use super::{CAUSE, Client, KINDS, PATIENCE, Place, at, bootout, loopback, perl, serving};
+use super::datagram::{datagrams, free_address, sender};
+use super::{CAUSE, Client, KINDS, Place, at, bootout, loopback, perl, serving};
 use crate::daemon::life::standing;
 use crate::harness::{Job, Running, Supervisor};
 
@@ -65,18 +65,10 @@ fn a_server_of_one_datagram_is_started_for_each() {
         defined(my $from = recv STDIN, my $text, 1500, 0) or die "recv: $!";
         send STDOUT, "answered $text", 0, $from or die "send: $!";
     "#;
-    let free = UdpSocket::bind((loopback(), 0)).expect("a free port");
-    let address = free.local_addr().expect("its address");
-    drop(free);
-    let entry = Dictionary::from_iter([
-        ("SockNodeName", address.ip().to_string()),
-        ("SockServiceName", address.port().to_string()),
-        ("SockType", "dgram".into()),
-    ]);
-    let job = inetd(perl(ONE), true).with_in("Sockets", "time", entry).with("ThrottleInterval", 0);
+    let address = free_address();
+    let job = inetd(perl(ONE), true).with_in("Sockets", "time", datagrams(address)).with("ThrottleInterval", 0);
     let supervisor = Supervisor::new().with("a", job).start();
-    let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let client = sender();
     let texts = ["one", "two", "three"];
     for text in texts {
         client.send_to(text.as_bytes(), address).expect("it is sent");

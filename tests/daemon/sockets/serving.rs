@@ -8,16 +8,15 @@ mod http;
 mod idle;
 mod inetd;
 mod limits;
+mod load;
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Instant;
 
-use plist::Dictionary;
 use rustix::process::Signal;
 
-use super::{CAUSE, Client, KINDS, PATIENCE, Place, at, loopback};
+use super::{CAUSE, Client, KINDS, PATIENCE, Place, at};
 use crate::daemon::life::standing;
 use crate::harness::{Job, Running, Supervisor};
 
@@ -41,38 +40,6 @@ fn inetd(job: Job) -> Job {
 /// What comes in goes out.
 fn echo() -> Job {
     inetd(Job::guest("echo", &[]))
-}
-
-/// The entry in `Sockets` of an address for datagrams.
-fn datagrams(address: SocketAddr) -> Dictionary {
-    Dictionary::from_iter([
-        ("SockNodeName", address.ip().to_string()),
-        ("SockServiceName", address.port().to_string()),
-        ("SockType", "dgram".into()),
-    ])
-}
-
-/// An address for datagrams that nobody has.
-fn free_address() -> SocketAddr {
-    let socket = UdpSocket::bind((loopback(), 0)).expect("a free port");
-    socket.local_addr().expect("its address")
-}
-
-/// Somebody who sends datagrams. Each of his waits has a bound.
-fn sender() -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    socket
-}
-
-/// What is answered to a datagram.
-#[track_caller]
-fn ask_by_datagram(client: &UdpSocket, address: SocketAddr, text: &str) -> String {
-    client.send_to(text.as_bytes(), address).expect("it is sent");
-    let mut answer = [0; 1500];
-    let (length, from) = client.recv_from(&mut answer).expect("an answer");
-    assert_eq!(from, address, "another has answered");
-    String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
 /// The process of a job that runs.

@@ -22,13 +22,18 @@ const ROUNDS: usize = 40;
 /// Whom the ratios compare with.
 const YARDSTICK: &str = "wasmtime";
 
+/// What the design asks of wjob's time in terms of the yardstick's: at most this, and this is aimed at.
+const MUST: f64 = 1.2;
+const AIM: f64 = 0.8;
+
 struct Options {
     rounds: usize,
     json: bool,
     build: bool,
+    enforce: bool,
 }
 
-/// Parses `run [--rounds N] [--json] [--no-build]` and does it; the other benches are elsewhere.
+/// Parses `run [--rounds N] [--json] [--no-build] [--enforce]` and does it; the other benches are elsewhere.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "run" => bench(&options(rest)?),
@@ -43,12 +48,13 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 fn options(arguments: &[String]) -> anyhow::Result<Options> {
-    let mut options = Options { rounds: ROUNDS, json: false, build: true };
+    let mut options = Options { rounds: ROUNDS, json: false, build: true, enforce: false };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--json" => options.json = true,
             "--no-build" => options.build = false,
+            "--enforce" => options.enforce = true,
             "--rounds" => options.rounds = rounds(words.next())?,
             other => anyhow::bail!("bench run does not know {other:?}; see `cargo xtask help`"),
         }
@@ -76,6 +82,9 @@ fn bench(options: &Options) -> anyhow::Result<()> {
     } else {
         table(&peers, &times, &machine, options.rounds);
     }
+    let ratio = ours(&peers, &times);
+    let kept = ratio.is_some_and(|ratio| ratio <= MUST);
+    anyhow::ensure!(!options.enforce || kept, "not what it must be: {}", verdict(ratio));
     Ok(())
 }
 
@@ -106,6 +115,22 @@ fn yardstick<'a>(peers: &[Peer], times: &'a [Times]) -> Option<&'a Times> {
     times.get(index)
 }
 
+/// wjob's time in terms of the yardstick's; `None` = that one is not here.
+fn ours(peers: &[Peer], times: &[Times]) -> Option<f64> {
+    let ours = peers.iter().position(|peer| peer.name == "wjob").and_then(|index| times.get(index))?;
+    yardstick(peers, times).map(|other| ours.ratio_to(other))
+}
+
+/// The must and the aim, and what became of them.
+fn verdict(ratio: Option<f64>) -> String {
+    let words = |bound: f64, reached: &str, not: &str| match ratio {
+        Some(ratio) if ratio <= bound => format!("at most {bound:?}x: {reached}"),
+        Some(_) => format!("at most {bound:?}x: {not}"),
+        None => format!("at most {bound:?}x: not compared"),
+    };
+    format!("must {}; aim {}", words(MUST, "kept", "missed"), words(AIM, "reached", "not reached"))
+}
+
 fn table(peers: &[Peer], times: &[Times], machine: &Machine, rounds: usize) {
     println!("{:<16}{:>10}{:>9}{:>9}{:>13}", "", "median ms", "p10", "p90", "to wasmtime");
     let yardstick = yardstick(peers, times);
@@ -114,6 +139,7 @@ fn table(peers: &[Peer], times: &[Times], machine: &Machine, rounds: usize) {
         let [median, low, high] = [50.0, 10.0, 90.0].map(|percent| times.percentile(percent));
         println!("{:<16}{median:>10.2}{low:>9.2}{high:>9.2}{ratio:>13}", peer.name);
     }
+    println!("wjob to wasmtime: {}", verdict(ours(peers, times)));
     println!("{rounds} rounds; {}", machine.in_words());
 }
 
@@ -128,11 +154,46 @@ fn object(peers: &[Peer], times: &[Times], missing: &[Missing], machine: &Machin
             "ratio": yardstick.map(|other| times.ratio_to(other)),
         })
     };
+    let ours = ours(peers, times);
     serde_json::json!({
         "rounds": rounds,
         "unit": "ms",
+        "must": MUST,
+        "kept": ours.map(|ratio| ratio <= MUST),
+        "aim": AIM,
+        "reached": ours.map(|ratio| ratio <= AIM),
         "results": peers.iter().zip(times).map(row).collect::<Vec<_>>(),
         "missing": missing.iter().map(|absent| absent.name).collect::<Vec<_>>(),
         "machine": machine.object(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, options, verdict};
+
+    fn parsed(line: &str) -> anyhow::Result<Options> {
+        options(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_read_and_what_is_wrong_is_refused() {
+        let options = parsed("--rounds 7 --json --no-build --enforce").expect("options");
+        assert_eq!((options.rounds, options.json, options.build, options.enforce), (7, true, false, true));
+        for line in ["--rounds", "--rounds 0", "--rounds x", "--seconds 1", "7"] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_ratio_is_judged_by_its_must_and_its_aim() {
+        for (ratio, expected) in [
+            (Some(0.8), "must at most 1.2x: kept; aim at most 0.8x: reached"),
+            (Some(1.2), "must at most 1.2x: kept; aim at most 0.8x: not reached"),
+            (Some(1.21), "must at most 1.2x: missed; aim at most 0.8x: not reached"),
+            (None, "must at most 1.2x: not compared; aim at most 0.8x: not compared"),
+        ] {
+            assert_eq!(verdict(ratio), expected);
+        }
+    }
 }

@@ -112,7 +112,34 @@ fn artefact(line: &str) -> Option<Artefact> {
 
 #[cfg(test)]
 mod tests {
-    use super::artefact;
+    use std::fs;
+
+    use super::{GUEST_PACKAGES, artefact, root};
+
+    /// The values in quotes of a line of a manifest.
+    fn quoted(line: &str) -> Vec<String> {
+        line.split('"').skip(1).step_by(2).map(String::from).collect()
+    }
+
+    #[test]
+    fn every_guest_and_every_example_is_built_for_webassembly() {
+        let manifest = |folder: &str| {
+            let file = root().join(folder).join("Cargo.toml");
+            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        };
+        let workspace = manifest("");
+        let members = workspace.lines().find(|line| line.starts_with("members = ")).expect("the members");
+        let guests = quoted(members)
+            .into_iter()
+            .filter(|member| member.starts_with("guests") || member.starts_with("examples/"));
+        let mut names: Vec<String> = guests
+            .filter_map(|member| quoted(manifest(&member).lines().find(|line| line.starts_with("name = "))?).pop())
+            .collect();
+        let mut listed = GUEST_PACKAGES.to_vec();
+        names.sort();
+        listed.sort_unstable();
+        assert_eq!(names, listed);
+    }
 
     #[test]
     fn only_messages_with_an_executable_are_artefacts() {

@@ -43,7 +43,7 @@ pub fn build() -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The only platform there is so far.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Linking without the dynamic loader, still at a random address, and with packed relocations: a job's start is two
 /// starts of `wjob`, and half of each was spent on loading libraries and on relocating. `None` where the system has
@@ -56,6 +56,11 @@ fn linking() -> Option<String> {
     })
 }
 
+/// The name that a package has: cargo writes those of libraries with underscores.
+fn called(target: &str) -> String {
+    target.replace('_', "-")
+}
+
 /// Builds, and copies what was built into an emptied folder of target/dist, so that nothing old lies there.
 fn lay_out(name: &str, build: &[&str], suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
     let artefacts = cargo::artefacts(build)?;
@@ -66,7 +71,7 @@ fn lay_out(name: &str, build: &[&str], suffix: &str) -> anyhow::Result<Vec<PathB
     temporary::make_folder(&folder)?;
     let mut files = Vec::new();
     for artefact in artefacts {
-        let file = folder.join(format!("{}{suffix}", artefact.name));
+        let file = folder.join(format!("{}{suffix}", called(&artefact.name)));
         temporary::copy(&artefact.file, &file)?;
         files.push(file);
     }

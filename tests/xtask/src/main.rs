@@ -8,6 +8,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod dist;
+mod fuzz;
 mod idle;
 mod loaded;
 mod machine;
@@ -33,14 +34,18 @@ cargo xtask VERB
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
                                 Run by root, the end-to-end tests run a second time as an ordinary user
   dist                          release binaries in target/dist/bin, guests in target/dist/guests
-  bench run [--rounds N] [--json] [--no-build]
+  fuzz [--seconds S] [TARGET...]
+                                libFuzzer over the targets of tests/fuzz, all of them or these, each for S seconds
+                                (60), as many at a time as there are processors. What it finds is in target/fuzz
+  bench run [--rounds N] [--json] [--no-build] [--enforce]
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
   bench idle [--json] [--no-build]
                                 ten thousand loaded jobs that wait, in wjobd and its peers
   bench connections|http|cold [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
-                                under load in a round (not for cold); --enforce fails when a must is missed
+                                under load in a round (not for cold)
+                                --enforce, of a bench that has it, fails when a must is missed or not compared
   help                          this page
 
 The wasm32-wasip2 target is added with rustup when it is missing.";
@@ -64,13 +69,14 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "dist" => dist::run(rest),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         // The bench starts itself with this word; it is nobody's verb.
         "bench-peer" => traffic::accept_loop::run(rest),
         "help" | "--help" | "-h" => help(),
         other => Err(step::advise(
             &format!("unknown verb {other:?}"),
-            "the verbs are demo, test, dist, bench and help",
+            "the verbs are demo, test, dist, fuzz, bench and help",
             "see `cargo xtask help`",
         )),
     }

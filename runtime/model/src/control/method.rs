@@ -28,6 +28,8 @@ pub enum Method {
     Kill,
     /// Why a job was started.
     Blame,
+    /// How much a job could do if its program were hostile.
+    Audit,
     /// Read job files again.
     Reload,
     /// The supervisor itself.
@@ -67,6 +69,7 @@ pub const METHODS: &[MethodRow] = &[
     row(Method::Kickstart, "Kickstart", Need::Operate, "start a job now, or end it and start it again"),
     row(Method::Kill, "Kill", Need::Operate, "send a job a signal"),
     row(Method::Blame, "Blame", Need::History, "what demanded the current or last run of a job"),
+    row(Method::Audit, "Audit", Need::Own, "how much a job could do if its program were hostile"),
     row(Method::Reload, "Reload", Need::Own, "read one job file again, or the configuration and all folders"),
     row(Method::Supervisor, "Supervisor", Need::Own, "the supervisor's health, version and places"),
     row(Method::Upgrade, "Upgrade", Need::Own, "replace the supervisor by the program that is installed now"),
@@ -104,7 +107,10 @@ impl Method {
 
     /// Whether it does nothing but answer, so that nothing is to be done for a caller who wants no answer.
     pub fn only_tells(self) -> bool {
-        matches!(self, Self::List | Self::Print | Self::Overrides | Self::Blame | Self::Supervisor | Self::Events)
+        matches!(
+            self,
+            Self::List | Self::Print | Self::Overrides | Self::Blame | Self::Audit | Self::Supervisor | Self::Events
+        )
     }
 }
 

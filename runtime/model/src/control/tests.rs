@@ -96,6 +96,7 @@ impl Interface {
             "string" => assert!(value.is_string(), "{place}: {value}"),
             "int" => assert!(value.is_i64(), "{place}: {value}"),
             "bool" => assert!(value.is_boolean(), "{place}: {value}"),
+            "float" => assert!(value.is_f64(), "{place}: {value}"),
             _ => self.assert_object(value, &self.lists("type", kind)[0], bare, place),
         }
     }
@@ -165,6 +166,19 @@ impl Sample {
         Sentence { about: self.text(), says: self.text(), guest: self.text(), kernel: self.text() }
     }
 
+    fn audited(&self) -> Audited {
+        let (held, words, change) = (self.text(), self.text(), self.text());
+        let line = Exposure { id: self.text(), badness: 1, points: 0.5, held, words, change };
+        Audited {
+            label: self.text(),
+            score: 0.5,
+            level: self.text(),
+            walls: self.text(),
+            note: self.maybe(self.text()),
+            findings: vec![line],
+        }
+    }
+
     fn loaded(&self) -> Value {
         value(&Loaded { loaded: self.texts(), removed: self.texts(), refused: self.texts() })
     }
@@ -210,6 +224,7 @@ impl Sample {
             ),
             Method::Kill => (value(&Kill { label: self.text(), signal: 15 }), nothing()),
             Method::Blame => (job(), value(&Blame { causes: self.texts() })),
+            Method::Audit => (job(), value(&self.audited())),
             Method::Reload => (value(&Reload { label: self.maybe(self.text()) }), self.loaded()),
             Method::Supervisor => (nothing(), value(&self.supervisor())),
             Method::Upgrade => (nothing(), value(&Upgraded { build: self.text(), running: 1 })),

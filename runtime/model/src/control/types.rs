@@ -244,6 +244,41 @@ pub struct Blame {
     pub causes: Vec<String>,
 }
 
+/// `Audit`: how much a job could do if its program were hostile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Audited {
+    /// Its label.
+    pub label: String,
+    /// From 0 to 10, rounded up to a tenth.
+    pub score: f64,
+    /// The same in a word: SAFE, OK, MEDIUM, EXPOSED, UNSAFE.
+    pub level: String,
+    /// How its walls are known: "read back" from its current or last run, or "expected" of one.
+    pub walls: String,
+    /// What there is to say beside; absent = nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What the score is made of.
+    pub findings: Vec<Exposure>,
+}
+
+/// A line of an audit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// Its fixed name.
+    pub id: String,
+    /// From 0 to 10.
+    pub badness: i64,
+    /// What it adds to the score.
+    pub points: f64,
+    /// What holds it: both walls, the guest's (WASI), the kernel's, none.
+    pub held: String,
+    /// What it is, in a sentence.
+    pub words: String,
+    /// What to change to lower it.
+    pub change: String,
+}
+
 /// A row of the overrides store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {

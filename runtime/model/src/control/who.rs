@@ -49,7 +49,7 @@ pub enum Need {
     History,
     /// Start and stop jobs.
     Operate,
-    /// Decide which jobs there are, and see the supervisor's own places.
+    /// Decide which jobs there are, and see all that each may do and the supervisor's own places.
     Own,
 }
 
@@ -186,6 +186,7 @@ mod tests {
         (Method::Kickstart, "ynnnln"),
         (Method::Kill, "ynnnln"),
         (Method::Blame, "ynnyyn"),
+        (Method::Audit, "ynnnnn"),
         (Method::Reload, "ynnnnn"),
         (Method::Supervisor, "ynnnnn"),
         (Method::Upgrade, "ynnnnn"),

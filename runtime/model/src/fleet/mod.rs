@@ -243,7 +243,7 @@ impl Fleet {
     /// The zone of calendar times is this one now.
     pub fn zone_set(&mut self, zone: TimeZone, now: Now) -> Vec<Action> {
         self.zone = zone;
-        self.clock_set(now)
+        self.all(|| Event::ZoneSet, now)
     }
 
     /// Takes every job out; at the deadline the supervisor ends whatever is left.

@@ -81,6 +81,13 @@ impl Schedule {
             self.taken = Some(now.wall);
         }
     }
+
+    /// The zone is another: the time that is still to come is the one its clocks will show. One that has come stays.
+    pub fn zone_set(&mut self, launch: &Launch, now: Now, zone: &TimeZone) {
+        if self.calendar.is_some_and(|due| due > now.wall) {
+            self.calendar = calendar::next(&launch.calendar, now.wall, zone);
+        }
+    }
 }
 
 fn milliseconds(seconds: u32) -> Moment {
@@ -111,6 +118,20 @@ mod tests {
         assert!(schedule.due(&launch, wake, &zone).is_empty());
         assert_eq!(schedule.interval(), Some(200_040_000));
         assert_eq!(schedule.calendar(), Some("2026-01-04T12:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_time_to_come_is_the_one_of_the_new_zone() {
+        let (launch, two_east) = (noon(), TimeZone::fixed(jiff::tz::offset(2)));
+        for (now, expected) in [
+            ("2026-01-01T09:59:00Z", "2026-01-01T10:00:00Z"),
+            ("2026-01-01T10:30:00Z", "2026-01-02T10:00:00Z"),
+            ("2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z"),
+        ] {
+            let mut schedule = Schedule::armed(&launch, at(0, "2026-01-01T09:00:00Z"), &TimeZone::UTC);
+            schedule.zone_set(&launch, at(5, now), &two_east);
+            assert_eq!(schedule.calendar(), Some(expected.parse().unwrap()), "{now}");
+        }
     }
 
     #[test]

@@ -285,6 +285,8 @@ mod tests {
         format!("<key>Grants</key><dict><key>{key}</key><array><string>{value}</string></array></dict>")
     }
 
+    const SETTINGS: &str = "<key>Config</key><dict><key>a</key><string>b</string></dict>";
+
     #[test]
     fn imports_and_grants_are_compared() {
         const FILES: &str = "wasi:filesystem/types@0.2.3";
@@ -309,6 +311,9 @@ mod tests {
             (component, "wasi:random/random@0.2.0", grant("Environment", "TZ"), warning("Grants.Environment")),
             (component, "wasi:cli/environment@0.2.0", grant("Environment", "TZ"), None),
             (component, "wasi:config/store@0.2.0-rc.1", String::new(), None),
+            (component, "wasi:config/store@0.2.0-rc.1", SETTINGS.into(), None),
+            (component, "wasi:random/random@0.2.0", SETTINGS.into(), warning("Config")),
+            (component, "wasi:logging/logging@0.1.0-draft", String::new(), None),
             (component, "wjob:service/lifecycle@0.1.0", String::new(), None),
             (component, "wjob:service/connect@0.1.0", String::new(), note("Grants.Connect")),
             (component, "wjob:service/connect@0.1.0", grant("Connect", "unix:///run/x"), None),

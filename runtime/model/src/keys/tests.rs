@@ -15,6 +15,53 @@ fn every_row_is_complete_and_stands_once() {
     }
 }
 
+/// What launchd's manual pages of both generations document, and what its sources know besides; `*` is any name.
+const OF_LAUNCHD: &str = "
+    Label Disabled Disabled.MachineType Disabled.ModelName LimitLoadToHosts LimitLoadFromHosts LimitLoadToHardware
+    LimitLoadFromHardware LimitLoadToHostType _LimitLoadToBootMode LimitLoadToVariant LimitLoadToDeveloperMode
+    LimitLoadToSessionType AssociatedBundleIdentifiers BundleProgram
+
+    Program ProgramArguments EnableGlobbing UserName GroupName InitGroups RootDirectory WorkingDirectory
+    EnvironmentVariables UserEnvironmentVariables Umask StandardInPath StandardOutPath StandardErrorPath Nice
+    ProcessType LowPriorityIO LowPriorityBackgroundIO MaterializeDatalessFiles LegacyTimers SoftResourceLimits
+    HardResourceLimits SessionCreate Debug WaitForDebugger DisableASLR BinaryOrderPreference SandboxProfile
+    SandboxFlags SandboxContainer QuarantineData CFBundleIdentifier MachExceptionHandler
+    EnterKernelDebuggerBeforeKill JetsamProperties JoinGUISession XPCDomain SecuritySessionUUID Policies EventMonitor
+    ShutdownMonitor ServiceIPC
+
+    RunAtLoad OnDemand KeepAlive KeepAlive.SuccessfulExit KeepAlive.Crashed KeepAlive.NetworkState
+    KeepAlive.PathState KeepAlive.OtherJobEnabled KeepAlive.OtherJobActive KeepAlive.AfterInitialDemand StartInterval
+    StartCalendarInterval StartCalendarInterval.Minute StartCalendarInterval.Hour StartCalendarInterval.Day
+    StartCalendarInterval.Weekday StartCalendarInterval.Month StartOnMount WatchPaths QueueDirectories MachServices
+    Sockets LaunchEvents inetdCompatibility inetdCompatibility.Wait LaunchOnlyOnce
+
+    Sockets.*.SockType Sockets.*.SockPassive Sockets.*.SockNodeName Sockets.*.SockServiceName Sockets.*.SockFamily
+    Sockets.*.SockProtocol Sockets.*.SockPathName Sockets.*.SockPathMode Sockets.*.SockPathOwner
+    Sockets.*.SockPathGroup Sockets.*.SecureSocketWithKey Sockets.*.Bonjour Sockets.*.MulticastGroup
+    Sockets.*.ReceivePacketInfo
+
+    MachServices.*.ResetAtClose MachServices.*.HideUntilCheckIn MachServices.*.DrainMessagesOnCrash
+    MachServices.*.HostSpecialPort MachServices.*.TaskSpecialPort MachServices.*.ExceptionServer
+    MachServices.*.kUNCServer MachServices.*.EnterKernelDebuggerOnClose MachServices.*.PingEventUpdates
+
+    ThrottleInterval ExitTimeOut TimeOut AbandonProcessGroup IgnoreProcessGroupAtShutdown EnableTransactions
+    EnablePressuredExit HopefullyExitsFirst HopefullyExitsLast MultipleInstances
+";
+/// The names in its dictionaries of resource limits.
+const RESOURCES_OF_LAUNCHD: &str =
+    "Core CPU Data FileSize MemoryLock NumberOfFiles NumberOfProcesses ResidentSetSize Stack";
+
+#[test]
+fn every_key_of_launchd_has_a_row() {
+    let resources = RESOURCES_OF_LAUNCHD
+        .split_whitespace()
+        .flat_map(|name| ["SoftResourceLimits", "HardResourceLimits"].map(|dictionary| format!("{dictionary}.{name}")));
+    for path in OF_LAUNCHD.split_whitespace().map(String::from).chain(resources) {
+        let key = find(&path).unwrap_or_else(|| panic!("{path} has no row"));
+        assert!(!key.is_own(), "{path} is launchd's");
+    }
+}
+
 #[test]
 fn names_of_one_dictionary_differ_by_more_than_letter_case() {
     for key in all() {

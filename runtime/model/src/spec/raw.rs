@@ -5,7 +5,11 @@ use crate::finding::{Finding, Severity, Span};
 use crate::keys::{self, Available, Class, Key, Kind, Match};
 use crate::plist::{Document, Entry, Format, Node, Value};
 
-use super::scalar;
+use super::scalar::{self, LONGEST_PATH};
+
+/// Most bytes of a name that a file chooses freely, with those it stands in: the longest path and the keys before it.
+/// Every value carries its key path, so that one long name around thousands of values would be kept thousands of times.
+const LONGEST_KEY_PATH: usize = LONGEST_PATH + 256;
 
 /// A job file as written.
 #[derive(Clone, Debug)]
@@ -232,6 +236,10 @@ impl Reader<'_> {
     fn map(&mut self, each: &Kind, entries: &[Entry], path: &str) -> RawData {
         let mut known = Vec::new();
         for entry in entries {
+            if path.len() + entry.key.len() > LONGEST_KEY_PATH {
+                self.too_long(entry, path);
+                continue;
+            }
             let path = join(path, &entry.key);
             if entry.key.contains('\0') {
                 let message = format!("the name {:?} has a NUL character", entry.key);
@@ -241,6 +249,12 @@ impl Reader<'_> {
             known.push(RawEntry { name: entry.key.clone(), value });
         }
         RawData::Dictionary(known)
+    }
+
+    fn too_long(&mut self, entry: &Entry, path: &str) {
+        let length = path.len() + entry.key.len();
+        let message = format!("a name has {length} bytes with those it stands in; expected at most {LONGEST_KEY_PATH}");
+        self.error("out-of-range", path, entry.key_span, message, None);
     }
 
     /// A dictionary with fixed keys.
@@ -337,5 +351,50 @@ fn join(path: &str, name: &str) -> String {
     match path {
         "" => name.into(),
         _ => format!("{path}.{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plist;
+
+    /// What is found in a job file with this inside its dictionary, and how many bytes that takes.
+    fn found(inside: &str) -> (Vec<&'static str>, usize) {
+        let document = plist::read(format!("<plist><dict>{inside}</dict></plist>").as_bytes()).expect("a list");
+        let mut findings = Vec::new();
+        read(&document, &mut findings);
+        let bytes = findings.iter().map(|finding| finding.message.len() + finding.key_path.len()).sum();
+        (findings.iter().map(|finding| finding.code).collect(), bytes)
+    }
+
+    #[test]
+    fn a_long_name_around_many_values_is_refused_once() {
+        let long = "n".repeat(LONGEST_KEY_PATH);
+        let settings: String =
+            (0..4000).map(|index| format!("<key>{index}</key><date>2001-01-01T00:00:00Z</date>")).collect();
+        for (key, inside) in [("Config", settings), ("Sockets", "<key>x</key><true/>".into())] {
+            let body = format!("<key>{key}</key><dict><key>{long}</key><dict>{inside}</dict></dict>");
+            let (codes, bytes) = found(&body);
+            assert_eq!(codes, ["out-of-range"], "{key}");
+            assert!(bytes < 1000, "{key}: {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn names_are_as_long_as_paths_may_be() {
+        let variable = |length| format!("<key>PathState</key><dict><key>{}</key><true/></dict>", "/".repeat(length));
+        for (length, codes) in [(LONGEST_PATH, &[][..]), (LONGEST_KEY_PATH, &["out-of-range"])] {
+            let (found, _) = found(&format!("<key>KeepAlive</key><dict>{}</dict>", variable(length)));
+            assert_eq!(found, codes, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_no_longer_than_the_kernel_takes() {
+        for (length, codes) in [(LONGEST_PATH, &[][..]), (LONGEST_PATH + 1, &["out-of-range"])] {
+            let (found, _) = found(&format!("<key>Program</key><string>{}</string>", "/".repeat(length)));
+            assert_eq!(found, codes, "{length}");
+        }
     }
 }

@@ -10,6 +10,10 @@ use super::raw::RawData;
 pub const SETTING: Kind =
     Kind::AnyOf(&[Kind::Text, Kind::Boolean, Kind::Integer { least: i64::MIN, most: i64::MAX }, Kind::Settings]);
 
+/// Longest path, bytes: the kernel takes no longer one (PATH_MAX of limits.h, its NUL left out). Messages about other
+/// values name paths, and so their length bounds what a file of many values makes of itself.
+pub const LONGEST_PATH: usize = 4095;
+
 /// Why a value was refused.
 #[derive(Debug)]
 pub enum Fault {
@@ -45,6 +49,10 @@ pub fn fits(kind: &Kind, value: &Value, ascii: bool) -> bool {
 /// Reads a single value.
 pub fn read(kind: &Kind, value: &Value, ascii: bool) -> Result<RawData, Fault> {
     match (kind, value) {
+        (Kind::Path, Value::String(text)) if text.len() > LONGEST_PATH => {
+            let found = format!("a path of {} bytes, and the kernel takes {LONGEST_PATH}", text.len());
+            Err(Fault::Value { code: "out-of-range", found })
+        }
         (Kind::Text | Kind::Path | Kind::Endpoint, Value::String(text)) => plain_text(text),
         (Kind::OneOf(words), Value::String(text)) => word(words, text, |word| word == text),
         (Kind::Word(words), Value::String(text)) => word(words, text, |word| word.eq_ignore_ascii_case(text)),

@@ -1,6 +1,8 @@
 //! What is probably not meant: keys that are right each for itself and together do something else than a reader
 //! thinks. Every warning must be true of the file alone; what depends on the machine is not said here.
 
+use std::collections::HashSet;
+
 use crate::finding::{Finding, Severity};
 
 use super::raw::{RawData, RawJob, RawValue, items};
@@ -160,22 +162,20 @@ fn variables(raw: &RawJob, findings: &mut Vec<Finding>) {
 
 /// Two settings that become one name once nested dictionaries are joined by dots.
 fn repeated_config(raw: &RawJob, findings: &mut Vec<Finding>) {
-    let mut names = Vec::new();
+    let mut names = HashSet::new();
     if let Some(config) = raw.get("Config") {
         collect(&config.path, "", config, &mut names, findings);
     }
 }
 
-fn collect(root: &str, name: &str, value: &RawValue, names: &mut Vec<String>, findings: &mut Vec<Finding>) {
+fn collect(root: &str, name: &str, value: &RawValue, names: &mut HashSet<String>, findings: &mut Vec<Finding>) {
     if let RawData::Dictionary(entries) = &value.data {
         for entry in entries {
             let below = if name.is_empty() { entry.name.clone() } else { format!("{name}.{}", entry.name) };
             collect(root, &below, &entry.value, names, findings);
         }
-    } else if names.iter().any(|other| other == name) {
+    } else if !names.insert(name.to_owned()) {
         let message = format!("{root} gives {name} twice, once as nested dictionaries");
         findings.push(value.finding(Severity::Error, "duplicate-key", message));
-    } else {
-        names.push(name.into());
     }
 }

@@ -1,5 +1,5 @@
-//! Attacks on files: reaching what lies outside the grants, and changing what was granted ReadOnly.
-//! What can become a grant in the first place is in `opening`.
+//! Attacks on files: reaching what lies outside the grants, and changing the view itself. What was granted ReadOnly is in
+//! `read_only`, what is neither file nor folder in `nodes`; what can become a grant in the first place is in `opening`.
 
 use wjob_model::wall::Wall::{Capabilities, Landlock, Mount, Seccomp};
 
@@ -15,7 +15,9 @@ const EPERM: i32 = libc::EPERM;
 const EROFS: i32 = libc::EROFS;
 const EXDEV: i32 = libc::EXDEV;
 
-const NO_RULE: &str = "landlock has no rule for it; only the mount wall holds it, and the plan says that it is missing";
+/// Why only the mount wall holds some rows.
+pub const NO_RULE: &str =
+    "landlock has no rule for it; only the mount wall holds it, and the plan says that it is missing";
 
 /// What only a name outside the grants reaches, by calls that seccomp lets through.
 const HIDDEN: &[Row] = &[
@@ -37,36 +39,7 @@ const HIDDEN_OR_REFUSED: &[Row] = &[
     native_without(Landlock, Mount, &[ENOENT, EACCES]),
 ];
 
-/// Changes of what is ReadOnly, by calls that seccomp lets through.
-const READ_ONLY: &[Row] = &[
-    wasm(Mount, &[EROFS]),
-    wasm_without(Seccomp, Mount, &[EROFS]),
-    wasm_without(Landlock, Mount, &[EROFS]),
-    wasm_without(Mount, Landlock, &[EACCES]),
-    native(Mount, &[EROFS]),
-    native_without(Landlock, Mount, &[EROFS]),
-];
-
-/// Changes of what is ReadOnly by a name in the other grant: two mounts, or two folders with different rules.
-const ACROSS: &[Row] = &[
-    wasm(Mount, &[EXDEV]),
-    wasm_without(Landlock, Mount, &[EXDEV]),
-    wasm_without(Mount, Landlock, &[EACCES, EXDEV]),
-    native(Mount, &[EXDEV]),
-    native_without(Landlock, Mount, &[EXDEV]),
-];
-
-/// Changes of attributes of what is ReadOnly, by calls that a guest's worker never makes.
-const ATTRIBUTES: &[Row] = &[
-    wasm(Seccomp, &[EPERM]),
-    wasm_without(Seccomp, Mount, &[EROFS]),
-    wasm_without(Landlock, Seccomp, &[EPERM]),
-    wasm_without(Mount, Seccomp, &[EPERM]),
-    native(Mount, &[EROFS]),
-    native_without(Landlock, Mount, &[EROFS]),
-];
-
-/// The same outside the grants.
+/// Changes of attributes outside the grants, by calls that a guest's worker never makes.
 const ATTRIBUTES_OUTSIDE: &[Row] = &[
     wasm(Seccomp, &[EPERM]),
     wasm_without(Seccomp, Mount, &[ENOENT]),
@@ -82,23 +55,6 @@ const HIDDEN_BY_MOUNT_ALONE: &[Row] = &[
     wasm_limit(Some(Mount), NO_RULE),
     native(Mount, &[ENOENT]),
     native_without(Landlock, Mount, &[ENOENT]),
-];
-
-/// Times of what is ReadOnly: the same, and the mount answers that it is read-only.
-const TIMES: &[Row] = &[
-    wasm(Mount, &[EROFS]),
-    wasm_without(Landlock, Mount, &[EROFS]),
-    wasm_limit(Some(Mount), NO_RULE),
-    native(Mount, &[EROFS]),
-    native_without(Landlock, Mount, &[EROFS]),
-];
-
-/// Nodes a guest has no use for.
-const NODES: &[Row] = &[
-    wasm(Seccomp, &[EPERM]),
-    wasm_without(Seccomp, Landlock, &[EACCES]),
-    wasm_without(Landlock, Seccomp, &[EPERM]),
-    wasm_without(Mount, Seccomp, &[EPERM]),
 ];
 
 /// The table.
@@ -173,61 +129,6 @@ pub const ATTACKS: &[Attack] = &[
             native_without(Seccomp, Capabilities, &[EPERM, libc::EOPNOTSUPP]),
         ]
     ),
-    // Changing what is ReadOnly.
-    attack!(write_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(create_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(truncate_by_opening, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(
-        truncate_by_name,
-        Network::Nothing,
-        Need::Nothing,
-        [
-            wasm(Seccomp, &[EPERM]),
-            wasm_without(Seccomp, Mount, &[EROFS]),
-            wasm_without(Mount, Seccomp, &[EPERM]),
-            native(Mount, &[EROFS]),
-            native_without(Landlock, Mount, &[EROFS]),
-        ]
-    ),
-    attack!(
-        truncate_by_descriptor,
-        Network::Nothing,
-        Need::Nothing,
-        [wasm(Mount, &[libc::EINVAL]), native(Mount, &[libc::EINVAL]),]
-    ),
-    attack!(
-        lengthen_by_descriptor,
-        Network::Nothing,
-        Need::Nothing,
-        [wasm(Mount, &[libc::EBADF]), native(Mount, &[libc::EBADF]),]
-    ),
-    attack!(rename_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(rename_out_of_read_only, Network::Nothing, Need::Nothing, ACROSS),
-    attack!(rename_into_read_only, Network::Nothing, Need::Nothing, ACROSS),
-    attack!(
-        link_in_read_only,
-        Network::Nothing,
-        Need::Nothing,
-        [
-            wasm(Mount, &[EROFS]),
-            wasm_without(Landlock, Mount, &[EROFS]),
-            wasm_without(Mount, Landlock, &[EACCES, EXDEV]),
-            native(Mount, &[EROFS]),
-            native_without(Landlock, Mount, &[EROFS]),
-        ]
-    ),
-    attack!(link_out_of_read_only, Network::Nothing, Need::Nothing, ACROSS),
-    attack!(unlink_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(make_a_folder_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(make_a_link_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
-    attack!(change_the_mode, Network::Nothing, Need::Nothing, ATTRIBUTES),
-    attack!(change_the_mode_by_descriptor, Network::Nothing, Need::Nothing, ATTRIBUTES),
-    attack!(change_the_mode_with_flags, Network::Nothing, Need::Nothing, ATTRIBUTES),
-    attack!(change_the_owner, Network::Nothing, Need::Nothing, ATTRIBUTES),
-    attack!(set_an_attribute, Network::Nothing, Need::Nothing, ATTRIBUTES),
-    attack!(remove_an_attribute, Network::Nothing, Need::Nothing, ATTRIBUTES),
-    attack!(change_times, Network::Nothing, Need::Nothing, TIMES),
-    attack!(change_times_by_descriptor, Network::Nothing, Need::Nothing, TIMES),
     // What belongs to the view itself.
     attack!(
         create_in_the_root,
@@ -258,33 +159,6 @@ pub const ATTACKS: &[Attack] = &[
         Network::Nothing,
         Need::Nothing,
         [native(Landlock, &[EACCES, EROFS]), native_without(Landlock, Mount, &[EROFS, EACCES]),]
-    ),
-    // Nodes.
-    attack!(make_a_fifo, Network::Nothing, Need::Nothing, NODES),
-    attack!(make_a_socket, Network::Nothing, Need::Nothing, NODES),
-    attack!(
-        make_a_device,
-        Network::Nothing,
-        Need::Nothing,
-        [
-            wasm(Seccomp, &[EPERM]),
-            wasm_without(Seccomp, Landlock, &[EACCES]),
-            wasm_without(Landlock, Seccomp, &[EPERM]),
-            native(Landlock, &[EACCES]),
-            native_without(Landlock, Capabilities, &[EPERM]),
-        ]
-    ),
-    attack!(
-        open_a_device_in_the_grant,
-        Network::Nothing,
-        Need::Device,
-        [
-            wasm(Mount, &[EACCES]),
-            wasm_without(Seccomp, Mount, &[EACCES]),
-            wasm_without(Landlock, Mount, &[EACCES]),
-            native(Mount, &[EACCES]),
-            native_without(Landlock, Mount, &[EACCES]),
-        ]
     ),
 ];
 
@@ -395,110 +269,9 @@ fn open_by_handle(scene: &Scene) -> Answer {
     done(call(libc::SYS_open_by_handle_at, &[descriptor(folder), handle_at, number(READ)]))
 }
 
-fn write_read_only(scene: &Scene) -> Answer {
-    let file = open(&scene.read_only("file"), libc::O_WRONLY)?;
-    done(raw::write(file, b"changed"))
-}
-
-fn create_in_read_only(scene: &Scene) -> Answer {
-    done(open(&scene.read_only("new"), CREATE))
-}
-
-fn truncate_by_opening(scene: &Scene) -> Answer {
-    done(open(&scene.read_only("file"), READ | libc::O_TRUNC))
-}
-
-fn truncate_by_name(scene: &Scene) -> Answer {
-    done(on_path(libc::SYS_truncate, &[], &scene.read_only("file"), &[0]))
-}
-
-fn truncate_by_descriptor(scene: &Scene) -> Answer {
-    let file = open(&scene.read_only("file"), READ)?;
-    done(call(libc::SYS_ftruncate, &[descriptor(file), 0]))
-}
-
-fn lengthen_by_descriptor(scene: &Scene) -> Answer {
-    let file = open(&scene.read_only("file"), READ)?;
-    done(call(libc::SYS_fallocate, &[descriptor(file), 0, 0, 4096]))
-}
-
-fn rename_in_read_only(scene: &Scene) -> Answer {
-    done(on_paths(libc::SYS_renameat, &scene.read_only("file"), &scene.read_only("renamed")))
-}
-
-fn rename_out_of_read_only(scene: &Scene) -> Answer {
-    done(on_paths(libc::SYS_renameat, &scene.read_only("file"), &scene.read_write("taken")))
-}
-
-fn rename_into_read_only(scene: &Scene) -> Answer {
-    done(on_paths(libc::SYS_renameat, &scene.read_write("file"), &scene.read_only("file")))
-}
-
-fn link_in_read_only(scene: &Scene) -> Answer {
-    done(on_paths(libc::SYS_linkat, &scene.read_only("file"), &scene.read_only("linked")))
-}
-
-/// A second name in the ReadWrite grant would make the file writable.
-fn link_out_of_read_only(scene: &Scene) -> Answer {
-    done(on_paths(libc::SYS_linkat, &scene.read_only("file"), &scene.read_write("linked")))
-}
-
-fn unlink_in_read_only(scene: &Scene) -> Answer {
-    done(on_path(libc::SYS_unlinkat, &[HERE], &scene.read_only("file"), &[0]))
-}
-
-fn make_a_folder_in_read_only(scene: &Scene) -> Answer {
-    done(on_path(libc::SYS_mkdirat, &[HERE], &scene.read_only("folder"), &[0o755]))
-}
-
-fn make_a_link_in_read_only(scene: &Scene) -> Answer {
-    let target = raw::text("file");
-    done(on_path(libc::SYS_symlinkat, &[at(target.as_c_str()), HERE], &scene.read_only("link"), &[]))
-}
-
-fn change_the_mode(scene: &Scene) -> Answer {
-    done(on_path(libc::SYS_fchmodat, &[HERE], &scene.read_only("file"), &[0o666]))
-}
-
-fn change_the_mode_by_descriptor(scene: &Scene) -> Answer {
-    let file = open(&scene.read_only("file"), READ)?;
-    done(call(libc::SYS_fchmod, &[descriptor(file), 0o666]))
-}
-
-fn change_the_mode_with_flags(scene: &Scene) -> Answer {
-    match on_path(libc::SYS_fchmodat2, &[HERE], &scene.read_only("file"), &[0o666, 0]) {
-        // The kernel has no such call; then the older one is all there is.
-        Err(libc::ENOSYS) => change_the_mode(scene),
-        result => done(result),
-    }
-}
-
-fn change_the_owner(scene: &Scene) -> Answer {
-    let (user, group) = (scene.user as usize, scene.group as usize);
-    done(on_path(libc::SYS_fchownat, &[HERE], &scene.read_only("file"), &[user, group, 0]))
-}
-
-fn set_an_attribute(scene: &Scene) -> Answer {
-    set_on(&scene.read_only("file"))
-}
-
-fn set_on(path: &str) -> Answer {
+pub fn set_on(path: &str) -> Answer {
     let (name, value) = (raw::text("user.wjob"), *b"x");
     done(on_path(libc::SYS_setxattr, &[], path, &[at(name.as_c_str()), at(&value), value.len(), 0]))
-}
-
-fn remove_an_attribute(scene: &Scene) -> Answer {
-    let name = raw::text("user.wjob");
-    done(on_path(libc::SYS_removexattr, &[], &scene.read_only("file"), &[at(name.as_c_str())]))
-}
-
-fn change_times(scene: &Scene) -> Answer {
-    done(on_path(libc::SYS_utimensat, &[HERE], &scene.read_only("file"), &[0, 0]))
-}
-
-fn change_times_by_descriptor(scene: &Scene) -> Answer {
-    let file = open(&scene.read_only("file"), READ)?;
-    done(call(libc::SYS_utimensat, &[descriptor(file), 0, 0, 0]))
 }
 
 fn create_in_the_root(_: &Scene) -> Answer {
@@ -516,24 +289,4 @@ fn write_the_password_file(_: &Scene) -> Answer {
 /// Opened for writing only; nothing is written. What a core dump runs would be the host's to suffer.
 fn change_a_kernel_setting(_: &Scene) -> Answer {
     done(open("/proc/sys/kernel/core_pattern", libc::O_WRONLY))
-}
-
-fn node(path: &str, kind: libc::mode_t, device: u64) -> Answer {
-    done(on_path(libc::SYS_mknodat, &[HERE], path, &[(kind | 0o666) as usize, device as usize]))
-}
-
-fn make_a_fifo(scene: &Scene) -> Answer {
-    node(&scene.read_write("new"), libc::S_IFIFO, 0)
-}
-
-fn make_a_socket(scene: &Scene) -> Answer {
-    node(&scene.read_write("new"), libc::S_IFSOCK, 0)
-}
-
-fn make_a_device(scene: &Scene) -> Answer {
-    node(&scene.read_write("new"), libc::S_IFCHR, libc::makedev(1, 5))
-}
-
-fn open_a_device_in_the_grant(scene: &Scene) -> Answer {
-    done(open(&scene.read_write("device"), READ))
 }

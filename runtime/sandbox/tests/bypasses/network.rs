@@ -1,5 +1,5 @@
-//! Attacks on the network rules: families, types, protocols and ports that no grant covers, and sockets of other
-//! programs on this machine. Addresses and datagram ports are the guest wall's alone, which a row says.
+//! Attacks on the network rules: families, types, protocols and ports that no grant covers. Addresses and datagram ports
+//! are the guest wall's alone, which a row says; Unix sockets are in `unix`.
 
 use wjob_model::wall::Wall::{Capabilities, Landlock, Mount, Network as Own, Seccomp};
 
@@ -10,11 +10,7 @@ use crate::table::{
 };
 
 const EACCES: i32 = libc::EACCES;
-const ENOENT: i32 = libc::ENOENT;
 const EPERM: i32 = libc::EPERM;
-
-/// Landlock's ABI that keeps signals and abstract sockets within a job.
-const SCOPES: u32 = 6;
 
 const DATAGRAMS: &str = "datagram ports are held by the guest wall alone";
 
@@ -48,11 +44,8 @@ const OTHER_PORT: &[Row] = &[
 const LISTENS_ANYWHERE: &str =
     "listen(2) binds an unbound socket by itself, past landlock; the WASI wall checks the address";
 
-/// Why a grant of one Unix socket opens those of granted folders too.
-const IN_A_FOLDER: &str = "what lies in a granted folder is seen, and no rule tells one Unix socket from another";
-
 /// What only the arguments of a call give away.
-const BY_ARGUMENT: &[Row] = &[wasm(Seccomp, &[EPERM]), native(Seccomp, &[EPERM])];
+pub const BY_ARGUMENT: &[Row] = &[wasm(Seccomp, &[EPERM]), native(Seccomp, &[EPERM])];
 
 /// The table.
 pub const ATTACKS: &[Attack] = &[
@@ -138,100 +131,6 @@ pub const ATTACKS: &[Attack] = &[
     attack!(bind_another_port, Network::Bind, Need::Nothing, OTHER_PORT),
     attack!(bind_any_port, Network::Bind, Need::Nothing, OTHER_PORT),
     attack!(connect_with_a_grant_to_bind, Network::Bind, Need::Nothing, OTHER_PORT),
-    // Other programs' Unix sockets.
-    attack!(
-        connect_to_a_unix_socket,
-        Network::Nothing,
-        Need::Nothing,
-        [
-            wasm(Seccomp, &[EPERM]),
-            wasm_without(Seccomp, Mount, &[ENOENT]),
-            wasm_without(Landlock, Seccomp, &[EPERM]),
-            wasm_without(Mount, Seccomp, &[EPERM]),
-            native(Seccomp, &[EPERM]),
-            native_without(Seccomp, Mount, &[ENOENT]),
-            native_without(Landlock, Seccomp, &[EPERM]),
-        ]
-    ),
-    attack!(
-        connect_to_an_abstract_socket,
-        Network::Nothing,
-        Need::Nothing,
-        [
-            wasm(Seccomp, &[EPERM]),
-            wasm_without(Seccomp, Landlock, &[EPERM]).since(SCOPES),
-            wasm_without(Landlock, Seccomp, &[EPERM]),
-            native(Seccomp, &[EPERM]),
-            native_without(Seccomp, Own, &[libc::ECONNREFUSED, EPERM]),
-            native_without(Landlock, Seccomp, &[EPERM]),
-        ]
-    ),
-    attack!(
-        connect_to_an_abstract_socket_beside_a_grant,
-        Network::Tcp,
-        Need::Nothing,
-        [wasm(Seccomp, &[EPERM]), native(Seccomp, &[EPERM]), native_without(Seccomp, Landlock, &[EPERM]).since(SCOPES),]
-    ),
-    attack!(
-        connect_to_a_unix_socket_in_read_only,
-        Network::Nothing,
-        Need::Nothing,
-        [wasm(Seccomp, &[EPERM]), native(Seccomp, &[EPERM]),]
-    ),
-    attack!(
-        reconnect_a_pair_outside,
-        Network::Tcp,
-        Need::Nothing,
-        [
-            wasm(Mount, &[ENOENT, EPERM]),
-            wasm_without(Seccomp, Mount, &[ENOENT]),
-            wasm_without(Mount, Seccomp, &[EPERM]),
-        ]
-    ),
-    attack!(reconnect_a_pair_in_the_grant, Network::Tcp, Need::Nothing, [wasm(Seccomp, &[EPERM])]),
-    attack!(
-        reconnect_a_pair_to_an_abstract_name,
-        Network::Tcp,
-        Need::Nothing,
-        [
-            wasm(Seccomp, &[EPERM]),
-            wasm_without(Seccomp, Landlock, &[EPERM]).since(SCOPES),
-            wasm_without(Landlock, Seccomp, &[EPERM]),
-        ]
-    ),
-    attack!(take_an_abstract_name, Network::Bind, Need::Nothing, [wasm(Seccomp, &[EPERM, EACCES])]),
-    // The same behind a grant of another.
-    attack!(
-        connect_to_an_ungranted_unix_socket,
-        Network::Unix,
-        Need::Nothing,
-        [wasm(Mount, &[ENOENT]), native(Mount, &[ENOENT]),]
-    ),
-    attack!(
-        connect_to_an_abstract_socket_beside_a_unix_socket,
-        Network::Unix,
-        Need::Nothing,
-        [
-            wasm(Landlock, &[EPERM]).since(SCOPES),
-            native(Own, &[libc::ECONNREFUSED, EPERM]),
-            native_without(Landlock, Own, &[libc::ECONNREFUSED]),
-        ]
-    ),
-    attack!(
-        connect_to_an_abstract_socket_beside_both,
-        Network::UnixAndTcp,
-        Need::Nothing,
-        [wasm(Landlock, &[EPERM]).since(SCOPES), native(Landlock, &[EPERM]).since(SCOPES),]
-    ),
-    attack!(
-        connect_to_an_ungranted_unix_socket_in_read_only,
-        Network::Unix,
-        Need::Nothing,
-        [wasm_limit(None, IN_A_FOLDER), native_limit(IN_A_FOLDER),]
-    ),
-    attack!(make_a_unix_datagram_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
-    attack!(make_a_stream_socket_with_a_unix_grant, Network::Unix, Need::Nothing, BY_ARGUMENT),
-    attack!(listen_on_a_unix_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
     // The channel.
     attack!(
         speak_on_another_descriptor,
@@ -248,7 +147,6 @@ pub const ATTACKS: &[Attack] = &[
 ];
 
 const INET: i32 = libc::AF_INET;
-const UNIX: i32 = libc::AF_UNIX;
 const STREAM: i32 = libc::SOCK_STREAM;
 const DATAGRAM: i32 = libc::SOCK_DGRAM;
 
@@ -415,79 +313,6 @@ fn bind_any_port(_: &Scene) -> Answer {
 
 fn connect_with_a_grant_to_bind(scene: &Scene) -> Answer {
     done(connect(stream()?, &loopback(scene.other_port)))
-}
-
-fn connect_to_a_unix_socket(scene: &Scene) -> Answer {
-    done(connect(socket(UNIX, STREAM, 0)?, &raw::unix_path(&scene.outside("stream"))))
-}
-
-fn connect_to_an_abstract_socket(scene: &Scene) -> Answer {
-    done(connect(socket(UNIX, STREAM, 0)?, &raw::unix_abstract(&scene.abstract_name("stream"))))
-}
-
-fn connect_to_an_abstract_socket_beside_a_grant(scene: &Scene) -> Answer {
-    connect_to_an_abstract_socket(scene)
-}
-
-fn connect_to_an_ungranted_unix_socket(scene: &Scene) -> Answer {
-    connect_to_a_unix_socket(scene)
-}
-
-fn connect_to_an_abstract_socket_beside_a_unix_socket(scene: &Scene) -> Answer {
-    connect_to_an_abstract_socket(scene)
-}
-
-fn connect_to_an_abstract_socket_beside_both(scene: &Scene) -> Answer {
-    connect_to_an_abstract_socket(scene)
-}
-
-fn connect_to_an_ungranted_unix_socket_in_read_only(scene: &Scene) -> Answer {
-    connect_to_a_unix_socket_in_read_only(scene)
-}
-
-fn make_a_unix_datagram_socket(_: &Scene) -> Answer {
-    done(socket(UNIX, DATAGRAM, 0))
-}
-
-fn make_a_stream_socket_with_a_unix_grant(_: &Scene) -> Answer {
-    done(stream())
-}
-
-/// Whoever may connect could be reached as well, in a folder that it may write to.
-fn listen_on_a_unix_socket(scene: &Scene) -> Answer {
-    let listener = socket(UNIX, STREAM, 0)?;
-    raw::bind(listener, &raw::unix_path(&scene.read_write("listener")))?;
-    done(call(libc::SYS_listen, &[descriptor(listener), 1]))
-}
-
-/// Whoever listens there would serve more than the right to look.
-fn connect_to_a_unix_socket_in_read_only(scene: &Scene) -> Answer {
-    done(connect(socket(UNIX, STREAM, 0)?, &raw::unix_path(&scene.read_only("stream"))))
-}
-
-/// One half of a pair of datagram sockets can be connected anew: a Unix socket without socket(2).
-fn reconnect(address: &[u8]) -> Answer {
-    let [half, _] = pair(UNIX, DATAGRAM)?;
-    connect(half, address)?;
-    done(raw::write(half, b"x"))
-}
-
-fn reconnect_a_pair_outside(scene: &Scene) -> Answer {
-    reconnect(&raw::unix_path(&scene.outside("datagram")))
-}
-
-fn reconnect_a_pair_in_the_grant(scene: &Scene) -> Answer {
-    reconnect(&raw::unix_path(&scene.read_write("datagram")))
-}
-
-fn reconnect_a_pair_to_an_abstract_name(scene: &Scene) -> Answer {
-    reconnect(&raw::unix_abstract(&scene.abstract_name("datagram")))
-}
-
-/// A name that another program may want, and a way in for anybody who knows it.
-fn take_an_abstract_name(scene: &Scene) -> Answer {
-    let [half, _] = pair(UNIX, STREAM)?;
-    done(raw::bind(half, &raw::unix_abstract(&scene.abstract_name("taken"))))
 }
 
 fn speak_on_another_descriptor(_: &Scene) -> Answer {

@@ -125,7 +125,7 @@ fn folders(folder: &Path) -> std::io::Result<()> {
     symlink("secret", folder.join("outside/link"))
 }
 
-/// A FIFO and a device node in the ReadWrite grant; whether the second could be made.
+/// A FIFO in each grant and a device node in the ReadWrite one; whether the last could be made.
 fn special_files(folder: &Path) -> bool {
     let make = |name: &str, mode: libc::mode_t, device: libc::dev_t| {
         let path = text(&folder.join(name).to_string_lossy());
@@ -133,6 +133,7 @@ fn special_files(folder: &Path) -> bool {
         unsafe { libc::mknod(path.as_ptr(), mode | 0o666, device) == 0 }
     };
     make("rw/fifo", libc::S_IFIFO, 0);
+    make("ro/fifo", libc::S_IFIFO, 0);
     // /dev/zero's numbers: harmless if it were opened.
     make("rw/device", libc::S_IFCHR, libc::makedev(1, 5))
 }

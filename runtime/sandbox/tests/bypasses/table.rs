@@ -166,9 +166,12 @@ const GROUPS: &[(&str, &[Attack])] = &[
     ("kernel", crate::kernel::ATTACKS),
     ("memory", crate::memory::ATTACKS),
     ("network", crate::network::ATTACKS),
+    ("nodes", crate::nodes::ATTACKS),
     ("opening", crate::opening::ATTACKS),
     ("privileges", crate::privileges::ATTACKS),
     ("processes", crate::processes::ATTACKS),
+    ("read_only", crate::read_only::ATTACKS),
+    ("unix", crate::unix::ATTACKS),
 ];
 
 /// One attack behind one set of walls.

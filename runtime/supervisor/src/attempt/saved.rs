@@ -9,7 +9,8 @@ use wjob_model::message::Names;
 use wjob_model::wall::{Machine, WallPlan};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
-use super::{Attempt, Phase, wanted_names};
+use super::basis::wanted_names;
+use super::{Attempt, Phase};
 use crate::order::{Order, Person};
 use crate::spawn::{SavedWorker, Worker};
 

@@ -2,24 +2,29 @@
 //! it dies; the pipes wait meanwhile. It looks at no byte of what a job writes. While there is no logger at all, what
 //! jobs write is dropped, so that none of them waits for it.
 
+mod events;
+mod saved;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use serde::{Deserialize, Serialize};
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::RunId;
 pub use wjob_model::record::Stream;
-use wjob_model::record::{self, Attach, Began, Bounds, Ended, FromLogger, Open, ToLogger};
+use wjob_model::record::{self, Attach, Began, Bounds, Ended, Open, ToLogger};
 use wjob_model::run::{End, Moment};
-use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
-use super::log::{Level, Line};
+use super::bound::{Bound, bind};
+use super::log::Line;
 use super::record::Record;
-use super::setup::{Bound, SavedBound, Settings, SetupError, bind};
-use super::{Daemon, Wakes, clock, describe};
+use super::settings::Settings;
+use super::setup::SetupError;
+use super::{clock, describe};
 use crate::spawn::{Image, Standing, Worker, spawn};
+
+pub use saved::SavedLogger;
 
 /// Name by which the `wjob` file knows that it is to be the logger.
 const LOGGER_NAME: &std::ffi::CStr = c"wjob-logger";
@@ -35,10 +40,6 @@ const LAST: Moment = 5_000;
 const LAST_SECONDS: i64 = 1;
 /// How soon a full channel is tried again, milliseconds.
 const AGAIN: Moment = 50;
-/// Largest message a logger sends, bytes.
-const MOST_BYTES: usize = 16 << 10;
-/// Most that is dropped of one pipe at a time.
-const DROPPED: usize = 64 << 10;
 
 /// A pipe of a job.
 #[derive(Debug)]
@@ -81,72 +82,8 @@ pub struct Logger {
     owner: u32,
 }
 
-/// What waits for the logger of the next program of this process: the pipes, what is to be told, and where it is to be
-/// kept. The logger itself is that program's own.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SavedLogger {
-    pipes: Vec<SavedPipe>,
-    waiting: VecDeque<ToLogger>,
-    runs: BTreeMap<RunId, Began>,
-    state: i32,
-    queries: SavedBound,
-}
-
-/// A pipe as it is handed over.
-#[derive(Debug, Serialize, Deserialize)]
-struct SavedPipe {
-    run: RunId,
-    stream: Stream,
-    label: String,
-    read: i32,
-    over: bool,
-}
-
 impl Logger {
-    /// What the next program of this process is told; the logger has ended by then ([`Daemon::rest_logger`]).
-    pub fn saved(&self, kept: &mut Kept) -> SavedLogger {
-        let pipe = |((run, stream), pipe): (&(RunId, Stream), &Pipe)| SavedPipe {
-            run: *run,
-            stream: *stream,
-            label: pipe.label.clone(),
-            read: kept.keep(&pipe.read),
-            over: pipe.over,
-        };
-        let pipes = self.pipes.iter().map(pipe).collect();
-        SavedLogger {
-            pipes,
-            waiting: self.waiting.clone(),
-            runs: self.runs.clone(),
-            state: kept.keep(&self.state),
-            queries: self.queries.saved(kept),
-        }
-    }
-
-    /// Goes on where the program before this one has left off; the logger is started by [`Daemon::logger_due`].
-    ///
-    /// # Errors
-    /// When something was not handed over.
-    pub fn resumed(
-        saved: SavedLogger,
-        inherited: &mut Inherited,
-        settings: &Settings,
-        configuration: &Configuration,
-    ) -> Result<Self, HandoverError> {
-        let mut pipes = BTreeMap::new();
-        for SavedPipe { run, stream, label, read, over } in saved.pipes {
-            let read = inherited.take(read)?;
-            pipes.insert((run, stream), Pipe { label, read, over, handed: false, dropped: false });
-        }
-        let (state, queries) = (inherited.take(saved.state)?, Bound::resumed(saved.queries, inherited)?);
-        Ok(Self {
-            pipes,
-            waiting: saved.waiting,
-            runs: saved.runs,
-            ..Self::of(state, queries, settings, configuration)
-        })
-    }
-
-    /// Opens what it will be handed; it is started by [`Daemon::logger_due`].
+    /// Opens what it will be handed; it is started by `Daemon::logger_due`.
     ///
     /// # Errors
     /// When the state directory or its socket cannot be opened.
@@ -358,125 +295,6 @@ impl Logger {
     /// The first time the pipes wait; a logger that does not come back holds nobody up.
     fn is_missed(&self) -> bool {
         matches!(self.process, Process::Down { .. }) && self.failures > 1
-    }
-}
-
-impl Daemon {
-    /// Its moment may have come: to be started, or to be sent what waits.
-    pub(super) fn logger_due(&mut self) {
-        let now = clock::now().boot;
-        match &self.logger.process {
-            Process::Up { .. } => self.logger.flush(),
-            Process::Down { again_at, .. } if *again_at <= now => {
-                match self.logger.start(&self.image) {
-                    Ok(()) => self.logger.pid().into_iter().for_each(|pid| self.orphans.logger_begins(pid)),
-                    Err(why) => self.logger.down(why),
-                }
-                self.register_logger();
-            }
-            Process::Down { .. } => {}
-        }
-    }
-
-    fn register_logger(&mut self) {
-        if let Process::Up { worker, .. } = &self.logger.process {
-            let registered = self.poller.add(worker.channel.as_fd(), Wakes::Logger);
-            let registered = registered.and_then(|()| self.poller.add(worker.pidfd.as_fd(), Wakes::LoggerGone));
-            if let Err(error) = registered {
-                self.say(Level::Error, None, &format!("the logger cannot be waited for: {error}"));
-            }
-        }
-    }
-
-    /// As long as the logger is missed, what jobs write is taken here; who writes to a pipe that nobody reads would
-    /// wait for ever.
-    pub(super) fn watch_output(&mut self) {
-        let missed = self.logger.is_missed();
-        if !missed && !self.logger.dropping {
-            return;
-        }
-        self.logger.dropping = missed;
-        self.logger.has_dropped &= missed;
-        for ((run, stream), pipe) in self.logger.pipes.iter_mut().filter(|(_, pipe)| pipe.dropped != missed) {
-            if missed {
-                let _ = rustix::io::ioctl_fionbio(&pipe.read, true);
-                // One that cannot be waited for is tried again at the next turn.
-                pipe.dropped = self.poller.add(pipe.read.as_fd(), Wakes::Output(*run, *stream)).is_ok();
-            } else {
-                self.poller.remove(&pipe.read);
-                pipe.dropped = false;
-            }
-        }
-    }
-
-    /// Something was written, or nobody can write any more.
-    pub(super) fn drop_output(&mut self, run: RunId, stream: Stream) {
-        let Some(pipe) = self.logger.pipes.get(&(run, stream)) else {
-            return;
-        };
-        match rustix::io::read(&pipe.read, &mut [0; DROPPED]) {
-            Ok(0) => {
-                self.poller.remove(&pipe.read);
-                self.logger.pipes.remove(&(run, stream));
-            }
-            Ok(_) if !std::mem::replace(&mut self.logger.has_dropped, true) => {
-                self.say(Level::Error, None, "there is no logger: what jobs write is dropped");
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-
-    /// It is ready, or says why it keeps nothing; it reads all the same.
-    pub(super) fn logger_said(&mut self) {
-        let Process::Up { worker, ready, .. } = &mut self.logger.process else {
-            return;
-        };
-        match worker.channel.receive::<FromLogger>(MOST_BYTES) {
-            Ok(Some(FromLogger::Ready)) => {
-                *ready = true;
-                self.logger.flush();
-            }
-            Ok(Some(FromLogger::Failed { why })) => {
-                *ready = true;
-                self.logger.flush();
-                self.say(Level::Error, None, &format!("the logger: {why}"));
-            }
-            Ok(None) | Err(_) => {
-                let channel = &worker.channel;
-                self.poller.remove(channel);
-            }
-        }
-    }
-
-    /// Lets the logger end in order, so that another one can begin: this program's, or that of the next. The pipes wait.
-    pub(super) fn rest_logger(&mut self) {
-        if let Process::Up { worker, .. } = &self.logger.process {
-            self.poller.remove(&worker.channel);
-            self.poller.remove(&worker.pidfd);
-        }
-        self.logger.finish();
-        self.logger.process = Process::Down { again_at: 0, why: "the supervisor is replaced".into() };
-        self.logger.pipes.values_mut().for_each(|pipe| pipe.handed = false);
-        self.logger.full_until = None;
-    }
-
-    pub(super) fn logger_gone(&mut self) {
-        let Process::Up { worker, .. } = &mut self.logger.process else {
-            return;
-        };
-        self.poller.remove(&worker.channel);
-        self.poller.remove(&worker.pidfd);
-        let (exit, _) = worker.reap();
-        self.logger.down(format!("it ended: {exit:?}"));
-        self.happened(Level::Error, None, "lost", &format!("the logger ended ({exit:?}) and is started again"));
-    }
-
-    /// Hands lines of the own log on.
-    pub(super) fn hand_on_log(&mut self) {
-        if self.log.is_waiting() {
-            let lines = self.log.take();
-            self.logger.lines(lines);
-        }
     }
 }
 

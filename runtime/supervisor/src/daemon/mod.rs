@@ -20,8 +20,10 @@ macro_rules! tools {
 mod adopted;
 mod ancestry;
 mod asking;
+mod bound;
 mod clock;
 mod describe;
+mod exposure;
 mod files;
 mod left_over;
 mod load;
@@ -37,6 +39,7 @@ mod poller;
 mod record;
 mod scan;
 mod serve;
+mod settings;
 mod setup;
 mod sockets;
 mod sources;
@@ -62,6 +65,7 @@ use crate::spawn::Image;
 use crate::watch::Watcher;
 
 use asking::Asking;
+use bound::Bound;
 use clock::Timer;
 use files::Reader;
 use left_over::LeftOver;
@@ -78,8 +82,9 @@ use sockets::Sockets;
 use sources::Watched;
 use upgrade::Upgrade;
 
-pub use setup::{Settings, SetupError};
-pub use upgrade::{Begun, Resumed, begun, tell_version};
+pub use settings::Settings;
+pub use setup::SetupError;
+pub use upgrade::{Begun, Resumed, begun, read_state, tell_version};
 
 /// What wakes the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +155,7 @@ pub struct Daemon {
     boot_timer: Timer,
     wall_timer: Timer,
     signals: wjob_sandbox::signals::Signals,
-    listener: setup::Bound,
+    listener: Bound,
     /// When clients are taken in again, if they are not now.
     listen_again_at: Option<u64>,
     /// Since when it was said how often that a client was sent away.

@@ -223,6 +223,7 @@ impl Daemon {
         self.compiling.remove(&run);
         self.queued.remove(&run);
         let (level, what, words) = in_words(end);
+        let words = words + &self.blame_for_listeners(label);
         self.happened(level, Some(label), what, &words);
         let Some(running) = running else {
             self.logger.ended(run, label, &words, end, &Record::default());

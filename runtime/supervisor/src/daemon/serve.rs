@@ -272,6 +272,7 @@ impl Daemon {
             Method::Kickstart => answer(self.kickstart(&call.take::<Kickstart>()?, uid)),
             Method::Kill => answer(self.kill(&call.take::<Kill>()?)),
             Method::Blame => answer(self.blame(&call.take::<OfJob>()?.label)),
+            Method::Audit => answer(self.audit(&call.take::<OfJob>()?.label)),
             Method::Reload => answer(match call.take::<Reload>()?.label {
                 Some(label) => self.reload_job(&label),
                 None => self.reload_everything(),
@@ -313,13 +314,12 @@ impl Daemon {
         let missing = || Failure::NoSuchJob { label: label.to_owned() };
         let member = self.fleet.member(label).ok_or_else(missing)?;
         let origin = self.origins.get(label).ok_or_else(missing)?;
-        let current = member.life.current().and_then(|run| self.runs.get(&run.id));
-        let walls = current.map(|running| &running.record.walls).filter(|walls| !walls.is_empty());
         let row = describe::row(member, self.pid_of(label), clock::now());
         let path = origin.path.display().to_string();
-        let walls = walls.unwrap_or(&origin.walls);
+        let current = member.life.current().and_then(|run| self.runs.get(&run.id));
         let denials = current.map_or(&origin.denials, |running| &running.record.denials);
-        let mut detail = describe::detail(row, member, Domain::of(self.settings.uid), &path, walls, denials);
+        let (domain, walls) = (Domain::of(self.settings.uid), self.walls_of(label));
+        let mut detail = describe::detail(row, member, domain, &path, walls, denials);
         detail.properties.extend(self.left_over_of(label));
         detail.properties.extend(self.sockets_in_words(label));
         Ok(if redacted { who::redact(detail) } else { detail })

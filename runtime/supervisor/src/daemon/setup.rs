@@ -3,19 +3,17 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use jiff::Timestamp;
-use rustix::fs::Mode;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use wjob_model::daemon::{Configuration, Partial};
+use wjob_model::daemon::Configuration;
 use wjob_model::fleet::Fleet;
-use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
+use wjob_sandbox::handover::HandoverError;
 use wjob_sandbox::signals::Signals;
 
+use super::bound::{Bound, bind};
 use super::clock::{self, Timer};
 use super::files::Reader;
 use super::lock::Lock;
@@ -26,6 +24,7 @@ use super::orphans::Orphans;
 use super::overrides::Overrides;
 use super::own_users::OwnUsers;
 use super::poller::Poller;
+use super::settings::Settings;
 use super::sources::ZONE;
 use super::{Daemon, Wakes};
 use crate::cache::Cache;
@@ -35,45 +34,6 @@ use crate::watch::{Want, Watcher};
 
 /// Signals the supervisor acts on.
 const SIGNALS: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGCHLD];
-
-/// The logger's socket, beside the control socket.
-const LOG_SOCKET: &str = "log.sock";
-
-/// How often, and how far apart, a socket that is answered is asked again.
-const TRIES: u32 = 20;
-const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
-
-/// Where a supervisor is, settled for as long as it lives, whatever program its process executes meanwhile.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Settings {
-    /// Version and build.
-    pub build: String,
-    /// The user it serves; 0 = the system.
-    pub uid: u32,
-    /// That user's home.
-    pub home: String,
-    /// State and cache.
-    pub state: PathBuf,
-    /// Compiled programs.
-    pub cache: PathBuf,
-    /// The control socket.
-    pub socket: PathBuf,
-    /// The configuration file.
-    pub configuration: PathBuf,
-    /// Whether that file was named, and so has to be there.
-    pub configuration_named: bool,
-    /// Where job files are, unless the configuration says so.
-    pub folders: Vec<PathBuf>,
-    /// The command line's part of the configuration.
-    #[serde(skip)]
-    pub flags: Partial,
-    /// The `wjob` file.
-    pub worker: PathBuf,
-    /// The program's own file, by the name it was started under: what is found there later may be another build.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-}
 
 /// Why there is no supervisor.
 #[derive(Debug, Error)]
@@ -95,93 +55,6 @@ pub enum SetupError {
         /// What it said.
         error: std::io::Error,
     },
-}
-
-impl Settings {
-    /// `system` or `user/UID`.
-    pub fn domain(&self) -> String {
-        if self.uid == 0 { "system".into() } else { format!("user/{}", self.uid) }
-    }
-
-    /// The `wjob` file that belongs to a `wjobd` file: the one that is named, or the one beside it.
-    pub fn worker_beside(configuration: &Configuration, program: &Path) -> PathBuf {
-        configuration.worker.clone().unwrap_or_else(|| program.with_file_name("wjob"))
-    }
-
-    /// The socket on which the logger answers.
-    pub(super) fn log_socket(&self) -> PathBuf {
-        self.socket.with_file_name(LOG_SOCKET)
-    }
-
-    /// The folder in which it answers, and in which sockets are made that have no place of their own.
-    pub(super) fn runtime(&self) -> PathBuf {
-        self.socket.parent().map(Path::to_path_buf).unwrap_or_default()
-    }
-
-    /// Folders of job files.
-    pub(super) fn folders(&self, configuration: &Configuration) -> Vec<PathBuf> {
-        configuration.jobs.clone().unwrap_or_else(|| self.folders.clone())
-    }
-
-    /// The configuration file's name and text; `None` = it is not there and need not be.
-    ///
-    /// # Errors
-    /// When it cannot be read, or was named and is not there.
-    pub fn configuration_text(&self) -> Result<(String, Option<String>), String> {
-        let name = self.configuration.display().to_string();
-        match fs::read_to_string(&self.configuration) {
-            Ok(text) => Ok((name, Some(text))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.configuration_named => Ok((name, None)),
-            Err(error) => Err(format!("{name}: {error}")),
-        }
-    }
-}
-
-/// A socket that was bound, as it lay in its folder then.
-#[derive(Debug)]
-pub(super) struct Bound {
-    /// The listening socket.
-    pub listener: UnixListener,
-    place: Option<(PathBuf, u64, u64)>,
-}
-
-/// The same as it is handed over.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct SavedBound {
-    listener: i32,
-    place: Option<(PathBuf, u64, u64)>,
-}
-
-impl Bound {
-    fn at(listener: UnixListener, path: &Path) -> Self {
-        let status = fs::symlink_metadata(path).ok();
-        Self { listener, place: status.map(|status| (path.to_owned(), status.dev(), status.ino())) }
-    }
-
-    /// What the next program of this process is told of it.
-    pub fn saved(&self, kept: &mut Kept) -> SavedBound {
-        SavedBound { listener: kept.keep(&self.listener), place: self.place.clone() }
-    }
-
-    /// The one that the program before this one has bound.
-    ///
-    /// # Errors
-    /// When it was not handed over.
-    pub fn resumed(saved: SavedBound, inherited: &mut Inherited) -> Result<Self, HandoverError> {
-        Ok(Self { listener: inherited.take(saved.listener)?.into(), place: saved.place })
-    }
-}
-
-impl Drop for Bound {
-    /// Takes it away if it is still the one that was made. One that stays is answered by nobody and replaced at the
-    /// next start, so failing here costs nothing.
-    fn drop(&mut self) {
-        if let Some((path, device, inode)) = &self.place
-            && fs::symlink_metadata(path).is_ok_and(|status| (status.dev(), status.ino()) == (*device, *inode))
-        {
-            let _ = fs::remove_file(path);
-        }
-    }
 }
 
 /// What a supervisor has before it waits for anything, whether it was made or handed over.
@@ -341,84 +214,9 @@ fn listener(settings: &Settings) -> Result<Bound, SetupError> {
     let variable = |name: &str| std::env::var(name).ok();
     let given = handed_in(variable("LISTEN_PID").as_deref(), variable("LISTEN_FDS").as_deref());
     let bound = match given.map_err(SetupError::Place)? {
-        Some(socket) => Bound { listener: UnixListener::from(socket), place: None },
+        Some(socket) => Bound::handed_in(UnixListener::from(socket)),
         None => bind(&settings.socket, settings.uid).map_err(SetupError::Place)?,
     };
     bound.listener.set_nonblocking(true).map_err(|error| SetupError::System { what: "the control socket", error })?;
     Ok(bound)
-}
-
-/// Binds a Unix socket beside its place and renames it into it, so that it is never there without its mode. The folder
-/// is the owner's; everybody may connect to the system's, and is asked who he is.
-pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
-    let name = path.display();
-    let failed = |error: std::io::Error| format!("the socket {name}: {error}");
-    let folder = path.parent().ok_or_else(|| format!("the socket {name}: expected an absolute path"))?;
-    let mode = if uid == 0 { 0o755 } else { 0o700 };
-    fs::DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
-    let status = fs::symlink_metadata(folder).map_err(failed)?;
-    if !status.is_dir()
-        || ![0, uid].contains(&status.uid())
-        || status.mode() & 0o022 != 0 && status.mode() & 0o1000 == 0
-    {
-        return Err(format!(
-            "the socket {name}: its folder is not this user's alone to change; choose another --socket"
-        ));
-    }
-    if let Ok(status) = fs::symlink_metadata(path) {
-        stale(path, &status)?;
-    }
-    let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().display(), std::process::id()));
-    let _ = fs::remove_file(&beside);
-    let mode = if uid == 0 { 0o666 } else { 0o600 };
-    // Made with its mode: a name that is asked for again might be another file's by then. There is one thread.
-    let umask = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
-    let listener = UnixListener::bind(&beside).map_err(failed);
-    rustix::process::umask(umask);
-    let listener = listener?;
-    fs::rename(&beside, path).map_err(failed)?;
-    Ok(Bound::at(listener, path))
-}
-
-/// What is at the socket's place may be replaced if it is a socket that nobody answers.
-fn stale(path: &Path, status: &fs::Metadata) -> Result<(), String> {
-    let name = path.display();
-    if !status.file_type().is_socket() {
-        return Err(format!("the socket {name}: something else is there; remove it, or choose another --socket"));
-    }
-    // A supervisor that was killed has answered until the last of its children began its own program.
-    for _ in 0..TRIES {
-        if UnixStream::connect(path).is_err() {
-            return Ok(());
-        }
-        std::thread::sleep(BETWEEN_TRIES);
-    }
-    Err(format!("the socket {name}: another process answers there; end it, or choose another --socket"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_socket_nobody_answers_is_replaced_and_everything_else_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let uid = rustix::process::geteuid().as_raw();
-        let path = folder.path().join("run/wjob.sock");
-        let first = bind(&path, uid).unwrap();
-        assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
-        drop(first.listener.try_clone().unwrap());
-        drop(first);
-        assert!(!path.exists(), "it took its own away");
-        // One whose supervisor was killed stays, and answers nobody.
-        drop(UnixListener::bind(&path).unwrap());
-        let second = bind(&path, uid).unwrap();
-        let mode = fs::symlink_metadata(&path).unwrap().mode() & 0o777;
-        assert_eq!(mode, if uid == 0 { 0o666 } else { 0o600 });
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, "precious").unwrap();
-        assert!(bind(&path, uid).unwrap_err().contains("something else"));
-        drop(second);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
-    }
 }

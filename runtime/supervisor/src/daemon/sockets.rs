@@ -143,6 +143,10 @@ impl Daemon {
             return;
         };
         self.ignore_traffic(&label);
+        if !self.dead_listeners(&label).is_empty() {
+            // What its run has left over shut it down: that is no client, and another run could not serve any.
+            return self.serve_again(&label);
+        }
         let actions = self.fleet.tell(&label, Event::Demand(Cause::Traffic), clock::now());
         self.act(actions);
     }
@@ -158,10 +162,7 @@ impl Daemon {
 
     /// Nobody can connect any more to what a job has shut down: it is bound anew, and the run blamed.
     fn bind_what_was_shut_down(&mut self, label: &Label) {
-        let Some(sockets) = self.sockets.get(label) else {
-            return;
-        };
-        if sockets.listeners.iter().all(Listener::is_alive) {
+        if self.dead_listeners(label).is_empty() {
             return;
         }
         let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
@@ -174,6 +175,20 @@ impl Daemon {
         self.say(Level::Error, Some(label), "its run had shut a listener down; it is bound anew");
         if let Err(failure) = self.bind_sockets(&job) {
             self.say(Level::Error, Some(label), &format!("{failure}"));
+        }
+    }
+
+    /// Where nobody can connect any more, because a run has shut the listener down.
+    fn dead_listeners(&self, label: &Label) -> Vec<&str> {
+        let sockets = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
+        sockets.iter().filter(|listener| !listener.is_alive()).map(|listener| listener.address.as_str()).collect()
+    }
+
+    /// What a run that has just ended is to be blamed for, as it follows upon how it ended.
+    pub(super) fn blame_for_listeners(&self, label: &Label) -> String {
+        match self.dead_listeners(label).as_slice() {
+            [] => String::new(),
+            dead => format!("; it had shut down {}", dead.join(", ")),
         }
     }
 

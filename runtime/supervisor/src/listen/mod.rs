@@ -10,6 +10,7 @@ mod saved;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketType;
 use thiserror::Error;
 use wjob_model::message::{HandedSocket, Users};
@@ -123,9 +124,19 @@ impl Listener {
         }
     }
 
-    /// Whether clients can still connect: whoever it was handed to may have shut it down (listen(2), SO_ACCEPTCONN).
+    /// Whether clients can still reach it: whoever it was handed to may have shut it down. One in the network listens no
+    /// more then; a Unix socket says that it listens (SO_ACCEPTCONN) and refuses everybody, and one for datagrams has
+    /// never listened: these are known by their hang-up.
     pub fn is_alive(&self) -> bool {
-        !self.socket.kind.accepts() || rustix::net::sockopt::socket_acceptconn(&self.descriptor).unwrap_or(false)
+        let listens = || rustix::net::sockopt::socket_acceptconn(&self.descriptor).unwrap_or(false);
+        (!self.socket.kind.accepts() || listens()) && !self.has_hung_up()
+    }
+
+    fn has_hung_up(&self) -> bool {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut asked = [PollFd::new(&self.descriptor, PollFlags::RDHUP)];
+        // Only looked at, so that it fails for want of memory alone; then nothing is known to be wrong.
+        poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP)
     }
 }
 

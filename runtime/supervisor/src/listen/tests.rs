@@ -50,6 +50,25 @@ fn a_client_that_came_before_anybody_accepted_is_served() {
 }
 
 #[test]
+fn one_that_was_shut_down_is_known_by_it_whatever_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds = [SocketKind::Stream, SocketKind::Seqpacket, SocketKind::Datagram];
+    let paths = kinds.map(|kind| Socket { kind, ..unix(&folder.path().join(format!("{kind:?}")), None) });
+    let ports = [SocketKind::Stream, SocketKind::Datagram].map(|kind| Socket { kind, ..tcp("127.0.0.1", 0) });
+    for socket in paths.into_iter().chain(ports) {
+        let listeners = bind(&[socket], &owner()).unwrap();
+        let copy = listeners[0].handed_over().unwrap().1;
+        assert!(listeners[0].is_alive(), "{}", listeners[0].address);
+        // Who sends nothing more can still be sent to.
+        let _ = rustix::net::shutdown(&copy, rustix::net::Shutdown::Write);
+        assert!(listeners[0].is_alive(), "{}", listeners[0].address);
+        // One that is connected to nobody says that it is not, and is shut down all the same.
+        let _ = rustix::net::shutdown(&copy, rustix::net::Shutdown::Both);
+        assert!(!listeners[0].is_alive(), "{}", listeners[0].address);
+    }
+}
+
+#[test]
 fn a_datagram_socket_has_its_first_datagram_still() {
     let socket = Socket { kind: SocketKind::Datagram, ..tcp("127.0.0.1", 0) };
     let listeners = bind(&[socket], &owner()).unwrap();

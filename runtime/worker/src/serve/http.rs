@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -28,6 +28,7 @@ use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
 use wjob_model::outcome::{Outcome, Verdict};
 
+use super::lifecycle::Phase;
 use super::own_time::OwnTime;
 use super::stdio::Side;
 use super::{Client, Serving, Way};
@@ -45,6 +46,8 @@ const HEAD_BYTES: usize = 64 << 10;
 const HEAD_LINES: usize = 100;
 /// How long an instance that may answer again waits for the next request.
 const WAITS: Duration = Duration::from_secs(1);
+/// How long a worker whose sockets another one has waits for a request that may be on its way: longer than that takes.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// A component, linked.
 pub(crate) struct Ready(ProxyPre<State>);
@@ -311,7 +314,7 @@ pub(crate) async fn serve(handler: Handler, client: Client) {
     let number = client.number;
     let service = service_fn(move |request| {
         let handler = handler.clone();
-        async move { Ok::<_, Infallible>(answer(handler, number, request).await) }
+        async move { Ok::<_, Infallible>(answer_or_last_answer(handler, number, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(hyper_util::rt::TokioTimer::new())
@@ -325,12 +328,29 @@ pub(crate) async fn serve(handler: Handler, client: Client) {
         biased;
         _ = connection.as_mut() => {}
         () = super::silence(&client.stream, serving.silence) => {}
-        () = lifecycle.reached(super::lifecycle::Phase::Draining) => {
+        () = lifecycle.reached(Phase::Draining) => {
+            // One who was closed on while his request was on its way could not know whether it was heard (RFC 9112, 9.5).
+            // He is answered too, and told that it was the last; he who is silent now has nothing to lose.
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return,
+                () = lifecycle.reached(Phase::Stopping) => {}
+                () = tokio::time::sleep(ON_ITS_WAY) => {}
+            }
             // What was asked is answered; then the connection is closed.
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
     }
+}
+
+/// An answer of a worker that is to end says that nothing more is answered on its connection (RFC 9112, 9.6).
+async fn answer_or_last_answer(handler: Handler, number: u64, request: Request<Incoming>) -> Response<Answer> {
+    let mut response = answer(handler.clone(), number, request).await;
+    if handler.state().serving.template.lifecycle.phase() >= Phase::Draining {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 async fn answer(handler: Handler, number: u64, mut request: Request<Incoming>) -> Response<Answer> {

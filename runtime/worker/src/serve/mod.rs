@@ -3,6 +3,7 @@
 //! passed between them on the way. One client's trap, limit or silence ends that client's connection and nothing else.
 
 pub(crate) mod command;
+pub(crate) mod crowd;
 pub(crate) mod gate;
 pub(crate) mod handler;
 pub(crate) mod http;
@@ -14,16 +15,18 @@ pub(crate) mod stdio;
 pub(crate) mod stream;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use wjob_model::imports::HowRun;
 use wjob_model::wall::{DEFAULT_INSTANCES, MOST_CONNECTIONS};
 
 use crate::engine::Pool;
 use crate::instance::{Loaded, Programs, Template};
+use crowd::Crowd;
 use gate::Gate;
 use lifecycle::{Phase, Work};
 use listening::{Arrival, NotNow, Peer, Socket};
@@ -42,6 +45,7 @@ pub(crate) struct Serving {
     /// How long a connection may be silent.
     pub silence: Duration,
     connections: Arc<Semaphore>,
+    crowd: Crowd,
     gate: Mutex<Gate>,
     counted: bool,
     numbers: AtomicU64,
@@ -84,6 +88,8 @@ pub(crate) struct Client {
 struct Place {
     serving: Arc<Serving>,
     counted: Option<listening::Source>,
+    /// What looks after the connection, and has nothing to do without it.
+    watch: OnceLock<AbortHandle>,
     _work: Work,
     _permit: OwnedSemaphorePermit,
 }
@@ -92,6 +98,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Some(source) = self.counted {
             self.serving.gate.lock().unwrap_or_else(PoisonError::into_inner).leave(source);
+        }
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
+        }
+        if self.serving.crowd.leave() {
+            crowd::give_back();
         }
     }
 }
@@ -126,6 +138,7 @@ impl Serving {
         Ok(Arc::new(Self {
             instances: Arc::new(Semaphore::new(usize::try_from(instances).unwrap_or(Semaphore::MAX_PERMITS))),
             connections,
+            crowd: Crowd::default(),
             silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),
             counted: !gate.is_open(),
             gate: Mutex::new(gate),
@@ -173,8 +186,9 @@ impl Serving {
         {
             return None;
         }
+        self.crowd.enter();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let place = Place { counted, _work: work, _permit: permit, serving: self.clone() };
+        let place = Place { counted, watch: OnceLock::new(), _work: work, _permit: permit, serving: self.clone() };
         Some(Client { stream, peer, number, socket: socket.about.name.clone(), place })
     }
 
@@ -303,6 +317,12 @@ impl Client {
     /// The run he is a client of.
     pub fn serving(&self) -> &Arc<Serving> {
         &self.place.serving
+    }
+
+    /// A task that ends with the connection, however long it would wait.
+    pub fn watched_by(&self, task: AbortHandle) {
+        // There is one: whoever accepts begins it.
+        let _ = self.place.watch.set(task);
     }
 
     /// Performs `service` for him: within RunTime, and while he is not silent for too long.

@@ -10,7 +10,8 @@
 //! | `wasi:sockets/tcp`, `udp`, `types` | yes | yes | wasmtime-wasi, each address asked of [`network`] | every address denied |
 //! | `wasi:sockets/ip-name-lookup` | yes | yes | [`lookup`], from the granted table alone | every name denied |
 //! | `wasi:http` | yes | yes | wasmtime-wasi-http, sending through [`http`] | every request denied |
-//! | `wasi:config` | 0.2.0-rc.1 | - | wasmtime-wasi-config | empty |
+//! | `wasi:config` | 0.2.0-rc.1 | - | wasmtime-wasi-config, from the job file's `Config` | empty |
+//! | `wasi:logging` | any | - | [`logging`] | lines on standard error; nothing to grant |
 //! | any other `wasi:*` | yes | yes | [`other`] | a call traps, naming the interface |
 //! | `wasi_snapshot_preview1` | core modules | - | wasmtime-wasi; seen by [`watch_p1`] | no preopens |
 //!
@@ -19,6 +20,7 @@
 
 pub mod answers;
 pub mod http;
+pub mod logging;
 pub mod lookup;
 pub mod network;
 pub mod other;

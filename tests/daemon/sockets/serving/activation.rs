@@ -7,12 +7,10 @@ use std::os::unix::net::UnixDatagram;
 use plist::Dictionary;
 use serde_json::json;
 
-use super::{
-    CAUSE, Client, KINDS, Place, ask_by_datagram, comes_back, cut_off, datagrams, free_address, sender, served,
-    wait_for_line,
-};
+use super::{CAUSE, Client, KINDS, Place, comes_back, cut_off, served, wait_for_line};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
+use crate::daemon::sockets::datagram::{ask_by_datagram, datagrams, free_address, sender};
 use crate::daemon::sockets::kickstart;
 use crate::harness::{Job, Supervisor};
 

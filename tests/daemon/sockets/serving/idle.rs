@@ -1,15 +1,18 @@
 //! The end of a worker that has nothing to do, and the edge of it: the socket is the supervisor's again, and whoever
 //! comes at that moment is served as ever. Native jobs, which count their work themselves, are shown beside.
 
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value as Json;
 
-use super::{
-    Place, ask_by_datagram, at, comes_back, datagrams, echo, exchange, free_address, sender, served, wait_until_it_is,
-};
+use super::{PATIENCE, Place, at, comes_back, echo, exchange, served, wait_until_it_is};
 use crate::daemon::life::standing;
+use crate::daemon::sockets::datagram::{ask_by_datagram, datagrams, free_address, sender};
 use crate::harness::{Job, Sandbox, Supervisor};
 
 /// So long a throttle that whoever meets it fails.
@@ -52,23 +55,52 @@ fn an_open_connection_keeps_the_worker() {
 const JOBS: usize = 20;
 const ROUNDS: usize = 10;
 
-/// Clients that come when a worker is about to leave, leaves or has just left, each at another moment of that. No state
-/// is waited for here, since the moments between two states are what is sought.
-fn at_the_edge(ask: impl Fn(usize, &str) -> String + Sync) {
+/// How long after its last client the next one comes at the earliest, which is less than TimeOut; and over how many
+/// milliseconds after that they are spread.
+const EARLIEST: Duration = Duration::from_millis(970);
+const SPREAD: usize = 80;
+
+/// Clients that come when a worker is about to leave, leaves or has just left. Each waits for its end, but only the
+/// first of a job for however long that takes: the moments between two states are what is sought.
+fn at_the_edge(supervisor: &Supervisor, ask: impl Fn(usize, &str) -> String + Sync) {
+    // One at a time: a supervisor has room for few clients of one user.
+    let supervisor = Mutex::new(supervisor);
     thread::scope(|scope| {
-        for job in 0..JOBS {
-            let ask = &ask;
+        for (job, label) in labels().into_iter().enumerate() {
+            let (ask, supervisor) = (&ask, &supervisor);
             scope.spawn(move || {
                 for round in 0..ROUNDS {
                     let text = format!("job {job}, round {round}");
                     assert_eq!(ask(job, &text), text);
-                    // TimeOut is 1 s; an end takes some milliseconds.
-                    let later = (job * ROUNDS + round) * 7 % 80;
-                    thread::sleep(Duration::from_millis(970) + Duration::from_millis(later as u64));
+                    let later = (job * ROUNDS + round) * 7 % SPREAD;
+                    let patience = EARLIEST + Duration::from_millis(later as u64);
+                    let until = Instant::now() + if round == 0 { PATIENCE } else { patience };
+                    let worker = worker(*supervisor.lock().unwrap_or_else(PoisonError::into_inner), &label);
+                    worker.iter().for_each(|worker| ends_by(worker, until));
                 }
             });
         }
     });
+}
+
+/// The worker of a job; `None` = it is gone already.
+fn worker(supervisor: &Supervisor, label: &str) -> Option<OwnedFd> {
+    let pid = supervisor.row(label)["pid"].as_i64()?;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Waits until a process is gone, but not beyond this moment.
+fn ends_by(process: &OwnedFd, until: Instant) {
+    loop {
+        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).expect("a short time");
+        // A descriptor of a process is readable once the process has ended (pidfd_open(2)).
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("a process cannot be waited for: {error}"),
+            Ok(_) => return,
+        }
+    }
 }
 
 /// The labels of those jobs.
@@ -94,7 +126,7 @@ fn nobody_is_lost_who_connects_while_the_worker_leaves() {
         .zip(&places)
         .fold(supervisor, |all, (label, place)| all.with(label, at(place, soon_idle(echo()))));
     let supervisor = supervisor.start();
-    at_the_edge(|job, text| {
+    at_the_edge(&supervisor, |job, text| {
         let returned = exchange(places[job].connect(), text.as_bytes());
         String::from_utf8(returned).expect("text")
     });
@@ -109,7 +141,7 @@ fn no_datagram_is_lost_that_comes_while_the_worker_leaves() {
         all.with(label, soon_idle(job))
     });
     let supervisor = supervisor.start();
-    at_the_edge(|job, text| {
+    at_the_edge(&supervisor, |job, text| {
         let answer = ask_by_datagram(&sender(), addresses[job], text);
         answer.strip_prefix("answered ").unwrap_or(&answer).to_owned()
     });

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
-use super::{Client, PATIENCE, Place, at, comes_back, cut_off, echo, loopback, served, wait_for_line};
+use super::{Client, PATIENCE, Place, at, comes_back, cut_off, echo, served, wait_for_line};
 use crate::daemon::life::standing;
+use crate::daemon::sockets::loopback;
 use crate::harness::{Job, Supervisor};
 
 #[test]
@@ -33,7 +34,7 @@ fn beyond_the_limit_of_instances_a_client_waits_for_the_end_of_another() {
 
 /// A client with an address of its own.
 #[track_caller]
-fn from(source: Ipv4Addr, address: SocketAddr) -> Client {
+pub(super) fn from(source: Ipv4Addr, address: SocketAddr) -> Client {
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
     bind(&socket, &SocketAddr::from((source, 0))).expect("an address");
     connect(&socket, &address).expect("a listener");

@@ -39,16 +39,17 @@ where
 {
     let end = Instant::now() + time;
     thread::scope(|scope| {
-        let threads: Vec<_> = clients.into_iter().map(|client| scope.spawn(move || until(end, client))).collect();
+        let threads: Vec<_> =
+            clients.into_iter().map(|client| scope.spawn(move || until(end, Instant::now, client))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).fold(Load::default(), Load::with)
     })
 }
 
-fn until(end: Instant, mut exchange: impl FnMut() -> anyhow::Result<()>) -> Load {
+fn until(end: Instant, now: impl Fn() -> Instant, mut exchange: impl FnMut() -> anyhow::Result<()>) -> Load {
     let mut load = Load::default();
-    while Instant::now() < end {
+    while now() < end {
         match exchange() {
-            Ok(()) => load.done += u64::from(Instant::now() <= end),
+            Ok(()) => load.done += u64::from(now() <= end),
             Err(error) => {
                 load.failed(format!("{error:#}"));
                 thread::sleep(PAUSE);
@@ -66,30 +67,43 @@ fn panicked() -> Load {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// A load of so many seconds, of exchanges that take one second each and end in turn as they are listed.
+    fn of(seconds: u64, exchanges: &[Result<(), &'static str>]) -> Load {
+        let (start, passed) = (Instant::now(), Cell::new(0));
+        let now = || start + Duration::from_secs(passed.get());
+        let mut exchanges = exchanges.iter().cycle();
+        until(start + Duration::from_secs(seconds), now, || {
+            passed.set(passed.get() + 1);
+            exchanges.next().copied().unwrap_or(Ok(())).map_err(anyhow::Error::msg)
+        })
+    }
 
     #[test]
     fn what_ends_well_and_what_does_not_is_counted() {
-        let clients: Vec<_> = (0..3)
-            .map(|number| {
-                move || -> anyhow::Result<()> {
-                    thread::sleep(Duration::from_millis(5));
-                    anyhow::ensure!(number > 0, "client 0 fails");
-                    Ok(())
-                }
-            })
-            .collect();
-        let load = run(clients, Duration::from_millis(100));
-        assert!(load.done >= 2 && load.errors >= 1, "{load:?}");
-        assert_eq!(load.fault.as_deref(), Some("client 0 fails"));
+        let load = of(5, &[Ok(()), Err("the first"), Ok(()), Err("the second")]);
+        assert_eq!(load, Load { done: 3, errors: 2, fault: Some("the first".into()) });
+        let both = of(1, &[Ok(())]).with(load).with(of(1, &[Err("the third")]));
+        assert_eq!(both, Load { done: 4, errors: 3, fault: Some("the first".into()) });
     }
 
     #[test]
     fn what_ends_too_late_does_not_count() {
-        let slow = || -> anyhow::Result<()> {
-            thread::sleep(Duration::from_millis(50));
+        let (start, slept) = (Instant::now(), Cell::new(Duration::ZERO));
+        let slow = || {
+            slept.set(Duration::from_secs(2));
             Ok(())
         };
-        assert_eq!(run(vec![slow], Duration::from_millis(1)), Load::default());
+        assert_eq!(until(start + Duration::from_secs(1), || start + slept.get(), slow), Load::default());
+    }
+
+    #[test]
+    fn a_client_that_panics_is_counted_and_ends_no_other() {
+        let clients = vec![|| -> anyhow::Result<()> { panic!("on purpose") }; 2];
+        let load = run(clients, Duration::from_secs(3600));
+        assert_eq!(load, Load { done: 0, errors: 2, fault: Some("a client panicked".into()) });
     }
 }

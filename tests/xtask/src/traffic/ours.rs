@@ -62,19 +62,18 @@ impl Job<'_> {
     }
 }
 
-/// A component of the distribution, copied to where a user of the supervisor's choice may read it. Cargo writes the
-/// name of one that is a library with underscores.
+/// A component of the distribution, copied to where a user of the supervisor's choice may read it.
 pub fn guest(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let guests = dist::folder().join("guests");
-    let names = [format!("{name}.wasm"), format!("{}.wasm", name.replace('-', "_"))];
-    let found = names.iter().map(|name| guests.join(name)).find(|file| file.is_file()).ok_or_else(|| {
-        advise(
-            &format!("the component {} is missing", names[0]),
+    let name = format!("{name}.wasm");
+    let (found, copy) = (guests.join(&name), folder.join(&name));
+    if !found.is_file() {
+        return Err(advise(
+            &format!("the component {name} is missing"),
             &format!("it is not in {}", guests.display()),
             "leave out --no-build, or run `cargo xtask dist` first",
-        )
-    })?;
-    let copy = folder.join(&names[0]);
+        ));
+    }
     temporary::copy(&found, &copy)?;
     Ok(copy)
 }

@@ -91,8 +91,10 @@ pub enum Event {
     Begin,
     /// A moment it asked for may have come.
     Due,
-    /// The wall clock was set, or the time zone is another.
+    /// The wall clock was set.
     ClockSet,
+    /// The time zone is another.
+    ZoneSet,
     /// It is wanted.
     Demand(Cause),
     /// A path of PathState exists, or does not.

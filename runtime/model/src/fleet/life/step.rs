@@ -19,6 +19,10 @@ impl Step<'_> {
                 self.life.schedule.clock_set(&self.setting.job.launch, self.setting.now, self.setting.zone);
                 self.due();
             }
+            Event::ZoneSet => {
+                self.life.schedule.zone_set(&self.setting.job.launch, self.setting.now, self.setting.zone);
+                self.due();
+            }
             Event::Demand(cause) => self.want(Causes::of(cause)),
             Event::PathState(path, exists) => {
                 self.life.facts.path(path, exists);

@@ -26,7 +26,7 @@ use wjob_sandbox::channel::Heard;
 use wjob_sandbox::handover::{self, Kept};
 
 use super::log::Level;
-use super::setup::Settings;
+use super::settings::Settings;
 use super::{Daemon, Wakes, clock};
 use crate::helper::Silence;
 use crate::spawn::{Image, Standing, Worker, spawn};
@@ -34,6 +34,7 @@ use crate::spawn::{Image, Standing, Worker, spawn};
 use words::{ASK, RESUME};
 
 pub use resume::Resumed;
+pub use state::read_state;
 pub use words::{Begun, begun};
 
 /// The name it is asked under.

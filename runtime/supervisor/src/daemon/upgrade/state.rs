@@ -8,17 +8,19 @@ use serde::{Deserialize, Serialize};
 use wjob_model::control::who::Peer;
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::{Label, RunId, Saved};
-use wjob_sandbox::handover::Kept;
+use wjob_model::handover::FORM;
+use wjob_sandbox::handover::{HandoverError, Kept, told};
 
 use crate::attempt::SavedAttempt;
 use crate::control::clients::SavedClients;
+use crate::daemon::bound::SavedBound;
 use crate::daemon::left_over::SavedLeftOver;
 use crate::daemon::logger::SavedLogger;
 use crate::daemon::orphans::Orphans;
 use crate::daemon::overrides::Overrides;
 use crate::daemon::own_users::OwnUsers;
 use crate::daemon::record::Record;
-use crate::daemon::setup::{SavedBound, Settings};
+use crate::daemon::settings::Settings;
 use crate::daemon::sockets::SavedSockets;
 use crate::daemon::sources::Watched;
 use crate::daemon::{Daemon, Origin, Running};
@@ -84,6 +86,14 @@ pub(super) struct Talk {
     pub callers: Vec<(u64, Peer)>,
     pub leaving: Vec<(u64, Label)>,
     pub subscribers: Vec<u64>,
+}
+
+/// Reads what a supervisor would have left for this process, and takes up nothing of it: no descriptor is touched.
+///
+/// # Errors
+/// When it is for another process, has another form or makes no sense.
+pub fn read_state(bytes: &[u8]) -> Result<impl Serialize + use<>, HandoverError> {
+    told::<State>(FORM, bytes)
 }
 
 impl SavedRun {

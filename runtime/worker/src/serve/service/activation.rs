@@ -8,7 +8,7 @@ use super::bindings::wjob::service::activation::{
     Host as Activation, HostListener, HostListenerWithStore, HostWithStore, Socket as Handed,
 };
 use super::datagrams::Datagrams;
-use super::{Connection, ErrorCode, Host};
+use super::{Connection, ErrorCode, Host, readable};
 use crate::readiness::Watched;
 use crate::serve::Serving;
 use crate::serve::lifecycle::Phase;
@@ -85,11 +85,7 @@ impl Inner {
     async fn accept(&self) -> Result<Connection, ErrorCode> {
         let lifecycle = &self.serving.template.lifecycle;
         loop {
-            let mut guard = tokio::select! {
-                biased;
-                () = lifecycle.reached(Phase::Idle) => return Err(ErrorCode::Closed),
-                ready = self.watched.readable() => ready.map_err(|_| ErrorCode::Other)?,
-            };
+            let mut guard = readable(&self.watched, lifecycle).await?;
             let room = tokio::select! {
                 biased;
                 () = lifecycle.reached(Phase::Idle) => return Err(ErrorCode::Closed),
@@ -103,7 +99,8 @@ impl Inner {
                 Ok(arrival) => {
                     if let Some(client) = self.serving.admit(&self.socket, arrival, work, room) {
                         let watched = (Arc::downgrade(&client.stream), client.number);
-                        tokio::spawn(cut_off_when_silent(watched, Arc::downgrade(&self.serving)));
+                        let watch = tokio::spawn(cut_off_when_silent(watched, Arc::downgrade(&self.serving)));
+                        client.watched_by(watch.abort_handle());
                         return Ok(Connection::of(Arc::new(client)));
                     }
                 }

@@ -72,6 +72,17 @@ fn end(ending: &mut Option<Ending>, result: Result<(), ErrorCode>) {
     }
 }
 
+/// The socket takes or gives nothing more.
+fn failed(ending: &mut Option<Ending>, error: &io::Error) -> Poll<wasmtime::Result<StreamResult>> {
+    end(ending, Err(error_code(error)));
+    Poll::Ready(Ok(StreamResult::Dropped))
+}
+
+/// The socket takes or gives nothing now; somebody who is to finish does not wait for it.
+fn pending(finish: bool) -> Poll<wasmtime::Result<StreamResult>> {
+    if finish { Poll::Ready(Ok(StreamResult::Cancelled)) } else { Poll::Pending }
+}
+
 /// From the socket into the guest.
 struct Incoming {
     stream: Arc<Stream>,
@@ -105,12 +116,8 @@ impl<D> StreamProducer<D> for Incoming {
                 destination.mark_written(length);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(Err(error)) => {
-                end(&mut self.ending, Err(error_code(&error)));
-                Poll::Ready(Ok(StreamResult::Dropped))
-            }
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => failed(&mut self.ending, &error),
+            Poll::Pending => pending(finish),
         }
     }
 }
@@ -142,12 +149,8 @@ impl<D> StreamConsumer<D> for Outgoing {
                 source.mark_read(length);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(Err(error)) => {
-                end(&mut self.ending, Err(error_code(&error)));
-                Poll::Ready(Ok(StreamResult::Dropped))
-            }
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => failed(&mut self.ending, &error),
+            Poll::Pending => pending(finish),
         }
     }
 }

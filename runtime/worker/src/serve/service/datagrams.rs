@@ -11,10 +11,9 @@ use wasmtime::component::{Access, Accessor, Resource};
 
 use super::bindings::wjob::service::activation::{Datagram, HostDatagramSocket, HostDatagramSocketWithStore, Sender};
 use super::connection::error_code;
-use super::{ErrorCode, Host, IpAddress};
+use super::{ErrorCode, Host, IpAddress, readable};
 use crate::readiness::Watched;
 use crate::serve::Serving;
-use crate::serve::lifecycle::Phase;
 use crate::serve::listening::Socket;
 use crate::state::State;
 use crate::wasi::network::Kind;
@@ -99,11 +98,7 @@ impl Inner {
     async fn receive(&self) -> Result<Datagram, ErrorCode> {
         let lifecycle = &self.serving.template.lifecycle;
         loop {
-            let mut guard = tokio::select! {
-                biased;
-                () = lifecycle.reached(Phase::Idle) => return Err(ErrorCode::Closed),
-                ready = self.watched.readable() => ready.map_err(|_| ErrorCode::Other)?,
-            };
+            let mut guard = readable(&self.watched, lifecycle).await?;
             lifecycle.touch();
             let taken = {
                 let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,13 +7,16 @@ mod connection;
 mod datagrams;
 mod lifecycle;
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::io::unix::AsyncFdReadyGuard;
 use wasmtime::component::{HasData, Linker};
 
 use super::Serving;
-use super::lifecycle::Lifecycle;
+use super::lifecycle::{Lifecycle, Phase};
 use super::listening::Socket;
+use crate::readiness::Watched;
 use crate::state::State;
 
 pub use connection::Connection;
@@ -63,6 +66,19 @@ impl Service {
     fn check_in(&self) -> Option<(Arc<Serving>, Vec<Socket>)> {
         let sockets = self.sockets.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some((self.serving.clone()?, sockets))
+    }
+}
+
+/// Waits until there may be something to take from a socket that the guest was handed. It is closed once the run is
+/// found idle: whoever comes then is the next run's.
+async fn readable<'a>(
+    watched: &'a Watched,
+    lifecycle: &Lifecycle,
+) -> Result<AsyncFdReadyGuard<'a, Arc<OwnedFd>>, ErrorCode> {
+    tokio::select! {
+        biased;
+        () = lifecycle.reached(Phase::Idle) => Err(ErrorCode::Closed),
+        ready = watched.readable() => ready.map_err(|_| ErrorCode::Other),
     }
 }
 

@@ -1,0 +1,116 @@
+//! Where the job may connect and what it may bind, and how much of that the kernel holds.
+
+use std::net::IpAddr;
+
+use super::{Held, Judged, Subject, WORST, named, worst};
+use crate::grant::{Endpoint, Host, Port, Transport};
+use crate::wall::Wall;
+
+/// Sockets whose service does for whoever asks what root could do.
+const POWERFUL: &[&str] = &[
+    "containerd.sock",
+    "crio.sock",
+    "docker.sock",
+    "libvirt-sock",
+    "podman.sock",
+    "private",
+    "snapd.socket",
+    "system_bus_socket",
+];
+
+/// `Grants.Connect` in the network.
+pub(super) fn connect(subject: &Subject<'_>) -> Judged {
+    let held = subject.held(&[Wall::Seccomp, Wall::Landlock]);
+    let granted: Vec<&Endpoint> = destinations(subject).collect();
+    if granted.is_empty() {
+        return Judged::new(0, held, "it may connect to no address");
+    }
+    let badness: Vec<u32> = granted.iter().map(|endpoint| distance(endpoint)).collect();
+    Judged::new(worst(&badness), held, format!("it may connect to {}", listed(&granted)))
+}
+
+fn destinations<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Endpoint> {
+    subject.job.grants.connect.iter().filter(|endpoint| endpoint.transport != Transport::Unix)
+}
+
+/// How far away it is, and whether all its ports are meant. Link-local addresses are those of the machine's own
+/// makers: in clouds they give out credentials (169.254.169.254).
+fn distance(endpoint: &Endpoint) -> u32 {
+    let host = match endpoint.host {
+        Host::Address(IpAddr::V4(address)) if address.is_link_local() => WORST,
+        Host::Address(address) if address.is_loopback() => 2,
+        Host::Address(_) | Host::Name(_) | Host::Path(_) => 4,
+    };
+    host + if endpoint.port == Port::Any { 3 } else { 0 }
+}
+
+fn listed(endpoints: &[&Endpoint]) -> String {
+    named(&endpoints.iter().map(ToString::to_string).collect::<Vec<String>>())
+}
+
+/// `Grants.Connect` to Unix sockets.
+pub(super) fn unix(subject: &Subject<'_>) -> Judged {
+    let held = subject.held(&[Wall::Mount, Wall::Landlock]);
+    let sockets: Vec<String> = subject.job.grants.sockets().map(str::to_owned).collect();
+    if sockets.is_empty() {
+        return Judged::new(0, held, "it may connect to no Unix socket of another program");
+    }
+    let badness: Vec<u32> = sockets.iter().map(|path| if is_powerful(path) { WORST } else { 4 }).collect();
+    // No rule of the kernel tells one of the sockets that are seen from another.
+    let beside = !subject.job.grants.paths.is_empty();
+    let more = if beside { ", and to those in its Paths" } else { "" };
+    let words = format!("it may connect to {}{more}", named(&sockets));
+    Judged::new(worst(&badness) + u32::from(beside), held, words)
+}
+
+fn is_powerful(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| POWERFUL.contains(&name))
+}
+
+/// `Grants.Bind`.
+pub(super) fn bind(subject: &Subject<'_>) -> Judged {
+    let held = subject.held(&[Wall::Seccomp, Wall::Landlock]);
+    let granted: Vec<&Endpoint> = subject.job.grants.bind.iter().collect();
+    if granted.is_empty() {
+        return Judged::new(0, held, "it may listen on no address of its choice");
+    }
+    let badness: Vec<u32> = granted.iter().map(|endpoint| reach(endpoint)).collect();
+    Judged::new(worst(&badness), held, format!("it may listen on {}", listed(&granted)))
+}
+
+fn reach(endpoint: &Endpoint) -> u32 {
+    let host = match endpoint.host {
+        Host::Address(address) if address.is_loopback() => 3,
+        Host::Address(address) if !address.is_unspecified() => 5,
+        Host::Address(_) | Host::Name(_) | Host::Path(_) => 7,
+    };
+    let any = matches!(endpoint.port, Port::Any | Port::Number(0));
+    host + if any { 2 } else { 0 }
+}
+
+/// Addresses: no rule of the kernel that is used here knows them.
+pub(super) fn addresses(subject: &Subject<'_>) -> Judged {
+    let granted = destinations(subject).next().is_some() || !subject.job.grants.bind.is_empty();
+    match (granted, subject.is_wasm()) {
+        (false, _) => Judged::new(0, subject.held(&[Wall::Seccomp]), "there is no address to hold it to"),
+        (true, true) => {
+            let words = "the WASI wall alone holds it to the addresses granted: landlock knows ports only";
+            Judged::new(2, Held::Guest, words)
+        }
+        (true, false) => {
+            let words = "nothing holds it to the addresses granted: landlock knows ports only";
+            Judged::new(WORST, Held::Nothing, words)
+        }
+    }
+}
+
+/// UDP: its ports neither.
+pub(super) fn udp(subject: &Subject<'_>) -> Judged {
+    let grants = &subject.job.grants;
+    let granted = grants.connect.iter().chain(&grants.bind).any(|endpoint| endpoint.transport == Transport::Udp);
+    match (granted, subject.is_wasm()) {
+        (false, _) => Judged::new(0, subject.held(&[Wall::Seccomp]), "it has no UDP"),
+        (true, true) => Judged::new(3, Held::Guest, "the WASI wall alone holds it to the UDP ports granted"),
+        (true, false) => Judged::new(WORST, Held::Nothing, "nothing holds it to the UDP ports granted"),
+    }
+}

@@ -1,0 +1,142 @@
+//! Unix sockets of the supervisor's own: bound without a race, taken away when it ends, or handed over. Sockets of jobs
+//! are bound in `listen`.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use serde::{Deserialize, Serialize};
+use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
+
+/// How often, and how far apart, a socket that is answered is asked again.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// A socket that was bound, as it lay in its folder then.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// The listening socket.
+    pub listener: UnixListener,
+    place: Option<(PathBuf, u64, u64)>,
+}
+
+/// The same as it is handed over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedBound {
+    listener: i32,
+    place: Option<(PathBuf, u64, u64)>,
+}
+
+impl Bound {
+    fn at(listener: UnixListener, path: &Path) -> Self {
+        let status = fs::symlink_metadata(path).ok();
+        Self { listener, place: status.map(|status| (path.to_owned(), status.dev(), status.ino())) }
+    }
+
+    /// One that was handed in: its place is for whoever has bound it to take away.
+    pub fn handed_in(listener: UnixListener) -> Self {
+        Self { listener, place: None }
+    }
+
+    /// What the next program of this process is told of it.
+    pub fn saved(&self, kept: &mut Kept) -> SavedBound {
+        SavedBound { listener: kept.keep(&self.listener), place: self.place.clone() }
+    }
+
+    /// The one that the program before this one has bound.
+    ///
+    /// # Errors
+    /// When it was not handed over.
+    pub fn resumed(saved: SavedBound, inherited: &mut Inherited) -> Result<Self, HandoverError> {
+        Ok(Self { listener: inherited.take(saved.listener)?.into(), place: saved.place })
+    }
+}
+
+impl Drop for Bound {
+    /// Takes it away if it is still the one that was made. One that stays is answered by nobody and replaced at the
+    /// next start, so failing here costs nothing.
+    fn drop(&mut self) {
+        if let Some((path, device, inode)) = &self.place
+            && fs::symlink_metadata(path).is_ok_and(|status| (status.dev(), status.ino()) == (*device, *inode))
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds a Unix socket beside its place and renames it into it, so that it is never there without its mode. The folder
+/// is the owner's; everybody may connect to the system's, and is asked who he is.
+pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
+    let name = path.display();
+    let failed = |error: std::io::Error| format!("the socket {name}: {error}");
+    let folder = path.parent().ok_or_else(|| format!("the socket {name}: expected an absolute path"))?;
+    let mode = if uid == 0 { 0o755 } else { 0o700 };
+    fs::DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
+    let status = fs::symlink_metadata(folder).map_err(failed)?;
+    if !status.is_dir()
+        || ![0, uid].contains(&status.uid())
+        || status.mode() & 0o022 != 0 && status.mode() & 0o1000 == 0
+    {
+        return Err(format!(
+            "the socket {name}: its folder is not this user's alone to change; choose another --socket"
+        ));
+    }
+    if let Ok(status) = fs::symlink_metadata(path) {
+        stale(path, &status)?;
+    }
+    let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().display(), std::process::id()));
+    let _ = fs::remove_file(&beside);
+    let mode = if uid == 0 { 0o666 } else { 0o600 };
+    // Made with its mode: a name that is asked for again might be another file's by then. There is one thread.
+    let umask = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
+    let listener = UnixListener::bind(&beside).map_err(failed);
+    rustix::process::umask(umask);
+    let listener = listener?;
+    fs::rename(&beside, path).map_err(failed)?;
+    Ok(Bound::at(listener, path))
+}
+
+/// What is at the socket's place may be replaced if it is a socket that nobody answers.
+fn stale(path: &Path, status: &fs::Metadata) -> Result<(), String> {
+    let name = path.display();
+    if !status.file_type().is_socket() {
+        return Err(format!("the socket {name}: something else is there; remove it, or choose another --socket"));
+    }
+    // A supervisor that was killed has answered until the last of its children began its own program.
+    for _ in 0..TRIES {
+        if UnixStream::connect(path).is_err() {
+            return Ok(());
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+    }
+    Err(format!("the socket {name}: another process answers there; end it, or choose another --socket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_nobody_answers_is_replaced_and_everything_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let path = folder.path().join("run/wjob.sock");
+        let first = bind(&path, uid).unwrap();
+        assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
+        drop(first.listener.try_clone().unwrap());
+        drop(first);
+        assert!(!path.exists(), "it took its own away");
+        // One whose supervisor was killed stays, and answers nobody.
+        drop(UnixListener::bind(&path).unwrap());
+        let second = bind(&path, uid).unwrap();
+        let mode = fs::symlink_metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(mode, if uid == 0 { 0o666 } else { 0o600 });
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(bind(&path, uid).unwrap_err().contains("something else"));
+        drop(second);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
+    }
+}

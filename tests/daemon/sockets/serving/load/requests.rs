@@ -1,0 +1,68 @@
+//! Requests of HTTP/1.1 by the thousand: an answer is read in as few pieces as it comes in, and of one that did not come
+//! it is said how it was lost. The client beside, which stops a test at the first fault, is for fewer of them.
+
+use std::io::{ErrorKind, Read, Write};
+
+use super::super::Client;
+
+/// An answer, whole.
+pub struct Answer {
+    /// 200 is well.
+    pub status: u16,
+    /// As its length said.
+    pub body: Vec<u8>,
+    /// Whether it was announced that nothing more is answered on its connection.
+    pub is_last: bool,
+}
+
+/// How an answer was lost.
+#[derive(Debug)]
+pub enum Lost {
+    /// The other end had closed in order, and not a byte of the answer had come.
+    Closed,
+    /// Otherwise, and how.
+    Broken(String),
+}
+
+/// Asks for something, and waits for the answer.
+pub fn ask(client: &mut Client, request: &str) -> Result<Answer, Lost> {
+    match client.0.write_all(request.as_bytes()) {
+        Ok(()) => answer(client),
+        // The other end has closed, and told so by that alone (shutdown(2), send(2)).
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Lost::Closed),
+        Err(error) => Err(Lost::Broken(format!("asking: {error}"))),
+    }
+}
+
+/// Waits for the answer to what was asked.
+pub fn answer(client: &mut Client) -> Result<Answer, Lost> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 1024];
+    loop {
+        match client.0.read(&mut piece) {
+            Ok(0) if bytes.is_empty() => return Err(Lost::Closed),
+            Ok(0) => return Err(broken("the end", &bytes)),
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(error) => return Err(broken(&error.to_string(), &bytes)),
+        }
+        if let Some(answer) = whole(&bytes) {
+            return Ok(answer);
+        }
+    }
+}
+
+fn broken(what: &str, bytes: &[u8]) -> Lost {
+    Lost::Broken(format!("{what} after {:?}", String::from_utf8_lossy(bytes)))
+}
+
+/// What the bytes say, once all of an answer is there.
+fn whole(bytes: &[u8]) -> Option<Answer> {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = bytes.windows(END.len()).position(|window| window == END)? + END.len();
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let length: usize = header("content-length:")?.parse().ok()?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let body = bytes.get(end..end + length)?.to_vec();
+    Some(Answer { status, body, is_last: header("connection:") == Some("close") })
+}

@@ -1,0 +1,63 @@
+//! No request is lost while one takes over from another: a worker from the one before it (`wjob kickstart -k`), a new
+//! component from the old one (`wjob reload`), and the supervisor's program from itself (`wjob upgrade`).
+
+use std::fs;
+
+use super::super::http::client::get;
+use super::super::{KINDS, Place};
+use super::traffic::{Traffic, Wanted, under_traffic};
+use crate::daemon::life::standing;
+use crate::harness::{Job, Supervisor, guest};
+
+/// How often each of them happens.
+const ROUNDS: usize = 2;
+/// Components that take turns, and what each answers to the same request.
+const COMPONENTS: [(&str, &str); 2] = [("answers", "hello\n"), ("http_hello", "hello, world\n")];
+const WANTED: Wanted = Wanted { path: "/hello", bodies: &[b"hello\n", b"hello, world\n"] };
+
+/// Puts a component in the place of the one before, in one step, so that it is never there half.
+fn install(supervisor: &Supervisor, component: &str) {
+    let bytes = fs::read(guest(component)).expect("a component");
+    let beside = supervisor.sandbox.write("next.wasm", bytes);
+    fs::rename(beside, supervisor.sandbox.path("program.wasm")).expect("a component in its place");
+}
+
+/// Has a verb replace the job's worker, and waits until the former one has ended, which is to be so many times by then.
+#[track_caller]
+fn replace(supervisor: &Supervisor, traffic: &Traffic, words: &[&str], times: usize) {
+    traffic.goes_on();
+    traffic.meanwhile(|| {
+        supervisor.wjob(words).exits(0);
+        supervisor.logs_times(" a: ended: its successor took over\n", times);
+    });
+}
+
+#[test]
+fn no_request_is_lost_while_workers_and_the_supervisor_are_replaced() {
+    let supervisor = Supervisor::new();
+    let places = KINDS.map(|kind| kind(&supervisor.sandbox));
+    let [path, port] = places.each_ref().map(Place::entry);
+    install(&supervisor, COMPONENTS[0].0);
+    let job = Job::new(&supervisor.sandbox.name("program.wasm"), &[]);
+    let job = job.with_in("Sockets", "path", path).with_in("Sockets", "port", port);
+    let supervisor = supervisor.with("a", job).start();
+    under_traffic(&places, WANTED, |traffic| {
+        for round in 1..=ROUNDS {
+            replace(&supervisor, traffic, &["kickstart", "-k", "a"], 2 * round - 1);
+            let (component, answer) = COMPONENTS[round % 2];
+            install(&supervisor, component);
+            replace(&supervisor, traffic, &["reload", "a"], 2 * round);
+            for place in &places {
+                assert_eq!(get(&mut place.connect(), WANTED.path).text(), answer, "{place:?}");
+            }
+            traffic.goes_on();
+            traffic.meanwhile(|| {
+                supervisor.wjob(&["upgrade"]).exits(0).says("wjobd is ");
+            });
+        }
+        traffic.goes_on();
+        assert!(traffic.told_so() > 0, "no worker has told the clients who keep their connections that it ends");
+    });
+    supervisor.logs_times(" info upgraded: wjobd ", ROUNDS);
+    assert_eq!(standing(&supervisor, "a"), format!("running, {} runs", 2 * ROUNDS + 1));
+}

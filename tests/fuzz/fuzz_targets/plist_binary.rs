@@ -1,0 +1,4 @@
+//! The fuzz target `plist_binary`; its body is in the crate's library, where the tests run it too.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wjob_fuzz::plist_binary(bytes));
