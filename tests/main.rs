@@ -9,6 +9,7 @@ mod examples;
 mod grants;
 mod guest_harness;
 mod harness;
+mod learn;
 mod limits;
 mod listen;
 mod native;

@@ -19,8 +19,8 @@ use crate::keys::Key;
 use crate::plist::{self, Format};
 
 pub use meant::label_fault;
-pub(crate) use paths::{below, lies_in};
 pub use paths::supervisors_folder;
+pub(crate) use paths::{below, lies_in};
 pub use raw::{RawData, RawEntry, RawJob, RawValue};
 
 /// What a job file is read against.
