@@ -46,7 +46,7 @@ fn sandbox() -> Sandbox {
 
 fn learn(sandbox: &Sandbox, options: &[&str], job: &Job) -> Ran {
     let file = sandbox.job_file(job);
-    sandbox.wjob(&[&["learn"], options, &[file.as_str()]].concat())
+    sandbox.wjob(&[&["learn"][..], options, &[file.as_str()]].concat())
 }
 
 #[test]
