@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 
-use super::{CAUSE, Client, KINDS, PATIENCE, Place, at};
+use super::{CAUSE, Client, KINDS, PATIENCE, Place, at, loopback};
 use crate::daemon::life::standing;
 use crate::harness::{Job, Running, Supervisor};
 
