@@ -5,6 +5,7 @@ mod activation;
 mod drain;
 mod handler;
 mod http;
+mod http_hostile;
 mod idle;
 mod inetd;
 mod limits;
