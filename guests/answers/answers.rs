@@ -1,7 +1,11 @@
 //! `answers`: answers HTTP requests by their path. `/hello` is a greeting, `/count` the number of requests that this
-//! instance has had, `/echo` the request's own body as it comes, `/big` a mebibyte, and `/log` a line on each of the
-//! standard outputs; `/trap`, `/spin`, `/sleep` and `/nap`, a sleep that lets nothing else of the instance run, come to
-//! no good end. It holds no authority and tries none.
+//! instance has had, `/echo` the request's own body as it comes, `/length` the length of that, `/big` a mebibyte, and
+//! `/log` a line on each of the standard outputs; `/trap`, `/spin`, `/sleep` and `/nap`, a sleep that lets nothing else of
+//! the instance run, come to no good end, and neither do `/break`, which traps in the middle of an answer, `/endless`,
+//! `/babble`, `/short`, `/long` and `/informational`; `/headers` tries what no header may say. It holds no authority and
+//! tries none.
+
+mod misdeeds;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use wjob_sdk::http::{Body, Error, Request, Response, StatusCode};
+
+use misdeeds::{Breaking, Endless, babble, forged, length, of_length};
 
 /// The length of a long body.
 const MEBIBYTE: usize = 1 << 20;
@@ -27,6 +33,7 @@ async fn answer(request: Request) -> Result<Response, Error> {
         "/hello" => "hello\n".into(),
         "/count" => format!("{count}\n").into(),
         "/echo" => request.into_body(),
+        "/length" => return length(request.into_body()).await,
         "/big" => vec![b'x'; MEBIBYTE].into(),
         "/log" => {
             println!("said on standard output");
@@ -44,6 +51,13 @@ async fn answer(request: Request) -> Result<Response, Error> {
             thread::sleep(HOUR);
             "awake\n".into()
         }
+        "/break" => Body::new(Breaking::of(request.into_body())),
+        "/endless" => Body::new(Endless),
+        "/babble" => babble(),
+        "/short" => return of_length("10", "short"),
+        "/long" => return of_length("5", "longer than that"),
+        "/informational" => return Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).body("".into()),
+        "/headers" => format!("{}\n", forged()).into(),
         _ => return Response::builder().status(StatusCode::NOT_FOUND).body("nothing here\n".into()),
     };
     Ok(Response::new(body))

@@ -5,6 +5,7 @@ mod activation;
 mod drain;
 mod handler;
 mod http;
+mod http_hostile;
 mod idle;
 mod inetd;
 mod limits;
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 
-use super::{CAUSE, Client, KINDS, PATIENCE, Place, at};
+use super::{CAUSE, Client, KINDS, PATIENCE, Place, at, loopback};
 use crate::daemon::life::standing;
 use crate::harness::{Job, Running, Supervisor};
 

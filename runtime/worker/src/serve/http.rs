@@ -4,33 +4,35 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::task::AtomicWaker;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{CallHook, Store, StoreContextMut};
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+    HandlerState, Instance, InstantiationError, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState,
+    WorkerStatus,
 };
-use wasmtime_wasi_http::io::TokioIo;
-use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
-use wjob_model::outcome::{Outcome, Verdict};
+use wasmtime_wasi_http::{Error, WasiHttpView as _};
+use wjob_model::limit::Limit;
+use wjob_model::outcome::{HeldBy, Outcome, Verdict};
 
+use super::answer::{Answer, Asked, Interest, refused};
+use super::heads;
 use super::lifecycle::Phase;
 use super::own_time::OwnTime;
+use super::request::{self, Refusal};
 use super::stdio::Side;
+use super::stream::Stream;
 use super::{Client, Serving, Way};
 use crate::halt::Halt;
 use crate::instance::{Loaded, Template, bound_time};
@@ -38,16 +40,13 @@ use crate::state::State;
 use crate::stdio::Stdout;
 use crate::wasm::judge;
 
-/// How long a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(10);
-/// Largest head of a request, bytes.
-const HEAD_BYTES: usize = 64 << 10;
-/// Most header lines of a request.
-const HEAD_LINES: usize = 100;
 /// How long an instance that may answer again waits for the next request.
 const WAITS: Duration = Duration::from_secs(1);
 /// How long a worker whose sockets another one has waits for a request that may be on its way: longer than that takes.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
+/// What is answered when there is nothing else to be told.
+const FAILED: Refusal = (StatusCode::BAD_GATEWAY, "the job failed\n");
+const LATE: Refusal = (StatusCode::GATEWAY_TIMEOUT, "the job took too long\n");
 
 /// A component, linked.
 pub(crate) struct Ready(ProxyPre<State>);
@@ -103,13 +102,22 @@ impl HandlerState for Instances {
         let Way::Http(Ready(pre)) = &lane.way else {
             return Err(wasmtime::format_err!("it handles no requests"));
         };
-        let proxy = pre.instantiate_async(&mut store).await?;
-        let (now, expired) = (Now::default(), Arc::new(AtomicBool::new(false)));
         let bounds = Bounds {
             run_time: limits.run_time.map(Duration::from_secs),
             silence: self.serving.silence,
             reuse: usize::try_from(template.run.instance_reuse).unwrap_or(usize::MAX).max(1),
         };
+        // What it does before it can be asked anything takes time too.
+        let made = tokio::select! {
+            biased;
+            made = pre.instantiate_async(&mut store) => made,
+            () = super::overtime(bounds.run_time) => {
+                halt.now(Limit::RunTime, HeldBy::Guest);
+                Err(wasmtime::format_err!("the limit RunTime is reached"))
+            }
+        };
+        let proxy = made.map_err(|error| unmade(&halt, error))?;
+        let (now, expired) = (Now::default(), Arc::new(AtomicBool::new(false)));
         Ok(Instance {
             store,
             proxy,
@@ -126,6 +134,13 @@ impl HandlerState for Instances {
             },
         })
     }
+}
+
+/// Why an instance could not be made, as its limits explain it.
+fn unmade(halt: &Halt, error: wasmtime::Error) -> wasmtime::Error {
+    let outcome = halt.refined(judge(Err(error)));
+    let words = Verdict { outcome, stop: None }.in_words();
+    wasmtime::format_err!("{}", words.unwrap_or_else(|| "it ended before it could be asked anything".into()))
 }
 
 /// Counts the time that the guest itself computes.
@@ -152,40 +167,6 @@ type Now = Arc<Mutex<Option<Arc<Asked>>>>;
 
 fn asked(now: &Now) -> Option<Arc<Asked>> {
     now.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// One request, as long as somebody wants its answer.
-#[derive(Default)]
-pub(crate) struct Asked {
-    connection: AtomicU64,
-    answered: AtomicBool,
-    /// Whether its instance may answer again.
-    reused: bool,
-    gone: AtomicBool,
-    /// Whether its time was up before it was answered.
-    late: AtomicBool,
-    /// Its share of Instances.
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
-    waker: AtomicWaker,
-}
-
-impl Asked {
-    /// Whether somebody still waits for the answer, or the rest of it.
-    fn is_wanted(&self) -> bool {
-        !self.answered.load(Ordering::Acquire) && !self.gone.load(Ordering::Acquire)
-    }
-}
-
-/// The interest in an answer; dropped before the answer is complete, nobody wants it any more.
-struct Interest(Arc<Asked>);
-
-impl Drop for Interest {
-    fn drop(&mut self) {
-        if !self.0.answered.load(Ordering::Acquire) {
-            self.0.gone.store(true, Ordering::Release);
-        }
-        self.0.waker.wake();
-    }
 }
 
 /// One instance's acceptance of requests.
@@ -223,7 +204,7 @@ impl WorkerState for One {
         _task: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
         for output in &self.outputs {
-            output.now_of(request.connection.load(Ordering::Relaxed));
+            output.now_of(request.number);
         }
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
         // Its time is counted from outside, which a guest that only computes cannot hold up.
@@ -231,16 +212,22 @@ impl WorkerState for One {
     }
 
     fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
+        let asked = asked(&self.now);
+        if let (Some(asked), Err(_)) = (&asked, &result) {
+            asked.break_off();
+        }
         drop(store);
+        if let Some(asked) = &asked {
+            asked.let_go();
+        }
         self.outputs.iter().for_each(Stdout::finish);
         let Err(error) = result else {
             return;
         };
-        let asked = asked(&self.now);
-        let number = asked.as_ref().map_or(0, |asked| asked.connection.load(Ordering::Relaxed));
+        let number = asked.as_ref().map_or(0, |asked| asked.number);
         if self.expired.load(Ordering::Acquire) {
             // Thrown away after its work, or because nobody wanted the answer any more: that is as it should be.
-            if asked.is_some_and(|asked| asked.late.load(Ordering::Acquire)) {
+            if asked.is_some_and(|asked| asked.is_late()) {
                 self.serving.complain(number, "the limit RunTime is reached");
             }
             return;
@@ -266,8 +253,10 @@ impl WorkerExpiration for Expiration {
         let polled = self.poll_bounds(context, status, start);
         if polled.is_ready() {
             self.expired.store(true, Ordering::Release);
-            if let Some(asked) = asked(&self.now) {
-                asked.late.store(asked.is_wanted(), Ordering::Release);
+            if status != WorkerStatus::Idle
+                && let Some(asked) = asked(&self.now)
+            {
+                asked.time_is_up();
             }
         }
         polled
@@ -277,22 +266,21 @@ impl WorkerExpiration for Expiration {
 impl Expiration {
     fn poll_bounds(&mut self, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
         let asked = asked(&self.now);
-        if let Some(asked) = &asked {
-            asked.waker.register(context.waker());
-            if asked.gone.load(Ordering::Acquire) {
-                return Poll::Ready(());
-            }
+        if asked.as_ref().is_some_and(|asked| asked.is_given_up(context)) {
+            return Poll::Ready(());
         }
-        let complete = asked.is_none_or(|asked| asked.answered.load(Ordering::Acquire));
+        let complete = asked.as_ref().is_none_or(|asked| asked.is_answered());
+        // One time for all of a request: its answer's beginning does not begin it anew.
+        let began = asked.map_or(start, |asked| asked.began);
         let bounds = self.bounds;
-        let bound = match status {
+        let moment = match status {
             WorkerStatus::Idle if bounds.reuse == 1 => return Poll::Ready(()),
-            WorkerStatus::Idle => Some(WAITS),
-            WorkerStatus::PostReturn if complete => Some(bounds.run_time.unwrap_or(bounds.silence)),
-            WorkerStatus::PostReturn | WorkerStatus::Requests => bounds.run_time,
+            WorkerStatus::Idle => Some(start + WAITS),
+            WorkerStatus::PostReturn if complete => Some(start + bounds.run_time.unwrap_or(bounds.silence)),
+            WorkerStatus::PostReturn | WorkerStatus::Requests => bounds.run_time.map(|run_time| began + run_time),
         };
-        match bound {
-            Some(bound) => self.poll_until(context, start + bound),
+        match moment {
+            Some(moment) => self.poll_until(context, moment),
             None => Poll::Pending,
         }
     }
@@ -311,163 +299,92 @@ impl Expiration {
 /// Serves one client until he leaves, is silent for too long, or the run ends.
 pub(crate) async fn serve(handler: Handler, client: Client) {
     let serving = client.serving().clone();
-    let number = client.number;
+    let (number, stream) = (client.number, Arc::downgrade(&client.stream));
     let service = service_fn(move |request| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(answer_or_last_answer(handler, number, request).await) }
+        let (handler, stream) = (handler.clone(), stream.clone());
+        async move { Ok::<_, Infallible>(answer_or_last_answer(handler, number, stream, request).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEAD_LINES)
-        .serve_connection(TokioIo::new(Side(client.stream.clone())), service);
-    let mut connection = std::pin::pin!(connection);
+    let (builder, io) = heads::over(Side(client.stream.clone()), heads::HEAD);
+    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let mut over = std::pin::pin!(is_over(&client));
     let lifecycle = &serving.template.lifecycle;
     tokio::select! {
         biased;
         _ = connection.as_mut() => {}
-        () = super::silence(&client.stream, serving.silence) => {}
+        () = over.as_mut() => {}
         () = lifecycle.reached(Phase::Draining) => {
             // One who was closed on while his request was on its way could not know whether it was heard (RFC 9112, 9.5).
             // He is answered too, and told that it was the last; he who is silent now has nothing to lose.
             tokio::select! {
                 biased;
                 _ = connection.as_mut() => return,
+                () = over.as_mut() => return,
                 () = lifecycle.reached(Phase::Stopping) => {}
                 () = tokio::time::sleep(ON_ITS_WAY) => {}
             }
             // What was asked is answered; then the connection is closed.
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            tokio::select! {
+                biased;
+                _ = connection => {}
+                () = over => {}
+            }
         }
     }
 }
 
 /// An answer of a worker that is to end says that nothing more is answered on its connection (RFC 9112, 9.6).
-async fn answer_or_last_answer(handler: Handler, number: u64, request: Request<Incoming>) -> Response<Answer> {
-    let mut response = answer(handler.clone(), number, request).await;
+async fn answer_or_last_answer(
+    handler: Handler,
+    number: u64,
+    stream: Weak<Stream>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
+    let mut response = answer(handler.clone(), number, stream, request).await;
     if handler.state().serving.template.lifecycle.phase() >= Phase::Draining {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-async fn answer(handler: Handler, number: u64, mut request: Request<Incoming>) -> Response<Answer> {
+/// Resolves when a client is silent for too long, or has left. hyper misses him while it has read more than it can use.
+async fn is_over(client: &Client) {
+    tokio::select! {
+        () = super::silence(&client.stream, client.serving().silence) => {}
+        () = client.stream.left() => {}
+    }
+}
+
+async fn answer(
+    handler: Handler,
+    number: u64,
+    stream: Weak<Stream>,
+    mut request: Request<Incoming>,
+) -> Response<Answer> {
+    if let Err(refusal) = request::check(&mut request) {
+        return refused(refusal, None);
+    }
     let serving = &handler.state().serving;
     // Whoever leaves while he waits here waits no more.
     let permit = serving.instances.clone().acquire_owned().await.ok();
-    let asked = Arc::new(Asked {
-        connection: AtomicU64::new(number),
-        permit: Mutex::new(permit),
-        reused: serving.template.run.instance_reuse > 1,
-        ..Asked::default()
-    });
+    let run = &serving.template.run;
+    let asked = Asked::new(number, stream, run.instance_reuse > 1, permit);
     let interest = Interest(asked.clone());
-    if !names_its_host(&mut request) {
-        return refused(StatusCode::BAD_REQUEST, "a request names its host\n", interest);
-    }
     let bodiless = request.method() == Method::HEAD;
     let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
     match handler.handle(asked.clone(), request).await {
-        Ok(response) if bodiless => response.map(|body| Answer::with_length(body, Some(0), interest)),
-        Ok(response) => {
-            let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            response.map(|body| Answer::with_length(body, length, interest))
+        Ok(response) if response.status().is_informational() => {
+            serving.complain(number, &format!("it answered {}, which is no answer", response.status()));
+            refused(FAILED, Some(interest))
         }
-        Err(_) => {
-            let (status, words) = if asked.late.load(Ordering::Acquire) {
-                (StatusCode::GATEWAY_TIMEOUT, "the job took too long\n")
-            } else {
-                (StatusCode::BAD_GATEWAY, "the job failed\n")
-            };
-            refused(status, words, interest)
-        }
-    }
-}
-
-/// HTTP/1.1 wants a Host (RFC 9112, 3.2); an older client need not know of it, and a component is told of none.
-fn names_its_host(request: &mut Request<Incoming>) -> bool {
-    if request.uri().authority().is_some() || request.headers().contains_key(HOST) {
-        return true;
-    }
-    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
-    request.version() < Version::HTTP_11
-}
-
-/// An answer of wjob's own.
-fn refused(status: StatusCode, words: &'static str, interest: Interest) -> Response<Answer> {
-    let body = Full::new(Bytes::from_static(words.as_bytes())).map_err(|never| match never {});
-    let mut response = Response::new(Answer::of(body.boxed_unsync(), interest));
-    *response.status_mut() = status;
-    response
-}
-
-/// The body of an answer, and the interest in it.
-struct Answer {
-    body: WasiBody,
-    /// Bytes that are still to come, if that is known: nobody asks for the end of a body that has had them all.
-    left: Option<u64>,
-    interest: Option<Interest>,
-}
-
-impl Answer {
-    fn of(body: WasiBody, interest: Interest) -> Self {
-        let mut answer = Self { left: body.size_hint().exact(), body, interest: Some(interest) };
-        answer.look();
-        answer
-    }
-
-    fn with_length(body: WasiBody, length: Option<u64>, interest: Interest) -> Self {
-        let mut answer = Self::of(body, interest);
-        answer.left = length.or(answer.left);
-        answer.look();
-        answer
-    }
-
-    /// Complete, it may be dropped.
-    fn look(&mut self) {
-        if self.body.is_end_stream() || self.left == Some(0) {
-            self.complete();
-        }
-    }
-
-    fn complete(&mut self) {
-        if let Some(interest) = self.interest.take() {
-            interest.0.answered.store(true, Ordering::Release);
-            if interest.0.reused {
-                // An instance that waits for the next request runs nothing.
-                interest.0.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(response) if asked.begin() => Answer::begin(response, bodiless, interest),
+        Ok(_) => refused(LATE, Some(interest)),
+        Err(error) => {
+            if let Some(unmade) = error.downcast_ref::<InstantiationError<Arc<Asked>>>() {
+                serving.complain(number, &unmade.error.to_string());
             }
+            let over = run.limits.run_time.is_some_and(|seconds| asked.began.elapsed() >= Duration::from_secs(seconds));
+            refused(if over || asked.is_late() { LATE } else { FAILED }, Some(interest))
         }
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(None) => self.complete(),
-            Poll::Ready(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.left = self.left.map(|left| left.saturating_sub(length));
-                self.look();
-            }
-            // What came of it is known: the connection is cut off.
-            Poll::Ready(Some(Err(_))) => self.complete(),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -2,14 +2,18 @@
 //! each served in the way the component asks for. Each thread accepts for itself and keeps what it accepted: nothing is
 //! passed between them on the way. One client's trap, limit or silence ends that client's connection and nothing else.
 
+pub(crate) mod answer;
 pub(crate) mod command;
 pub(crate) mod crowd;
 pub(crate) mod gate;
 pub(crate) mod handler;
+pub(crate) mod heads;
+pub(crate) mod held;
 pub(crate) mod http;
 pub(crate) mod lifecycle;
 pub(crate) mod listening;
 pub(crate) mod own_time;
+pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod stdio;
 pub(crate) mod stream;
@@ -22,12 +26,15 @@ use futures::future::join_all;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wjob_model::imports::HowRun;
+use wjob_model::limit::Limit;
+use wjob_model::outcome::HeldBy;
 use wjob_model::wall::{DEFAULT_INSTANCES, MOST_CONNECTIONS};
 
 use crate::engine::Pool;
 use crate::instance::{Loaded, Programs, Template};
 use crowd::Crowd;
 use gate::Gate;
+use held::Pulse;
 use lifecycle::{Phase, Work};
 use listening::{Arrival, NotNow, Peer, Socket};
 use stream::Stream;
@@ -217,7 +224,7 @@ impl Serving {
 /// Serves until nobody is to be accepted any more and everybody was served.
 ///
 /// # Errors
-/// When there are no threads or no runtime for them.
+/// When there are no threads or no runtime for them, or one of them is held beyond RunTime.
 pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmtime::Result<()> {
     let sockets: Arc<Vec<Socket>> =
         Arc::new(sockets.into_iter().filter(|socket| socket.about.kind.accepts()).collect());
@@ -225,21 +232,34 @@ pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmti
         usize::try_from(serving.template.run.limits.instances.unwrap_or(DEFAULT_INSTANCES)).unwrap_or(usize::MAX);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(most).max(1);
     serving.accepting.store(threads, Ordering::Release);
-    for _ in 0..threads {
-        let (serving, sockets) = (serving.clone(), sockets.clone());
+    let pulses: Vec<Pulse> = std::iter::repeat_with(Pulse::default).take(threads).collect();
+    for pulse in &pulses {
+        let (serving, sockets, pulse) = (serving.clone(), sockets.clone(), pulse.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         std::thread::Builder::new()
             .name("serve".into())
-            .spawn(move || runtime.block_on(one_thread(serving, sockets)))?;
+            .spawn(move || runtime.block_on(one_thread(serving, sockets, pulse)))?;
     }
+    tokio::select! {
+        biased;
+        () = served(&serving) => Ok(()),
+        () = held::by_a_call(&pulses, serving.template.run.limits.run_time) => {
+            serving.template.halt.now(Limit::RunTime, HeldBy::Kernel);
+            Err(wasmtime::format_err!("a call of the host holds a thread beyond RunTime"))
+        }
+    }
+}
+
+/// Resolves when nobody is to be accepted any more and everybody was served.
+async fn served(serving: &Serving) {
     while serving.accepting.load(Ordering::Acquire) > 0 {
         serving.over.notified().await;
     }
     serving.template.lifecycle.rest().await;
-    Ok(())
 }
 
-async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>) {
+async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>, pulse: Pulse) {
+    tokio::spawn(pulse.beat());
     let handler = matches!(serving.plain.way, Way::Http(_)).then(|| http::handler(serving.clone()));
     let thread = Thread { serving: serving.clone(), http: handler };
     join_all(sockets.iter().map(|socket| thread.accept_all(socket))).await;

@@ -166,6 +166,18 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
+    /// Resolves when nothing more will come from the other side, whether or not what came was read.
+    pub async fn left(&self) {
+        match self.watched() {
+            // Of what is watched for here only the end counts as urgent (tokio's Ready::from_interest): bytes that nobody
+            // reads now wake nobody.
+            Ok(watched) => {
+                let _ = watched.ready(Interest::PRIORITY).await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Nothing more is sent, and nothing more is heard.
     pub fn cut_off(&self) {
         let _ = shutdown(&self.descriptor, Shutdown::Both);
@@ -174,5 +186,62 @@ impl Stream {
     /// Nothing more is sent. A client that is gone has no use for that.
     pub fn end_sending(&self) {
         let _ = shutdown(&self.descriptor, Shutdown::Write);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A connection of this thread's runtime, and its other end.
+    fn pair() -> (Arc<Stream>, UnixStream) {
+        let (one, other) = UnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        (Stream::new(one.into()), other)
+    }
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn who_has_left_is_missed_although_nobody_has_read_what_he_said() {
+        let ways: [fn(UnixStream) -> Option<UnixStream>; 2] = [
+            |_| None,
+            |end| {
+                end.shutdown(Shutdown::Write).unwrap();
+                Some(end)
+            },
+        ];
+        for leaves in ways {
+            block_on(async {
+                let (stream, mut end) = pair();
+                end.write_all(b"said").unwrap();
+                let _end = leaves(end);
+                stream.left().await;
+                assert_eq!(stream.read_now(MOST_READ).unwrap().as_deref(), Some(&b"said"[..]));
+            });
+        }
+    }
+
+    #[test]
+    fn who_only_speaks_has_not_left() {
+        block_on(async {
+            let (stream, mut end) = pair();
+            end.write_all(b"said").unwrap();
+            tokio::select! {
+                biased;
+                () = stream.left() => panic!("he is there"),
+                // Both are told of what he said.
+                ready = stream.watched().unwrap().readable() => assert!(ready.is_ok()),
+            }
+            assert_eq!(stream.read_now(MOST_READ).unwrap().as_deref(), Some(&b"said"[..]));
+            stream.cut_off();
+            stream.left().await;
+        });
     }
 }

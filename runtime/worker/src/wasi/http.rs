@@ -37,6 +37,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 /// What one connection may hold of a response that the guest does not read.
 const BUFFER: usize = 128 * 1024;
 
+/// Most bytes of a body that are taken from a guest at once, in a request or an answer. A few such pieces are held on
+/// their way, and a connection keeps the room for one of them.
+const PIECE: usize = 64 * 1024;
+
 /// The hooks of `WasiHttpCtxView`: how requests leave this worker.
 pub struct Outgoing {
     network: Arc<Network>,
@@ -99,6 +103,14 @@ impl WasiHttpHooks for Outgoing {
         let target = self.admit(&request);
         let limits = Limits::from(options.unwrap_or_default());
         Box::new(async move { exchange(target?, request, limits).await })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE
     }
 }
 
@@ -185,6 +197,10 @@ fn to_origin_form(request: &mut Request<WasiBody>) -> Result<(), Error> {
     let host = host.map_err(|_| Error::HttpRequestUriInvalid)?;
     let path = uri.path_and_query().cloned();
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    // A URL in the place of a path would reach whomever it names (GHSA-5qpp-g3j2-8frx).
+    if !path.path().starts_with('/') {
+        return Err(Error::HttpRequestUriInvalid);
+    }
     request.headers_mut().insert(HOST, host);
     *request.uri_mut() = Uri::from(path);
     Ok(())
@@ -322,6 +338,30 @@ mod tests {
         assert!(head.starts_with("GET /a?b HTTP/1.1\n"), "{head}");
         assert!(head.contains(&format!("host: {address}")), "{head}");
         assert!(!head.contains("elsewhere"), "{head}");
+    }
+
+    /// What http takes for a path, whichever release of it.
+    #[test]
+    fn a_request_line_has_a_path_and_never_another_host() {
+        for (path, expected) in [
+            ("/a?b", Some("/a?b")),
+            ("?b", Some("/?b")),
+            ("//elsewhere.example/", Some("//elsewhere.example/")),
+            ("http://elsewhere.example/", None),
+            ("elsewhere.example", None),
+            ("*", None),
+        ] {
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(Scheme::HTTP);
+            parts.authority = Some("127.0.0.1:8080".parse().unwrap());
+            parts.path_and_query = PathAndQuery::try_from(path).ok();
+            let mut request = request(Method::GET, "http://127.0.0.1:8080/");
+            let sent = Uri::from_parts(parts).is_ok_and(|uri| {
+                *request.uri_mut() = uri;
+                to_origin_form(&mut request).is_ok()
+            });
+            assert_eq!(sent.then(|| request.uri().to_string()).as_deref(), expected, "{path}");
+        }
     }
 
     #[test]
