@@ -59,8 +59,10 @@ fn a_grant_raises_the_score_and_its_line_says_so() {
         (guest().with_in("Grants", "Control", "Operate"), "control", "Operate"),
     ] {
         let after = of_file(&sandbox, &job);
-        assert!(score(&after) > score(&before), "{id}: {after}");
-        assert_eq!(line(&before, id)["badness"], 0, "{before}");
+        // The score is rounded up to a tenth; a line that weighs little may not be seen in it.
+        assert!(score(&after) >= score(&before), "{id}: {after}");
+        let points = |audited| line(audited, id)["points"].as_f64();
+        assert!(points(&before) == Some(0.0) && points(&after) > Some(0.0), "{id}: {after}");
         let words = line(&after, id)["words"].as_str().unwrap_or_default();
         assert!(words.contains(part), "{words} lacks {part}");
     }

@@ -69,7 +69,8 @@ fn judge(action: &Action) {
     match action {
         Action::Send(ToWorker::Go) => panic!("a worker let itself begin"),
         Action::Report(denial) => {
-            assert!(!denial.to_string().is_empty() && !denial.lines(&Grants::default()).is_empty());
+            assert!(!denial.to_string().is_empty());
+            assert!(denial.lines(&Grants::default()).is_some_and(|lines| !lines.is_empty()), "{denial}");
         }
         Action::Finish(End::Ran(verdict)) => {
             let words = verdict.in_words();

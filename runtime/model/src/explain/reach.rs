@@ -127,7 +127,6 @@ fn socket(socket: &Socket) -> Sentence {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::spec::{Context, load};
 
     #[test]
