@@ -8,6 +8,7 @@ mod examples;
 mod grants;
 mod guest_harness;
 mod harness;
+mod hostile;
 mod limits;
 mod listen;
 mod native;

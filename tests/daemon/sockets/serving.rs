@@ -8,6 +8,7 @@ mod http;
 mod idle;
 mod inetd;
 mod limits;
+mod neighbours;
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, UdpSocket};

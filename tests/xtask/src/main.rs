@@ -6,8 +6,10 @@
 
 mod bench;
 mod cargo;
+mod corpus;
 mod demo;
 mod dist;
+mod hostile;
 mod idle;
 mod loaded;
 mod machine;
@@ -22,6 +24,7 @@ mod temporary;
 mod test;
 mod traffic;
 mod unprivileged;
+mod verdicts;
 mod wjobd;
 
 use std::process::ExitCode;
@@ -32,11 +35,18 @@ cargo xtask VERB
   demo                          build everything and run the hello example
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
                                 Run by root, the end-to-end tests run a second time as an ordinary user
-  dist                          release binaries in target/dist/bin, guests in target/dist/guests
+  hostile [--group N] [--json] [--no-build]
+                                performs every attack of guests/hostile/attacks.json and prints which wall contained
+                                it; fails when one was not contained
+  dist                          release binaries in target/dist/bin, guests in target/dist/guests, the corpus of
+                                attacks in target/dist/hostile
   bench run [--rounds N] [--json] [--no-build]
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
   bench idle [--json] [--no-build]
                                 ten thousand loaded jobs that wait, in wjobd and its peers
+  bench neighbours [--attack NAME]... [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
+                                the p99 of an HTTP job while each attack runs beside it, in terms of that beside a
+                                job which does no harm and takes as much of the processor
   bench connections|http|cold [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
@@ -63,6 +73,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
     match verb.as_str() {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
+        "hostile" => hostile::run(rest),
         "dist" => dist::run(rest),
         "bench" => bench::run(rest),
         // The bench starts itself with this word; it is nobody's verb.
@@ -70,7 +81,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "help" | "--help" | "-h" => help(),
         other => Err(step::advise(
             &format!("unknown verb {other:?}"),
-            "the verbs are demo, test, dist, bench and help",
+            "the verbs are demo, test, hostile, dist, bench and help",
             "see `cargo xtask help`",
         )),
     }
