@@ -52,7 +52,7 @@ const WALLS: &[(&str, &str)] = &[
 ];
 
 /// What an attack may be granted or told of.
-const NEEDS: &[&str] = &["ro", "rw", "granted", "granted-udp", "http", "bind", "tcp", "udp"];
+const NEEDS: &[&str] = &["ro", "rw", "granted", "granted-udp", "http", "bind", "tcp", "udp", "no-bind", "no-names"];
 
 /// Advisories of 2024 to 2026 on paths, sockets, HTTP and resources of the engine's WASI: each has its regression.
 const ADVISORIES: &[&str] = &[

@@ -7,7 +7,7 @@
 //! | `group` | what it belongs to, 1 to 18 (`rows::GROUPS`) |
 //! | `what` | what it does, as the end of a sentence that begins with the guest |
 //! | `payload` | the program of the corpus, without its ending |
-//! | `needs` | what it is granted or told of: `ro`, `rw`, `granted`, `granted-udp`, `http`, `bind`, `tcp`, `udp` (`stage`) |
+//! | `needs` | what it is granted or told of: `ro`, `rw`, `granted`, `granted-udp`, `http`, `bind`, `tcp`, `udp` (`stage`); or not, `no-bind`, `no-names` |
 //! | `limits` | limits of its job |
 //! | `ends` | how it may end: `held` by an error, `trap`, `limit:` and the limit's key |
 //! | `wall` | what contains it |

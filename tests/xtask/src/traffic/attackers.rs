@@ -24,7 +24,7 @@ pub const LABEL: &str = "bench.attack";
 const KEPT: usize = 16;
 
 /// What the bench can grant and tell of; an attack that needs a server of its own kind is not measured.
-const STAGED: &[&str] = &["ro", "rw", "tcp", "udp", "granted", "granted-udp", "bind"];
+const STAGED: &[&str] = &["ro", "rw", "tcp", "udp", "granted", "granted-udp", "bind", "no-bind", "no-names"];
 
 /// An attack of the table that has a payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
