@@ -25,7 +25,7 @@ use stage::Stage;
 
 /// What `wjob audit` is told of attacks.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct AttackOptions {
     /// Run the corpus of attacks against a job file's grants and limits, on folders made for it
     #[arg(long, value_name = "FILE")]
     attack: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct Options {
     corpus: Option<PathBuf>,
 }
 
-impl Options {
+impl AttackOptions {
     /// Does it, if it is asked for.
     pub(crate) fn run(&self, json: bool, build: &str) -> Option<anyhow::Result<ExitCode>> {
         let file = self.attack.as_deref()?;
