@@ -77,7 +77,7 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Lets everyone read what the owner may read, and run what the owner may run.
-fn open_to_all(path: &Path) -> anyhow::Result<()> {
+pub fn open_to_all(path: &Path) -> anyhow::Result<()> {
     let owner = fs::metadata(path)?.permissions().mode() & 0o700;
     let others = owner & 0o500;
     let mode = owner | (others >> 3) | (others >> 6);
