@@ -3,7 +3,7 @@
   (core module $end
     (func (export "end") (param i32) (loop $again (br $again))))
   (core instance $end (instantiate $end))
-  (type $thing (resource (rep i32) (dtor (func $end "end"))))
+  (type $thing (resource (rep i32) (dtor (core func $end "end"))))
   (core func $new (canon resource.new $thing))
   (core func $drop (canon resource.drop $thing))
   (core module $main

@@ -8,7 +8,7 @@
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
   (core instance $memory (instantiate $memory))
   (core func $wait (canon lower (func $poll "poll")
-    (memory $memory "memory") (realloc (func $memory "cabi_realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "cabi_realloc"))))
   (core module $main
     (import "host" "wait" (func $wait (param i32 i32 i32)))
     (func (export "run") (result i32)

@@ -7,7 +7,7 @@
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0xfffffff1)))
   (core instance $memory (instantiate $memory))
   (core func $arguments (canon lower (func $environment "get-arguments")
-    (memory $memory "memory") (realloc (func $memory "cabi_realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "cabi_realloc"))))
   (core module $main
     (import "host" "arguments" (func $arguments (param i32)))
     (func (export "run") (result i32)

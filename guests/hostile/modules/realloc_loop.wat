@@ -9,7 +9,7 @@
       unreachable))
   (core instance $memory (instantiate $memory))
   (core func $arguments (canon lower (func $environment "get-arguments")
-    (memory $memory "memory") (realloc (func $memory "cabi_realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "cabi_realloc"))))
   (core module $main
     (import "host" "arguments" (func $arguments (param i32)))
     (func (export "run") (result i32)
