@@ -5,6 +5,7 @@
 //! bound so generous that only a hang reaches it.
 
 mod job;
+mod refusing;
 mod running;
 pub mod supervisor;
 
@@ -29,6 +30,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 pub use job::{Job, texts};
+pub use refusing::{Refused, refusing};
 pub use running::{Ran, Running, Stream, pidfd, wait_for_end};
 pub use supervisor::Supervisor;
 

@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             "build": build,
             "uid": machine.uid,
             "landlockAbi": machine.landlock_abi,
+            "cgroup": machine.cgroup.as_ref().ok().map(|delegated| &delegated.folder),
             "cache": places.map(|places| &places.cache),
             "state": places.map(|places| &places.state),
             "walls": walls,

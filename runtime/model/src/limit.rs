@@ -72,7 +72,7 @@ pub const LIMITS: &[LimitRow] = &[
         most: 1024 * GIB,
         available: Available::Run,
         guest_wall: "sum over memories and tables",
-        kernel_wall: "RLIMIT_DATA",
+        kernel_wall: "RLIMIT_DATA; memory.max where there is a control group",
     },
     LimitRow {
         limit: Limit::CpuTime,
@@ -182,7 +182,7 @@ pub const LIMITS: &[LimitRow] = &[
         most: 1_000_000,
         available: Available::Run,
         guest_wall: "none: a guest has no processes",
-        kernel_wall: "RLIMIT_NPROC in its own user namespace",
+        kernel_wall: "RLIMIT_NPROC in its own user namespace, or pids.max where there is a control group",
     },
     LimitRow {
         limit: Limit::Message,

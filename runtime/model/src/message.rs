@@ -294,12 +294,14 @@ pub enum Fault {
     Job,
     /// A wall that is required (77).
     Wall,
-    /// The kernel gives no namespaces after all: plan again without (else 77).
-    Namespaces,
+    /// The kernel gives no namespace for a wall after all: plan again without (else 77).
+    Namespaces(Wall),
     /// The compiled code does not fit this build: compile again.
     Stale,
     /// wjob or the system (70).
     Own,
+    /// A wall could not be put up: plan again without it if `--best-effort` was said (else 77).
+    Refused(Wall),
 }
 
 impl StartFailure {
@@ -317,6 +319,11 @@ impl StartFailure {
     pub fn wall(what: impl Into<String>, why: impl ToString) -> Self {
         let advice = "`wjob info` lists the walls; `wjob run --best-effort` does without those that are missing";
         Self::new(Fault::Wall, what, why, advice)
+    }
+
+    /// The same of a wall that was tried: what is done without it depends on which it is.
+    pub fn refused(wall: Wall, why: impl ToString) -> Self {
+        Self::new(Fault::Refused(wall), format!("the {} wall", wall.row().name), why, wall.advice())
     }
 
     /// Any failure.

@@ -7,6 +7,7 @@ use crate::job::Job;
 use crate::limit::Limit;
 use crate::message::{Evidence, FromWorker, Manner, StartFailure, ToWorker};
 use crate::outcome::{HeldBy, Outcome, StopReason, Verdict};
+use crate::wall::Wall;
 
 /// Milliseconds since the run began.
 pub type Moment = u64;
@@ -15,6 +16,8 @@ pub type Moment = u64;
 pub const START_DEADLINE: Moment = 30_000;
 /// What a guest or a limit gets between being told and being killed.
 pub const GRACE: Moment = 1_000;
+/// The status of a process that was to be a worker and could not become the job's user: it has executed nothing.
+pub const NOT_ITS_USER: u8 = 126;
 
 /// What a run needs to know of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +147,8 @@ pub enum Exit {
     Status(u8),
     /// A signal.
     Signal(u8),
+    /// SIGKILL by the kernel, since all of its control group together had used up the memory it may have.
+    OutOfMemory,
 }
 
 /// What is to be done.
@@ -301,12 +306,10 @@ impl State {
         let end = match self {
             Self::Leaving { end, .. } => end,
             // Somebody ended it before it could begin; that is no fault of what it was to run.
-            Self::Starting { .. } if matches!(exit, Exit::Signal(SIGKILL | SIGTERM)) => {
+            Self::Starting { .. } if matches!(exit, Exit::Signal(SIGKILL | SIGTERM) | Exit::OutOfMemory) => {
                 End::Ran(Verdict { outcome: unasked(exit, terms), stop: None })
             }
-            Self::Preparing | Self::Starting { .. } => {
-                End::Failed(StartFailure::own("the worker ended before its walls were up", words(exit)))
-            }
+            Self::Preparing | Self::Starting { .. } => End::Failed(not_begun(exit)),
             Self::Running { .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: None }),
             Self::Stopping { reason, .. } => End::Ran(Verdict { outcome: unasked(exit, terms), stop: Some(reason) }),
             Self::Killed { reason, .. } => End::Ran(Verdict { outcome: Outcome::Signaled(SIGKILL), stop: reason }),
@@ -363,9 +366,18 @@ fn unasked(exit: Exit, terms: &Terms) -> Outcome {
         Exit::Signal(SIGABRT) if !terms.native && terms.memory => {
             Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel }
         }
+        Exit::OutOfMemory => Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel },
         Exit::Signal(signal) => Outcome::Signaled(signal),
         Exit::Status(status) if terms.native => Outcome::Exited(status),
         Exit::Status(_) => Outcome::Trapped("the worker ended without a word".into()),
+    }
+}
+
+/// Why there was no worker whose walls could have been read.
+fn not_begun(exit: Exit) -> StartFailure {
+    match exit {
+        Exit::Status(NOT_ITS_USER) => StartFailure::refused(Wall::User, "the job's user or its groups are refused"),
+        exit => StartFailure::own("the worker ended before its walls were up", words(exit)),
     }
 }
 
@@ -373,6 +385,7 @@ fn words(exit: Exit) -> String {
     match exit {
         Exit::Status(status) => format!("exit {status}"),
         Exit::Signal(signal) => crate::outcome::signal_name(signal),
+        Exit::OutOfMemory => "its control group is out of memory".into(),
     }
 }
 

@@ -8,6 +8,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod capabilities;
+pub mod cgroup;
 pub mod channel;
 mod filter;
 pub mod grants;

@@ -5,12 +5,18 @@ use std::fs;
 
 use wjob_model::wall::{CompileBounds, LANDLOCK_LEAST, Machine, MountPlan, WALLS, Wall, compile_plan};
 
-use crate::{confine, mount, namespaces};
+use crate::{cgroup, confine, mount, namespaces};
 
 /// Looks, without trying.
 pub fn look() -> Machine {
     let uid = rustix::process::geteuid().as_raw();
-    Machine { uid, landlock_abi: landlock_abi(), seccomp: seccomp(), namespaces: namespaces(uid), under_root: uid == 0 }
+    Machine {
+        landlock_abi: landlock_abi(),
+        seccomp: seccomp(),
+        namespaces: namespaces(uid),
+        cgroup: cgroup::look(),
+        ..Machine::able(uid)
+    }
 }
 
 /// Landlock's ABI, 0 when the kernel has none (landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION).
@@ -69,6 +75,8 @@ fn try_wall(wall: Wall, machine: &Machine) -> Result<(), String> {
     plan.user_namespace = machine.uid != 0;
     match wall {
         Wall::User => return Ok(()),
+        // Making one would move this process out of its own.
+        Wall::Cgroup => return machine.cgroup.clone().map(drop),
         Wall::Mount | Wall::Processes | Wall::Network => {
             machine.namespaces.clone()?;
             plan.mount = Some(MountPlan::default());

@@ -12,13 +12,14 @@ use crate::{Doing, WallError, capabilities};
 /// # Errors
 /// When the kernel refuses one, naming the wall it was for.
 pub fn enter(plan: &WallPlan) -> Result<(), WallError> {
-    let flags = flags(plan);
-    if flags.is_empty() {
+    if plan.mount.is_none() {
         return Ok(());
     }
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    // SAFETY: no flag touches descriptors or memory that safe code relies on: CLONE_FILES is not among them.
-    unsafe { rustix::thread::unshare_unsafe(flags) }.doing(Wall::Mount, "unshare")?;
+    for (wall, flags) in flags(plan).into_iter().filter(|(_, flags)| !flags.is_empty()) {
+        // SAFETY: no flag touches descriptors or memory that safe code relies on: CLONE_FILES is not among them.
+        unsafe { rustix::thread::unshare_unsafe(flags) }.doing(wall, "unshare")?;
+    }
     if plan.user_namespace {
         map_self(user, group)?;
         return capabilities::no_override();
@@ -27,17 +28,20 @@ pub fn enter(plan: &WallPlan) -> Result<(), WallError> {
     if user == 0 { Ok(()) } else { capabilities::set_aside() }
 }
 
-fn flags(plan: &WallPlan) -> UnshareFlags {
-    let mut flags = UnshareFlags::empty();
-    if plan.mount.is_some() {
-        flags |= UnshareFlags::NEWNS;
-        flags.set(UnshareFlags::NEWUSER, plan.user_namespace);
-        flags.set(UnshareFlags::NEWPID, plan.processes);
-        // A guest's worker may make no call that these two would part; see `syscalls`.
-        flags.set(UnshareFlags::NEWIPC | UnshareFlags::NEWUTS, plan.processes);
-        flags.set(UnshareFlags::NEWNET, plan.network_namespace);
-    }
-    flags
+/// What each wall takes, in the order in which it is entered: a user namespace gives the right to the others.
+fn flags(plan: &WallPlan) -> [(Wall, UnshareFlags); 3] {
+    let empty = UnshareFlags::empty();
+    let mut view = UnshareFlags::NEWNS;
+    view.set(UnshareFlags::NEWUSER, plan.user_namespace);
+    // A guest's worker may make no call that the others of these would part; see `syscalls`.
+    let mut table = UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    // Where it is among the machine's groups, by whose label, is nothing that a program has to read in its /proc.
+    table.set(UnshareFlags::NEWCGROUP, plan.cgroup.is_some());
+    [
+        (Wall::Mount, view),
+        (Wall::Processes, if plan.processes { table } else { empty }),
+        (Wall::Network, if plan.network_namespace { UnshareFlags::NEWNET } else { empty }),
+    ]
 }
 
 /// Maps the user and group to themselves and nobody else (user_namespaces(7)); setgroups must be denied first.

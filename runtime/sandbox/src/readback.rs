@@ -1,25 +1,42 @@
 //! Proof from outside: what /proc says of a worker, against what its plan promised.
 //! It is read by the supervisor, so a worker that lies about its walls is caught.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use wjob_model::limit::ResourceLimit;
 use wjob_model::message::Evidence;
 use wjob_model::wall::{Wall, WallPlan};
 
-/// Reads /proc/PID/status and /proc/PID/limits of a worker; `user` is who it must be.
-pub fn read(pid: u32, user: u32, plan: &WallPlan) -> Vec<Evidence> {
+/// Who a worker must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// Its user.
+    pub user: u32,
+    /// Its group and its further groups; `None` = those of its supervisor, which has changed none.
+    pub groups: Option<(u32, &'a [u32])>,
+}
+
+/// More groups than this are counted and not named.
+const MOST_GROUPS: usize = 16;
+
+/// Reads /proc/PID/status and /proc/PID/limits of a worker.
+pub fn read(pid: u32, who: Who<'_>, plan: &WallPlan) -> Vec<Evidence> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
-    let mut evidence = judge_status(&status, user, plan);
+    let mut evidence = judge_status(&status, who, plan);
     evidence.push(judge_limits(&limits, &plan.limits));
     evidence
 }
 
 /// The lines of /proc/PID/status that show a wall (proc_pid_status(5)).
-pub fn judge_status(status: &str, user: u32, plan: &WallPlan) -> Vec<Evidence> {
-    let mut evidence =
-        vec![judge(status, Wall::User, "Uid", |value| value.split_whitespace().all(|id| id == user.to_string()))];
+pub fn judge_status(status: &str, who: Who<'_>, plan: &WallPlan) -> Vec<Evidence> {
+    let all = |value: &str, number: u32| value.split_whitespace().all(|id| id == number.to_string());
+    let mut evidence = vec![judge(status, Wall::User, "Uid", |value| all(value, who.user))];
+    if let Some((group, further)) = who.groups {
+        evidence.push(judge(status, Wall::User, "Gid", |value| all(value, group)));
+        evidence.push(few(judge(status, Wall::User, "Groups", |value| are(value, further))));
+    }
     if plan.processes {
         evidence.push(judge(status, Wall::Processes, "NSpid", |value| value.split_whitespace().count() > 1));
     }
@@ -28,11 +45,28 @@ pub fn judge_status(status: &str, user: u32, plan: &WallPlan) -> Vec<Evidence> {
     }
     if !plan.is_unwalled() {
         evidence.push(judge(status, Wall::NoNewPrivileges, "NoNewPrivs", |value| value == "1"));
-        for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
+        // Whoever never had the right to cannot empty the bounding set, and gains nothing by what is in it.
+        let bounding = plan.user_namespace.then_some("CapBnd");
+        for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"].into_iter().chain(bounding) {
             evidence.push(judge(status, Wall::Capabilities, set, no_bit));
         }
     }
     evidence
+}
+
+/// Whether these are the groups, in any order.
+fn are(value: &str, groups: &[u32]) -> bool {
+    let found: Option<BTreeSet<u32>> = value.split_whitespace().map(|id| id.parse().ok()).collect();
+    found.is_some_and(|found| found == groups.iter().copied().collect())
+}
+
+/// A user may be in thousands of groups.
+fn few(evidence: Evidence) -> Evidence {
+    let words: Vec<&str> = evidence.found.split(' ').collect();
+    match words.len().saturating_sub(1 + MOST_GROUPS) {
+        0 => evidence,
+        more => Evidence { found: format!("{} and {more} more", words[..=MOST_GROUPS].join(" ")), ..evidence },
+    }
 }
 
 fn no_bit(value: &str) -> bool {
@@ -79,27 +113,61 @@ mod tests {
     use wjob_model::limit::Resource;
     use wjob_model::wall::{CompileBounds, Machine, compile_plan};
 
-    const STATUS: &str = "Name:\tx\nUid:\t7\t7\t7\t7\nNSpid:\t9\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\
-        CapEff:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+    const STATUS: &str = "Name:\tx\nUid:\t7\t7\t7\t7\nGid:\t3\t3\t3\t3\nGroups:\t3 40 \nNSpid:\t9\n\
+        CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n\
+        CapBnd:\t0000000000000400\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+
+    /// Whoever has that status.
+    const SEVEN: Who<'_> = Who { user: 7, groups: Some((3, &[40, 3])) };
 
     fn plan() -> WallPlan {
-        let machine = Machine { uid: 7, landlock_abi: 7, seccomp: true, namespaces: Ok(()), under_root: false };
-        compile_plan(&machine, CompileBounds::default())
+        compile_plan(&Machine::able(7), CompileBounds::default())
     }
 
-    fn fallen(status: &str, user: u32) -> Vec<Wall> {
-        let evidence = judge_status(status, user, &plan());
+    fn fallen(status: &str, who: Who<'_>, plan: &WallPlan) -> Vec<Wall> {
+        let evidence = judge_status(status, who, plan);
         evidence.into_iter().filter(|evidence| !evidence.stands).map(|evidence| evidence.wall).collect()
     }
 
     #[test]
     fn each_line_is_held_against_the_plan() {
-        assert_eq!(fallen(STATUS, 7), []);
-        assert_eq!(fallen(STATUS, 8), [Wall::User]);
-        assert_eq!(fallen(&STATUS.replace("Seccomp:\t2", "Seccomp:\t0"), 7), [Wall::Seccomp]);
-        assert_eq!(fallen(&STATUS.replace("NoNewPrivs:\t1", ""), 7), [Wall::NoNewPrivileges]);
+        assert_eq!(fallen(STATUS, SEVEN, &plan()), []);
+        assert_eq!(fallen(&STATUS.replace("Seccomp:\t2", "Seccomp:\t0"), SEVEN, &plan()), [Wall::Seccomp]);
+        assert_eq!(fallen(&STATUS.replace("NoNewPrivs:\t1", ""), SEVEN, &plan()), [Wall::NoNewPrivileges]);
         let capable = STATUS.replace("CapEff:\t0000000000000000", "CapEff:\t0000000000000400");
-        assert_eq!(fallen(&capable, 7), [Wall::Capabilities]);
+        assert_eq!(fallen(&capable, SEVEN, &plan()), [Wall::Capabilities]);
+        let mapped = WallPlan { user_namespace: true, ..plan() };
+        assert_eq!(fallen(STATUS, SEVEN, &mapped), [Wall::Capabilities], "it could have emptied that set");
+        let table = WallPlan { processes: true, ..plan() };
+        assert_eq!(fallen(STATUS, SEVEN, &table), [Wall::Processes]);
+        assert_eq!(fallen(&STATUS.replace("NSpid:\t9", "NSpid:\t9\t1"), SEVEN, &table), []);
+    }
+
+    #[test]
+    fn a_worker_is_one_user_and_in_no_group_but_its_own() {
+        let user = [Wall::User];
+        for (who, expected) in [
+            (SEVEN, &[][..]),
+            (Who { groups: None, ..SEVEN }, &[]),
+            (Who { user: 8, ..SEVEN }, &user),
+            (Who { groups: Some((4, &[3, 40])), ..SEVEN }, &user),
+            (Who { groups: Some((3, &[3])), ..SEVEN }, &user),
+            (Who { groups: Some((3, &[3, 40, 41])), ..SEVEN }, &user),
+        ] {
+            assert_eq!(fallen(STATUS, who, &plan()), expected, "{who:?}");
+        }
+        let saved = STATUS.replace("Uid:\t7\t7\t7\t7", "Uid:\t7\t7\t0\t7");
+        assert_eq!(fallen(&saved, SEVEN, &plan()), user, "root's would come back");
+    }
+
+    #[test]
+    fn many_groups_are_counted() {
+        let groups: Vec<u32> = (0..100).collect();
+        let words: Vec<String> = groups.iter().map(u32::to_string).collect();
+        let status = STATUS.replace("3 40 ", &words.join(" "));
+        let evidence = judge_status(&status, Who { groups: Some((3, &groups)), ..SEVEN }, &plan());
+        let line = evidence.iter().find(|evidence| evidence.found.starts_with("Groups: ")).unwrap();
+        assert!(line.stands && line.found.ends_with(" 15 and 84 more"), "{}", line.found);
     }
 
     #[test]

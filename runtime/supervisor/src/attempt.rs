@@ -4,6 +4,7 @@
 mod addresses;
 mod basis;
 mod ending;
+mod group;
 mod hand_over;
 mod hearing;
 mod preparation;
@@ -67,7 +68,7 @@ enum Phase {
 pub struct Attempt {
     order: Order,
     machine: Machine,
-    /// What a worker is made from; `None` = it was made by an earlier supervisor, and no other is made.
+    /// What a worker is made from; `None` = it was made and runs, and no other is made.
     found: Option<Found>,
     plan: WallPlan,
     wanted: Vec<String>,
@@ -232,6 +233,10 @@ impl Attempt {
         match action {
             Action::ReadWalls(told) => self.read_walls(told, reporter).map(Event::WallsRead),
             Action::Send(message) => {
+                if message == ToWorker::Go {
+                    // From here on it runs what others wrote, at whose word no other worker is made.
+                    self.found = None;
+                }
                 self.send(&message);
                 None
             }

@@ -30,6 +30,7 @@ impl std::fmt::Display for Silence {
             Self::System(why) => out.write_str(why),
             Self::Late => out.write_str("it took too long and was ended"),
             Self::Gone(Exit::Signal(signal)) => write!(out, "it was ended by {}", signal_name(*signal)),
+            Self::Gone(Exit::OutOfMemory) => out.write_str("it was ended for want of memory"),
             Self::Gone(Exit::Status(status)) => write!(out, "it ended with status {status} and no answer"),
             Self::Nonsense => out.write_str("it sent no message of this build"),
         }

@@ -37,9 +37,7 @@ impl RunError {
     /// The exit status that says so.
     pub fn status(&self) -> Status {
         match self {
-            Self::Program(_) | Self::Compile(CompileError::Program(_) | CompileError::Limit { .. }) => {
-                Status::Misconfigured
-            }
+            Self::Program(_) | Self::Compile(CompileError::Limit { .. }) => Status::Misconfigured,
             Self::Compile(CompileError::TooLarge { .. }) | Self::Listen(_) => Status::Misconfigured,
             Self::Compile(CompileError::System { .. }) | Self::System(_) => Status::System,
             Self::Refused(
@@ -49,9 +47,9 @@ impl RunError {
                 | WallRefusal::UsersBehindView,
             ) => Status::Misconfigured,
             Self::Refused(_) => Status::NotPermitted,
-            Self::Failed(failure) => match failure.fault {
+            Self::Failed(failure) | Self::Compile(CompileError::Program(failure)) => match failure.fault {
                 Fault::Job => Status::Misconfigured,
-                Fault::Wall | Fault::Namespaces => Status::NotPermitted,
+                Fault::Wall | Fault::Namespaces(_) | Fault::Refused(_) => Status::NotPermitted,
                 Fault::Stale | Fault::Own => Status::Internal,
             },
         }
@@ -68,9 +66,7 @@ impl RunError {
                 "remove unix:// from Connect or Users from Grants, or load the job into the system domain"
             }
             Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
-            Self::Refused(WallRefusal::Required { .. }) => {
-                "`wjob info` lists the walls; `--best-effort` runs without those that are missing"
-            }
+            Self::Refused(WallRefusal::Required { wall, .. }) => wall.advice(),
             Self::Listen(_) => "correct its Sockets, or end whoever is in the way",
             Self::Program(_) => "correct Program or ProgramArguments",
             Self::Compile(_) => "`wjob compile` shows how far it comes; a smaller program helps",

@@ -6,12 +6,14 @@ mod image;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
-use wjob_model::run::Exit;
+use wjob_model::run::{Exit, NOT_ITS_USER};
 use wjob_sandbox::capabilities;
+use wjob_sandbox::cgroup::Group;
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
@@ -35,6 +37,9 @@ pub fn is_ours(pid: u32) -> bool {
     ours().contains(&pid)
 }
 
+/// The signal that nobody can refuse (signal(7)).
+const SIGKILL: u8 = 9;
+
 /// How long a process may take to end that has been told so as the last thing of all, seconds.
 const LAST_SECONDS: i64 = 5;
 
@@ -50,6 +55,8 @@ pub struct Worker {
     pub pidfd: OwnedFd,
     /// The supervisor's end of its channel.
     pub channel: Channel,
+    /// Its control group, if it has one of its own.
+    pub group: Option<Group>,
     gone: bool,
 }
 
@@ -59,6 +66,7 @@ pub struct SavedWorker {
     pid: u32,
     pidfd: RawFd,
     channel: RawFd,
+    group: Option<PathBuf>,
 }
 
 /// Who a process is to be.
@@ -137,6 +145,7 @@ pub fn spawn(image: &Image, standing: &Standing<'_>) -> Result<Worker, String> {
             // SAFETY: clone3 has just made this descriptor for us (CLONE_PIDFD).
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
             channel: ours,
+            group: None,
             gone: false,
         }),
         _ => Err(format!("clone3: {}", std::io::Error::last_os_error())),
@@ -218,7 +227,7 @@ unsafe fn stand(standing: &Standing<'_>) {
             && libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) == 0
             && libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) == 0;
         if !taken {
-            libc::syscall(libc::SYS_exit_group, 126);
+            libc::syscall(libc::SYS_exit_group, i32::from(NOT_ITS_USER));
         }
         if standing.mounts {
             // Without it the worker gets no further than its first namespace, and says so.
@@ -230,7 +239,8 @@ unsafe fn stand(standing: &Standing<'_>) {
 impl Worker {
     /// What the next program of this process is told of it.
     pub fn saved(&self, kept: &mut Kept) -> SavedWorker {
-        SavedWorker { pid: self.pid, pidfd: kept.keep(&self.pidfd), channel: kept.keep(&self.channel) }
+        let group = self.group.as_ref().map(|group| group.folder().to_owned());
+        SavedWorker { pid: self.pid, pidfd: kept.keep(&self.pidfd), channel: kept.keep(&self.channel), group }
     }
 
     /// One that the program before this one has made: a child of this process, as before.
@@ -241,7 +251,8 @@ impl Worker {
         let pidfd = inherited.take(saved.pidfd)?;
         let channel = Channel::inherited(inherited.take(saved.channel)?);
         ours().insert(saved.pid);
-        Ok(Self { pid: saved.pid, pidfd, channel, gone: false })
+        let group = saved.group.clone().map(Group::resumed);
+        Ok(Self { pid: saved.pid, pidfd, channel, group, gone: false })
     }
 
     /// SIGKILL, through the pidfd.
@@ -286,7 +297,17 @@ impl Worker {
         }
         self.gone = true;
         ours().remove(&self.pid);
-        (exit(status), Usage::of(&usage))
+        let exit = match exit(status) {
+            Exit::Signal(SIGKILL) if self.ran_out_of_memory() => Exit::OutOfMemory,
+            exit => exit,
+        };
+        self.group = None;
+        (exit, Usage::of(&usage))
+    }
+
+    /// Whether the kernel has ended processes of its own group for what that has used of its memory.
+    pub fn ran_out_of_memory(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::ran_out_of_memory)
     }
 }
 

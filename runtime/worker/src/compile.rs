@@ -8,7 +8,7 @@ use wjob_model::message::{Compile, FromWorker, StartFailure};
 use wjob_sandbox::confine;
 
 use crate::engine::engine;
-use crate::role::{Started, report};
+use crate::role::{Started, report, wall};
 
 /// Performs the role; its exit status says whether it succeeded.
 pub(crate) fn perform(started: Started, compile: &Compile) -> u8 {
@@ -31,13 +31,18 @@ fn result(descriptors: Vec<std::os::fd::OwnedFd>, compile: &Compile) -> Result<(
         return Err(StartFailure::own("the compile role", "descriptors are missing"));
     };
     let engine = engine(None)?;
-    confine(&compile.walls, &[]).map_err(|error| StartFailure::wall("the compile role", error))?;
+    confine(&compile.walls, &[]).map_err(|error| of_the_role(wall(&error)))?;
     let mut bytes = Vec::new();
     program.read_to_end(&mut bytes).map_err(|error| StartFailure::own("reading the program", error))?;
     let compiled =
         if compile.component { engine.precompile_component(&bytes) } else { engine.precompile_module(&bytes) };
     let compiled = compiled.map_err(|error| invalid(compile.component, &error))?;
     output.write_all(&compiled).map_err(|error| StartFailure::own("writing compiled code", error))
+}
+
+/// The walls are the role's own, whatever those of the job are.
+fn of_the_role(failure: StartFailure) -> StartFailure {
+    StartFailure { what: format!("the compile role: {}", failure.what), ..failure }
 }
 
 fn invalid(component: bool, error: &wasmtime::Error) -> StartFailure {

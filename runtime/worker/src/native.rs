@@ -71,10 +71,14 @@ fn in_own_process_table(channel: Channel, run: Run, found: Found) -> u8 {
             1
         }
         init => {
+            // It has no use for any right, and the init ends with it.
+            if let Err(error) = capabilities::drop_all() {
+                report(&channel, wall(&error));
+                return 1;
+            }
             // Only the init speaks from here on, and its end must show as the end of the channel.
             drop((channel, found));
-            // It has no use for any right, and the init ends with it.
-            if capabilities::drop_all().is_ok() { wait_for(init) } else { 1 }
+            wait_for(init)
         }
     }
 }

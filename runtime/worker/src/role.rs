@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use wjob_model::message::{Fault, FromWorker, INLINE_BYTES, Run, StartFailure, TEXT_BYTES, ToWorker};
+use wjob_model::wall::Wall;
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::{self, Opened};
 use wjob_sandbox::root::Root;
@@ -33,14 +34,19 @@ pub(crate) fn told_to_go(channel: &Channel) -> bool {
     matches!(channel.receive::<ToWorker>(INLINE_BYTES), Ok(Some(ToWorker::Go)))
 }
 
-/// Namespaces that the kernel refuses, which only trying can tell.
+/// Namespaces that the kernel refuses, which only trying can tell. What comes with them and is refused is another wall's.
 pub(crate) fn no_namespaces(error: &wjob_sandbox::WallError) -> StartFailure {
-    StartFailure { fault: Fault::Namespaces, ..wall(error) }
+    match error.wall {
+        Wall::Mount | Wall::Processes | Wall::Network => {
+            StartFailure { fault: Fault::Namespaces(error.wall), ..wall(error) }
+        }
+        _ => wall(error),
+    }
 }
 
 /// A wall that could not be put up, as a failure of the start.
 pub(crate) fn wall(error: &wjob_sandbox::WallError) -> StartFailure {
-    StartFailure::wall(format!("the {} wall", error.wall.row().name), format!("{}: {}", error.doing, error.why))
+    StartFailure::refused(error.wall, format!("{}: {}", error.doing, error.why))
 }
 
 pub(crate) fn set_umask(run: &Run) {

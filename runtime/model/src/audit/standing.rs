@@ -82,6 +82,7 @@ fn promised(plan: &WallPlan) -> Vec<Wall> {
         Wall::Seccomp => plan.seccomp,
         Wall::Processes => plan.processes,
         Wall::Network => plan.network_namespace,
+        Wall::Cgroup => plan.cgroup.is_some(),
     };
     let missing = |wall: &Wall| plan.missing.iter().any(|missing| missing.wall == *wall);
     WALLS.iter().map(|row| row.wall).filter(|wall| planned(wall) && !missing(wall)).collect()

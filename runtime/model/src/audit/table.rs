@@ -67,6 +67,7 @@ pub const ROWS: &[Row] = &[
     Row { change: OF_GRANTS, ..wall("wall-network", 15, Wall::Network) },
     Row { change: OF_GRANTS, ..wall("wall-mount", 20, Wall::Mount) },
     wall("wall-limits", 10, Wall::Limits),
+    wall("wall-cgroup", 3, Wall::Cgroup),
     wall("wall-no-new-privileges", 15, Wall::NoNewPrivileges),
     wall("wall-capabilities", 20, Wall::Capabilities),
     wall("wall-landlock", 20, Wall::Landlock),

@@ -226,6 +226,7 @@ fn each_line_says_what_is_granted_and_what_holds_it() {
         ("Limits = { RunTime = 9; };", WASM, "time", 0, Held::Both, "RunTime is at most 9 seconds"),
         ("", WASM, "time", 4, Held::Nothing, "for ever"),
         ("InstanceReuse = 64;", WASM, "reuse", 6, Held::Nothing, "64 requests"),
+        ("Limits = { Memory = 1048576; };", NATIVE, "wall-cgroup", 0, Held::Kernel, "the cgroup wall stands"),
         ("AbandonProcessGroup = YES;", NATIVE, "left-over", 5, Held::Kernel, "go on without it"),
     ] {
         let Finding { judged, .. } = line(keys, kind, id);
@@ -258,12 +259,16 @@ fn who_may_connect_decides_how_a_socket_counts() {
 #[test]
 fn a_wall_that_does_not_stand_is_said_with_the_jobs_own_part_in_it() {
     let connects = job("Grants = { Connect = (\"tcp://127.0.0.1:80\"); };");
+    let limited = job("Limits = { Memory = 1048576; };");
     let without = |wall: Wall| all_walls().into_iter().filter(move |other| *other != wall).collect::<Vec<_>>();
     for (job, kind, wall, badness, held, part) in [
         (&job(""), WASM, Wall::Mount, 3, Held::Guest, "the mount wall does not stand; it would be"),
         (&job(""), NATIVE, Wall::Mount, 10, Held::Nothing, "the mount wall does not stand; it would be"),
         (&connects, NATIVE, Wall::Network, 10, Held::Nothing, "does not stand, since Connect or Bind is granted"),
         (&connects, WASM, Wall::Network, 0, Held::Both, "for native programs"),
+        (&job(""), NATIVE, Wall::Cgroup, 0, Held::Kernel, "no more than its resource limits"),
+        (&limited, WASM, Wall::Cgroup, 0, Held::Both, "no more than its resource limits"),
+        (&limited, NATIVE, Wall::Cgroup, 5, Held::Kernel, "Memory holds for each of its processes"),
     ] {
         let audit = judged(job, kind, false, without(wall));
         let id = format!("wall-{}", wall.row().name);
@@ -274,13 +279,13 @@ fn a_wall_that_does_not_stand_is_said_with_the_jobs_own_part_in_it() {
 }
 
 fn machine(uid: u32, namespaces: Result<(), String>) -> Machine {
-    Machine { uid, landlock_abi: 7, seccomp: true, namespaces, under_root: false }
+    Machine { namespaces, ..Machine::able(uid) }
 }
 
 #[test]
 fn the_walls_expected_are_those_of_the_plan() {
-    let usual: Vec<Wall> =
-        all_walls().into_iter().filter(|wall| !matches!(wall, Wall::Processes | Wall::Network)).collect();
+    let unusual = |wall: &Wall| matches!(wall, Wall::Processes | Wall::Network | Wall::Cgroup);
+    let usual: Vec<Wall> = all_walls().into_iter().filter(|wall| !unusual(wall)).collect();
     let no = || Err("no namespaces".to_owned());
     for (keys, kind, namespaces, lacks, refused) in [
         ("", WASM, Ok(()), vec![], false),
@@ -294,7 +299,8 @@ fn the_walls_expected_are_those_of_the_plan() {
         assert_eq!((found, standing.note.is_some()), (expected, refused), "{keys} {kind:?}: {:?}", standing.note);
     }
     let native = |keys: &str| Standing::expected(&job(keys), NATIVE, &machine(1000, Ok(())));
-    assert_eq!(native("").walls.len(), WALLS.len());
+    // There is no control group without delegation, nor without a limit that it would hold.
+    assert_eq!(native("").walls.len(), WALLS.len() - 1);
     assert!(!native("Grants = { Connect = (\"tcp://127.0.0.1:80\"); };").walls.contains(&Wall::Network));
     assert_eq!(native("Isolation = None;").walls, [Wall::User, Wall::Limits]);
 }

@@ -6,6 +6,8 @@ use crate::wall::Wall;
 
 /// A wall that is missing from around WebAssembly leaves the WASI wall; around a native program it leaves nothing.
 const BEHIND_ANOTHER: u32 = 3;
+/// A limit that is each process's is passed by so many of them.
+const EACH_FOR_ITSELF: u32 = 5;
 
 /// `Isolation`.
 pub(super) fn isolation(subject: &Subject<'_>) -> Judged {
@@ -54,10 +56,25 @@ pub(super) fn wall(subject: &Subject<'_>, wall: Wall) -> Judged {
     if subject.has(wall) {
         return Judged::new(0, subject.held(&[wall]), format!("the {name} wall stands: {}", row.purpose));
     }
+    if wall == Wall::Cgroup {
+        return without_group(subject);
+    }
     let badness = if subject.is_wasm() { BEHIND_ANOTHER } else { WORST };
     let why = why_not(subject, wall);
     let words = format!("the {name} wall does not stand{why}; it would be: {}", row.purpose);
     Judged::new(badness, subject.held(&[wall]), words)
+}
+
+/// Without a control group each process has its limits for itself, and WebAssembly is one process.
+fn without_group(subject: &Subject<'_>) -> Judged {
+    let held = subject.held(&[Wall::Limits]);
+    match subject.job.limits.memory {
+        Some(_) if !subject.is_wasm() => {
+            let words = "it has no control group: Memory holds for each of its processes, and for all together nothing";
+            Judged::new(EACH_FOR_ITSELF, held, words)
+        }
+        _ => Judged::new(0, held, "it has no control group, which would hold no more than its resource limits do"),
+    }
 }
 
 /// The job's own part in it.

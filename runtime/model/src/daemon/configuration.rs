@@ -49,6 +49,8 @@ pub struct Configuration {
     pub compile_time: Duration,
     /// How long a look-up of an account may take.
     pub account_time: Duration,
+    /// The folder of the control group to divide; `None` = the one that wjobd is in, if it is its own alone.
+    pub cgroup: Option<PathBuf>,
 }
 
 impl Default for Configuration {
@@ -68,6 +70,7 @@ impl Default for Configuration {
             compile_memory: compiling::MEMORY_BYTES,
             compile_time: Duration::from_secs(compiling::RUN_SECONDS),
             account_time: Duration::from_secs(10),
+            cgroup: None,
         }
     }
 }

@@ -207,4 +207,12 @@ static OPTIONS: &[DaemonOption] = &[
         summary: "how long the name service may take to find a job's account that is not in /etc/passwd",
         reloadable: true,
     },
+    DaemonOption {
+        name: "cgroup",
+        flag: "--cgroup",
+        kind: Kind::Path { names: "DIR", most: PATH_BYTES, field: |configuration| &mut configuration.cgroup },
+        default: "the group that wjobd is in, if nothing else is in it and it is wjobd's to divide",
+        summary: "the folder of the cgroup v2 group in which jobs with Memory or Processes get groups of their own",
+        reloadable: false,
+    },
 ];

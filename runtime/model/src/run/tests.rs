@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::learn::{Deed, Need};
+use crate::message::Fault;
 use crate::noted::Used;
 use crate::wall::Wall;
 
@@ -228,6 +229,24 @@ fn a_silent_end_is_no_clean_exit_for_a_guest() {
     assert_eq!(verdict(&actions), Some(134));
     let (_, actions) = walk(&WASM, then(vec![(9, Event::Gone(Exit::Signal(24)))]));
     assert_eq!(verdict(&actions), Some(137));
+}
+
+#[test]
+fn a_group_that_is_out_of_memory_has_reached_its_limit() {
+    let hit = Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel };
+    let gone = || vec![(9, Event::Gone(Exit::OutOfMemory))];
+    for (terms, events) in [(&WASM, then(gone())), (&NATIVE, then(gone())), (&NATIVE, gone())] {
+        let (_, actions) = walk(terms, events);
+        let verdict = Verdict { outcome: hit.clone(), stop: None };
+        assert_eq!(actions.last(), Some(&Action::Finish(End::Ran(verdict))));
+    }
+}
+
+#[test]
+fn a_process_that_could_not_become_the_jobs_user_names_that_wall() {
+    let (_, actions) = walk(&NATIVE, vec![(9, Event::Gone(Exit::Status(NOT_ITS_USER)))]);
+    let [Action::Finish(End::Failed(failure))] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((failure.fault, failure.what.as_str()), (Fault::Refused(Wall::User), "the user wall"));
 }
 
 #[test]

@@ -87,6 +87,7 @@ fn helper_plan(kind: WorkerKind, machine: &Machine, limits: Vec<ResourceLimit>) 
         network_namespace: false,
         network: NetworkPlan::default(),
         limits,
+        cgroup: None,
         landlock_abi: machine.landlock_abi,
         seccomp: machine.seccomp,
         missing: Vec::new(),

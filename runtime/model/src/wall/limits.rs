@@ -14,7 +14,7 @@ const MEMORY_BASE: u64 = 96 << 20;
 /// Descriptors a worker needs beside the guest's own.
 const HANDLES_BASE: u64 = 64;
 /// Processes beside a native job's own: the worker and the init of its process table.
-const PROCESSES_BASE: u64 = 2;
+pub(super) const PROCESSES_BASE: u64 = 2;
 
 /// Connections that a worker holds at once, of all its sockets; one that has nothing to say takes no instance.
 pub const MOST_CONNECTIONS: u64 = 16_384;

@@ -8,13 +8,21 @@ use crate::grant::PathGrant;
 use crate::job::{Isolation, Job};
 use crate::limit::{Limit, ResourceLimit};
 
+mod cgroup;
 mod helper;
+#[cfg(test)]
+mod lacking;
 mod limits;
+mod machine;
 mod namespaces;
 mod network;
 
+pub use cgroup::{
+    CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, delegated, group_name, own_group, ran_out_of_memory, to_divide,
+};
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
 pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, kernel_limits};
+pub use machine::Machine;
 pub use network::{NetworkPlan, Ports};
 
 use namespaces::{has_namespaces, may_mount, shows_everything};
@@ -41,6 +49,8 @@ pub enum Wall {
     Processes,
     /// An own, empty network (native jobs without Connect or Bind).
     Network,
+    /// Limits on all of a job's processes together, where a control group can be had.
+    Cgroup,
 }
 
 /// A row of the table of walls.
@@ -61,7 +71,13 @@ pub const WALLS: &[WallRow] = &[
         wall: Wall::User,
         name: "user",
         purpose: "the job's user and groups, nobody else's",
-        evidence: "read back: Uid",
+        evidence: "read back: Uid, Gid, Groups",
+    },
+    WallRow {
+        wall: Wall::Cgroup,
+        name: "cgroup",
+        purpose: "limits on all of a job's processes together; not proven yet on a machine that has them",
+        evidence: "read back: cgroup.procs, memory.max, pids.max",
     },
     WallRow {
         wall: Wall::Processes,
@@ -92,7 +108,7 @@ pub const WALLS: &[WallRow] = &[
         wall: Wall::Capabilities,
         name: "capabilities",
         purpose: "no capability is held or can be regained",
-        evidence: "read back: CapEff, CapPrm, CapInh, CapAmb",
+        evidence: "read back: CapEff, CapPrm, CapInh, CapAmb, CapBnd",
     },
     WallRow {
         wall: Wall::Landlock,
@@ -115,23 +131,6 @@ impl Wall {
     }
 }
 
-/// What this machine can put up, found out by `sandbox`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
-    /// The caller's effective user.
-    pub uid: u32,
-    /// Landlock's ABI; 0 = none.
-    pub landlock_abi: u32,
-    /// Whether seccomp filters can be installed.
-    pub seccomp: bool,
-    /// Whether an own mount namespace can be had, and why not.
-    pub namespaces: Result<(), String>,
-    /// Whether the supervisor is root, who can leave another user's worker the right to mount. A run that is handed over
-    /// is planned already, and not told.
-    #[serde(skip)]
-    pub under_root: bool,
-}
-
 /// Landlock ABI that every job needs (refer and truncate are covered from 3 on).
 pub const LANDLOCK_LEAST: u32 = 3;
 /// Landlock ABI that TCP grants need (ports are covered from 4 on).
@@ -139,6 +138,8 @@ pub const LANDLOCK_TCP: u32 = 4;
 /// Landlock ABI that grants of Unix sockets need in the machine's own network, where its abstract ones are, too (they
 /// are covered from 6 on).
 pub const LANDLOCK_UNIX: u32 = 6;
+/// Newest landlock ABI that this build has rules for; the last two are of kernels that it was not tried on.
+pub const LANDLOCK_NEWEST: u32 = 9;
 
 /// What kind of process the walls go around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +173,8 @@ pub struct WallPlan {
     pub network: NetworkPlan,
     /// Resource limits.
     pub limits: Vec<ResourceLimit>,
+    /// What its control group holds, if it has one.
+    pub cgroup: Option<CgroupPlan>,
     /// Landlock's ABI to use; 0 only with `--best-effort`.
     pub landlock_abi: u32,
     /// Whether the system call list is installed; false only with `--best-effort`.
@@ -279,15 +282,20 @@ pub fn plan(
         processes: false,
         network_namespace: false,
         limits: kernel_limits(&job.limits, &job.resource_limits, kind, job.isolation != Isolation::None, serves),
+        cgroup: None,
         landlock_abi: machine.landlock_abi,
         seccomp: machine.seccomp,
         network,
         missing: Vec::new(),
     };
+    if let Some(Missing { wall, why }) = machine.refused.iter().find(|missing| missing.wall.is_in_every_kernel()) {
+        return Err(WallRefusal::Required { wall: *wall, why: why.clone() });
+    }
     if job.isolation == Isolation::None {
         return Ok(unwalled(plan));
     }
-    processes_limit(job, machine, kind)?;
+    plan.cgroup = cgroup::planned(job, &plan, machine);
+    cgroup::hold_processes(job, &mut plan, machine)?;
     add_namespaces(&mut plan, job, program, machine);
     let missing = missing(&plan, job, machine);
     match missing.iter().find(|(required, _)| *required) {
@@ -320,7 +328,7 @@ fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machi
     let native = plan.kind == WorkerKind::Native;
     plan.user_namespace = machine.uid != 0 && !may_mount(job, plan.kind, machine);
     plan.processes = native;
-    plan.network_namespace = native && !plan.network.any();
+    plan.network_namespace = native && !plan.network.any() && machine.refusal(Wall::Network).is_none();
     let root = job.root_directory.clone().filter(|_| native);
     // Another root has the program in it, or there is none.
     let program = (native && root.is_none()).then(|| program.to_owned());
@@ -334,7 +342,7 @@ fn other_root(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wall
     }
     match has_namespaces(job, kind, machine) {
         _ if job.isolation == Isolation::None => Err(WallRefusal::RootForUnwalled),
-        Err(why) => Err(WallRefusal::Required { wall: Wall::Mount, why: why.clone() }),
+        Err(Missing { wall, why }) => Err(WallRefusal::Required { wall, why }),
         Ok(()) => Ok(()),
     }
 }
@@ -346,7 +354,7 @@ fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wa
     }
     match has_namespaces(job, kind, machine) {
         _ if shows_everything(job, kind, machine) => Err(WallRefusal::UsersBehindView),
-        Err(why) => Err(WallRefusal::Required { wall: Wall::Mount, why: why.clone() }),
+        Err(Missing { wall, why }) => Err(WallRefusal::Required { wall, why }),
         Ok(()) => Ok(()),
     }
 }
@@ -359,39 +367,21 @@ fn missing(plan: &WallPlan, job: &Job, machine: &Machine) -> Vec<(bool, Missing)
         network if network.tcp => LANDLOCK_TCP,
         _ => LANDLOCK_LEAST,
     };
-    if machine.landlock_abi < least {
-        let why = format!("landlock ABI {least} is needed, the kernel has {}", machine.landlock_abi);
+    if let Some(why) = machine.refusal(Wall::Landlock).or_else(|| machine.old_landlock(least)) {
         missing.push((true, Missing { wall: Wall::Landlock, why }));
     }
-    if !machine.seccomp {
-        let why = "the kernel has no seccomp filters".into();
+    if let Some(why) = machine.lacks(Wall::Seccomp) {
         missing.push((true, Missing { wall: Wall::Seccomp, why }));
     }
-    if let Err(why) = has_namespaces(job, plan.kind, machine) {
-        let native = plan.kind == WorkerKind::Native;
-        missing.push((native, Missing { wall: Wall::Mount, why: why.clone() }));
-        if native {
-            missing.push((true, Missing { wall: Wall::Processes, why: why.clone() }));
-        }
-    } else if shows_everything(job, plan.kind, machine) {
+    if let Some(why) = machine.refusal(Wall::Cgroup).filter(|_| cgroup::has_something_to_hold(job, plan.kind)) {
+        missing.push((false, Missing { wall: Wall::Cgroup, why }));
+    }
+    missing.extend(namespaces::missing(plan, job, machine));
+    if has_namespaces(job, plan.kind, machine).is_ok() && shows_everything(job, plan.kind, machine) {
         let why = "Users names who may connect, and behind it all users but the job's own read as one".into();
         missing.push((false, Missing { wall: Wall::Mount, why }));
     }
     missing
-}
-
-/// The kernel exempts uid 0 of the first user namespace from RLIMIT_NPROC (kernel/fork.c), and without an
-/// own user namespace it counts all the user's processes.
-fn processes_limit(job: &Job, machine: &Machine, kind: WorkerKind) -> Result<(), WallRefusal> {
-    if job.limits.processes.is_none() || kind != WorkerKind::Native {
-        return Ok(());
-    }
-    let why = match (machine.uid, &machine.namespaces) {
-        (0, _) => "the kernel does not count the processes of uid 0; run it as another user".to_owned(),
-        (_, Err(why)) => why.clone(),
-        (_, Ok(())) => return Ok(()),
-    };
-    Err(WallRefusal::Limit { limit: Limit::Processes, why })
 }
 
 #[cfg(test)]
@@ -413,7 +403,7 @@ mod tests {
 
     #[test]
     fn another_root_takes_the_mount_wall_and_the_place_of_the_program() {
-        let machine = |namespaces| Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces, under_root: true };
+        let machine = |namespaces| Machine { namespaces, ..Machine::able(0) };
         let no = || Err("no namespaces".to_owned());
         for (keys, wasm, namespaces, expected) in [
             ("", false, Ok(()), Ok(Some("/srv/root"))),
@@ -446,8 +436,7 @@ mod tests {
 
     #[test]
     fn unix_sockets_are_shown_by_the_mount_wall_and_abstract_ones_held_off() {
-        let machine =
-            |uid, landlock_abi, namespaces| Machine { uid, landlock_abi, seccomp: true, namespaces, under_root: false };
+        let machine = |uid, landlock_abi, namespaces| Machine { landlock_abi, namespaces, ..Machine::able(uid) };
         let no = || Err("no namespaces".to_owned());
         let alone = plain(&format!("Grants = {{ Connect = ({UNIX}); }};"));
         let beside = plain(&format!("Grants = {{ Connect = ({UNIX}, \"tcp://127.0.0.1:1\"); }};"));

@@ -1,7 +1,7 @@
 //! How a worker comes by namespaces of its own: by being root, by a right to mount that root leaves it, or by a user
 //! namespace, in which it cannot see who its peers are. The rest of a plan does not ask how.
 
-use super::{Machine, WorkerKind};
+use super::{Machine, Missing, Wall, WallPlan, WorkerKind};
 use crate::job::Job;
 
 /// Whether a worker looks at its peers' users when it accepts: in a user namespace every other one reads as nobody. Where
@@ -24,9 +24,35 @@ pub(super) fn shows_everything(job: &Job, kind: WorkerKind, machine: &Machine) -
     kind == WorkerKind::Wasm && ordinary && looks_at_users(job, kind)
 }
 
-/// Whether a worker can have namespaces of its own, and why not.
-pub(super) fn has_namespaces<'a>(job: &Job, kind: WorkerKind, machine: &'a Machine) -> Result<(), &'a String> {
-    if may_mount(job, kind, machine) { Ok(()) } else { machine.namespaces.as_ref().copied() }
+/// Whether a worker can have namespaces of its own, and which wall is to blame if not: a native program's view shows the
+/// process table of its own.
+pub(super) fn has_namespaces(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Missing> {
+    let blame = |wall, why: &String| Err(Missing { wall, why: why.clone() });
+    if let Some(why) = machine.refusal(Wall::Processes).filter(|_| kind == WorkerKind::Native) {
+        return blame(Wall::Processes, &why);
+    }
+    match &machine.namespaces {
+        Err(why) if !may_mount(job, kind, machine) => blame(Wall::Mount, why),
+        _ => Ok(()),
+    }
+}
+
+/// The walls of namespaces that a plan lacks, and whether they had to stand. One that is lacking of itself comes before
+/// those that go with it.
+pub(super) fn missing(plan: &WallPlan, job: &Job, machine: &Machine) -> Vec<(bool, Missing)> {
+    let native = plan.kind == WorkerKind::Native;
+    let blamed = has_namespaces(job, plan.kind, machine).err();
+    let wanted = [(Wall::Mount, true), (Wall::Processes, native), (Wall::Network, native && !plan.network.any())];
+    let wanted = wanted.into_iter().filter_map(|(wall, wanted)| wanted.then_some(wall));
+    let why = |wall: Wall| match &blamed {
+        Some(other) if other.wall == wall => Some(other.why.clone()),
+        Some(other) => Some(format!("it comes with the {} wall: {}", other.wall.row().name, other.why)),
+        None => machine.refusal(wall).filter(|_| wall != Wall::Mount),
+    };
+    let missing = wanted.filter_map(|wall| Some((native, Missing { wall, why: why(wall)? })));
+    let mut missing: Vec<(bool, Missing)> = missing.collect();
+    missing.sort_by_key(|(_, missing)| blamed.as_ref().is_some_and(|blamed| blamed.wall != missing.wall));
+    missing
 }
 
 #[cfg(test)]
@@ -44,7 +70,7 @@ mod tests {
     }
 
     fn machine(uid: u32, under_root: bool, namespaces: Result<(), String>) -> Machine {
-        Machine { uid, landlock_abi: 7, seccomp: true, namespaces, under_root }
+        Machine { namespaces, under_root, ..Machine::able(uid) }
     }
 
     fn no() -> Result<(), String> {

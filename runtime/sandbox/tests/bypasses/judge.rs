@@ -46,7 +46,10 @@ fn lacking(case: &Case, machine: &Machine) -> Option<String> {
     let network = !matches!(case.attack.network, Network::Nothing | Network::Udp | Network::Unix);
     let (by, since) = match case.row.expected {
         Expected::Held { by, since, .. } => (by, since),
-        Expected::Limit(_) | Expected::Works(_) => (Wall::User, 0),
+        Expected::LimitBelow(abi, _) if machine.landlock_abi >= abi => {
+            return Some(format!("landlock ABI {abi} holds it, and the kernel has {}", machine.landlock_abi));
+        }
+        Expected::Limit(_) | Expected::LimitBelow(..) | Expected::Works(_) => (Wall::User, 0),
     };
     let least = match (by, network) {
         (Wall::Landlock, true) => since.max(LANDLOCK_TCP),
@@ -67,7 +70,7 @@ fn lacking(case: &Case, machine: &Machine) -> Option<String> {
 /// Compares.
 pub fn judge(case: &Case, report: &Report, stage: &mut Stage) -> Verdict {
     let wrong = match case.row.expected {
-        Expected::Limit(why) => return limit(report, why),
+        Expected::Limit(why) | Expected::LimitBelow(_, why) => return limit(report, why),
         Expected::Held { by, answers, .. } => held(report, by, answers).or_else(|| arrived(stage, None)),
         Expected::Works(arrives) => works(report).or_else(|| arrived(stage, arrives)),
     };

@@ -74,6 +74,7 @@ fn plan(case: &Case, scene: &Scene, machine: &Machine) -> WallPlan {
         network_namespace: view && native && !scene.network.any(),
         network: scene.network.clone(),
         limits: kernel_limits(&Limits::default(), &[], kind, true, false),
+        cgroup: None,
         landlock_abi: if stands(Wall::Landlock) { machine.landlock_abi } else { 0 },
         seccomp: machine.seccomp && stands(Wall::Seccomp),
         missing: Vec::new(),

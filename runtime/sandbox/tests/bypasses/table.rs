@@ -57,6 +57,8 @@ pub enum Expected {
     Held { by: Wall, since: u32, answers: &'static [i32] },
     /// No kernel wall stops it, and the documentation says so: if one does, the documentation is wrong.
     Limit(&'static str),
+    /// The same on kernels whose landlock is older than this.
+    LimitBelow(u32, &'static str),
     /// It is no attack and must succeed; what arrives where, if anything does.
     Works(Option<&'static str>),
 }
@@ -116,6 +118,11 @@ pub const fn wasm_limit(without: Option<Wall>, why: &'static str) -> Row {
 /// A documented limit of a native program's walls.
 pub const fn native_limit(why: &'static str) -> Row {
     Row { kind: WorkerKind::Native, without: None, expected: Expected::Limit(why) }
+}
+
+/// A documented limit of all walls of a worker, on kernels whose landlock is older than this.
+pub const fn limit_below(abi: u32, kind: WorkerKind, why: &'static str) -> Row {
+    Row { kind, without: None, expected: Expected::LimitBelow(abi, why) }
 }
 
 /// What a WebAssembly worker must be able to do.
@@ -189,7 +196,8 @@ impl Case {
     pub fn name(&self) -> String {
         let kind = if self.row.kind == WorkerKind::Native { "native" } else { "wasm" };
         let without = self.row.without.map_or(String::new(), |wall| format!("_without_{}", wall.row().name));
-        format!("{}::{}::{kind}{without}", self.group, self.attack.name)
+        let older = if matches!(self.row.expected, Expected::LimitBelow(..)) { "_on_older_kernels" } else { "" };
+        format!("{}::{}::{kind}{without}{older}", self.group, self.attack.name)
     }
 }
 

@@ -2,13 +2,12 @@
 //! another, and by a pair that is connected anew.
 
 use wjob_model::wall::Wall::{Landlock, Mount, Network as Own, Seccomp};
+use wjob_model::wall::WorkerKind;
 
 use crate::network::BY_ARGUMENT;
 use crate::raw::{self, call, connect, descriptor, done, pair, socket};
 use crate::scene::Scene;
-use crate::table::{
-    Answer, Attack, Need, Network, attack, native, native_limit, native_without, wasm, wasm_limit, wasm_without,
-};
+use crate::table::{Answer, Attack, Need, Network, attack, limit_below, native, native_without, wasm, wasm_without};
 
 const EACCES: i32 = libc::EACCES;
 const ENOENT: i32 = libc::ENOENT;
@@ -16,6 +15,9 @@ const EPERM: i32 = libc::EPERM;
 
 /// Landlock's ABI that keeps signals and abstract sockets within a job.
 const SCOPES: u32 = 6;
+
+/// Landlock's ABI that tells one Unix socket with a path from another.
+const SOCKETS: u32 = 9;
 
 /// Why a grant of one Unix socket opens those of granted folders too.
 const IN_A_FOLDER: &str = "what lies in a granted folder is seen, and no rule tells one Unix socket from another";
@@ -110,7 +112,12 @@ pub const ATTACKS: &[Attack] = &[
         connect_to_an_ungranted_unix_socket_in_read_only,
         Network::Unix,
         Need::Nothing,
-        [wasm_limit(None, IN_A_FOLDER), native_limit(IN_A_FOLDER),]
+        [
+            limit_below(SOCKETS, WorkerKind::Wasm, IN_A_FOLDER),
+            limit_below(SOCKETS, WorkerKind::Native, IN_A_FOLDER),
+            wasm(Landlock, &[EACCES]).since(SOCKETS),
+            native(Landlock, &[EACCES]).since(SOCKETS),
+        ]
     ),
     attack!(make_a_unix_datagram_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
     attack!(make_a_stream_socket_with_a_unix_grant, Network::Unix, Need::Nothing, BY_ARGUMENT),

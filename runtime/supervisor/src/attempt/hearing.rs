@@ -3,11 +3,13 @@
 
 use wjob_model::message::{Fault, FromWorker, StartFailure, WORKER_BYTES};
 use wjob_model::run::Event;
+use wjob_model::wall::Wall;
 use wjob_sandbox::channel::Heard;
 
 use super::basis::walls;
 use super::{Attempt, Phase};
 use crate::order::{Reporter, Tools};
+use crate::run_error::RunError;
 
 impl Attempt {
     /// The next message; a worker that breaks the rules is not listened to any more.
@@ -27,7 +29,7 @@ impl Attempt {
             }
             Ok(Heard::Message(said)) => {
                 self.reports += usize::from(said.is_report());
-                Some(Event::Said(said))
+                Some(Event::Said(self.explained(said)))
             }
             Ok(Heard::Nothing) => None,
             Ok(Heard::End) => {
@@ -42,28 +44,55 @@ impl Attempt {
         }
     }
 
-    /// Code of another build is compiled again, and a kernel that gives no namespaces after all is planned for.
-    fn renewable(&self, failure: &StartFailure) -> bool {
-        !self.renewed && self.found.is_some() && matches!(failure.fault, Fault::Stale | Fault::Namespaces)
+    /// Code of another build is compiled again, and a kernel that gives no namespaces after all is planned for. What else
+    /// of a wall fails may have been brought about by an earlier run of the job, and is planned for by an operator's word
+    /// alone. Of a wall that is known to be missing nothing new is said, so this comes to an end.
+    pub(super) fn renewable(&self, failure: &StartFailure) -> bool {
+        let is_new = |wall: Wall| self.machine.refusal(wall).is_none();
+        let renews = match failure.fault {
+            Fault::Stale => !self.renewed,
+            Fault::Namespaces(wall) => is_new(wall),
+            Fault::Refused(wall) => self.order.best_effort && is_new(wall),
+            Fault::Job | Fault::Wall | Fault::Own => false,
+        };
+        renews && self.found.is_some()
     }
 
     /// Once more from the plan on; the state machine still waits for the worker's walls.
-    fn renew(&mut self, failure: &StartFailure, tools: Tools<'_>, reporter: &mut dyn Reporter) -> Option<Event> {
-        self.renewed = true;
+    pub(super) fn renew(
+        &mut self,
+        failure: &StartFailure,
+        tools: Tools<'_>,
+        reporter: &mut dyn Reporter,
+    ) -> Option<Event> {
+        self.renewed |= failure.fault == Fault::Stale;
         self.phase = Phase::Over;
-        if let Some(found) = self.found.as_ref().filter(|_| failure.fault == Fault::Namespaces) {
-            // Looking could not tell, trying did: what needs no view of its own runs without one, and says so.
-            if self.plan.mounts_by_leave(self.machine.uid) {
+        // Looking could not tell, trying did: what needs no view of its own runs without one, and says so.
+        let planned = match failure.fault {
+            Fault::Namespaces(Wall::Mount) if self.plan.mounts_by_leave(self.machine.uid) => {
                 self.machine.under_root = false;
-            } else {
-                self.machine.namespaces = Err(failure.why.clone());
+                self.plan_again()
             }
-            match walls(&self.order, found, &self.machine) {
-                Ok(plan) => self.plan = plan,
-                Err(refusal) => return self.fail(refusal.into()),
-            }
+            Fault::Namespaces(wall) | Fault::Refused(wall) => self.plan_without(wall, &failure.why),
+            Fault::Job | Fault::Wall | Fault::Stale | Fault::Own => Ok(()),
+        };
+        if let Err(error) = planned {
+            return self.fail(error);
         }
         self.seek_code(tools, failure.fault == Fault::Stale, reporter).or(Some(Event::Renewing))
+    }
+
+    /// Plans once more, for a machine on which a wall was refused.
+    pub(super) fn plan_without(&mut self, wall: Wall, why: &str) -> Result<(), RunError> {
+        self.machine = self.machine.clone().without(wall, why);
+        self.plan_again()
+    }
+
+    fn plan_again(&mut self) -> Result<(), RunError> {
+        if let Some(found) = &self.found {
+            self.plan = walls(&self.order, found, &self.machine)?;
+        }
+        Ok(())
     }
 
     pub(super) fn gone(&mut self, reporter: &mut dyn Reporter) -> Option<Event> {

@@ -8,7 +8,7 @@ use wjob_model::run::Event;
 use wjob_model::wall::WorkerKind;
 
 use super::{Attempt, Phase};
-use crate::compile::{Sought, seek};
+use crate::compile::{CompileError, Sought, seek};
 use crate::helper::Silence;
 use crate::order::{Reporter, Tools};
 use crate::resolve::{self, ask, understood};
@@ -62,6 +62,9 @@ impl Attempt {
             }
             Phase::Compiling(compiling) => match compiling.finish(self.cache.as_ref(), waited) {
                 Ok(code) => self.work(tools, Some(code)),
+                Err(CompileError::Program(failure)) if self.renewable(&failure) => {
+                    self.renew(&failure, tools, reporter)
+                }
                 Err(error) => self.fail(error.into()),
             },
             phase => {
@@ -106,10 +109,13 @@ impl Attempt {
             mounts: self.plan.mounts_by_leave(self.machine.uid),
             ..Standing::default()
         };
-        let worker = match spawn(tools.image, &standing) {
+        let mut worker = match spawn(tools.image, &standing) {
             Ok(worker) => worker,
             Err(why) => return self.fail(RunError::System(why)),
         };
+        if let Err(error) = self.take_in(&mut worker) {
+            return self.fail(error);
+        }
         let sent = self.hand_over(&worker, tools, code.as_ref());
         self.killed = false;
         self.talking = true;

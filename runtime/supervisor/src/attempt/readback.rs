@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wjob_model::message::Evidence;
 use wjob_model::wall::{Wall, WorkerKind};
-use wjob_sandbox::readback;
+use wjob_sandbox::readback::{self, Who};
 
 use super::Attempt;
 use crate::order::Reporter;
@@ -28,7 +28,10 @@ impl Attempt {
         }
         let inner = self.inner(pid)?;
         let mut evidence = told;
-        evidence.extend(readback::read(inner, self.machine.uid, &self.plan));
+        let groups = self.identity().map(|identity| (identity.gid, identity.groups.as_slice()));
+        let who = Who { user: self.machine.uid, groups };
+        evidence.extend(readback::read(inner, who, &self.plan));
+        evidence.extend(self.group_read_back());
         if !Path::new(&format!("/proc/{inner}")).exists() {
             // What is not there any more has no walls to read; its end is about to be told.
             return None;

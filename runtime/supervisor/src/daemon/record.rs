@@ -10,7 +10,7 @@ use wjob_model::denial::Denial;
 use wjob_model::job::Job;
 use wjob_model::message::Evidence;
 use wjob_model::noted::{Noted, Used, uses};
-use wjob_model::wall::{WallPlan, WorkerKind};
+use wjob_model::wall::{Missing, WallPlan, WorkerKind};
 
 use super::clock;
 use super::log::Level;
@@ -74,6 +74,10 @@ impl Reporter for Record {
     fn walls(&mut self, evidence: &[Evidence], plan: &WallPlan) {
         self.walls = evidence.to_vec();
         self.used = (plan.kind == WorkerKind::Wasm).then(Vec::new);
+        // Whoever wants none, by Isolation None, is told that everywhere already.
+        if !plan.is_unwalled() {
+            self.walls.extend(plan.missing.iter().map(absent));
+        }
         for missing in &plan.missing {
             let text = format!("without the {} wall: {}", missing.wall.row().name, missing.why);
             self.said.push((Level::Warn, text));
@@ -89,10 +93,15 @@ impl Reporter for Record {
     }
 }
 
+/// A wall that a run does without, beside those that were read back.
+fn absent(missing: &Missing) -> Evidence {
+    Evidence { wall: missing.wall, found: format!("missing: {}", missing.why), stands: false }
+}
+
 #[cfg(test)]
 mod tests {
     use wjob_model::spec::{Context, load};
-    use wjob_model::wall::{Machine, plan};
+    use wjob_model::wall::{Machine, Wall, plan};
 
     use super::*;
 
@@ -104,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_grant_is_noted_once_and_only_where_its_use_shows() {
-        let machine = Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces: Ok(()), under_root: true };
+        let machine = Machine::able(0);
         for (wasm, expected) in [(true, Some(vec![Used::Connect(0)])), (false, None)] {
             let mut record = Record::of(&job());
             let plan = plan(&job(), "/bin/a", wasm, &machine, false).expect("a plan");
@@ -113,6 +122,18 @@ mod tests {
             record.grant_used(Used::Connect(0));
             assert_eq!(record.used, expected, "wasm {wasm}");
         }
+    }
+
+    #[test]
+    fn a_wall_that_a_run_does_without_is_noted_too() {
+        let machine = Machine::able(1000).without(Wall::Mount, "no namespaces");
+        let plan = plan(&job(), "/bin/a", true, &machine, false).expect("a plan");
+        let mut record = Record::of(&job());
+        record.walls(&[Evidence { wall: Wall::User, found: "Uid: 1000".into(), stands: true }], &plan);
+        let noted: Vec<(Wall, bool)> = record.walls.iter().map(|wall| (wall.wall, wall.stands)).collect();
+        assert_eq!(noted, [(Wall::User, true), (Wall::Mount, false)]);
+        assert_eq!(record.walls[1].found, "missing: no namespaces");
+        assert_eq!(record.take_said().len(), 1);
     }
 
     #[test]

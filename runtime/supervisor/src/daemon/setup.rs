@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 use wjob_model::daemon::Configuration;
 use wjob_model::fleet::Fleet;
+use wjob_model::wall::Machine;
 use wjob_sandbox::handover::HandoverError;
 use wjob_sandbox::signals::Signals;
 
@@ -141,8 +142,9 @@ impl Daemon {
         ] {
             poller.add(source, name).map_err(system("epoll"))?;
         }
+        let machine = machine(configuration, &mut log);
         Ok(Self {
-            machine: wjob_sandbox::machine::look(),
+            machine,
             manager: Manager::of(std::env::var("NOTIFY_SOCKET").ok().as_deref()),
             fleet: parts.fleet,
             since: parts.since,
@@ -189,6 +191,19 @@ impl Daemon {
             lock: parts.lock,
         })
     }
+}
+
+/// What this machine can put up. A group that was named and cannot be divided is no reason to serve nobody: jobs have
+/// their resource limits all the same.
+fn machine(configuration: &Configuration, log: &mut Log) -> Machine {
+    let mut machine = wjob_sandbox::machine::look();
+    if let Some(folder) = &configuration.cgroup {
+        machine.cgroup = wjob_sandbox::cgroup::named(folder);
+        if let Err(why) = &machine.cgroup {
+            log.say(super::Level::Warn, None, false, &format!("jobs get no control groups: {why}"));
+        }
+    }
+    machine
 }
 
 fn system(what: &'static str) -> impl Fn(std::io::Error) -> SetupError {
