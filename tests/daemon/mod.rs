@@ -2,6 +2,7 @@
 
 mod accounts;
 mod caller;
+mod cgroup;
 mod control;
 mod explain;
 mod files;
@@ -21,4 +22,5 @@ mod takeover;
 mod users;
 mod users_of_sockets;
 mod verbs;
+mod walls;
 mod who;

@@ -202,7 +202,7 @@ die "accept: $!";
 
 /// A job of that, with this word.
 #[track_caller]
-fn answering(word: &str) -> Job {
+pub(super) fn answering(word: &str) -> Job {
     perl(&ANSWERS.replace("WORD", word))
 }
 
