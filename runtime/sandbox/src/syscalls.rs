@@ -639,6 +639,6 @@ mod tests {
             let rule = rules.iter().find(|rule| i64::from(rule.number) == number).unwrap();
             assert_eq!(rule.any_of, vec![vec![masked(2, libc::PROT_EXEC, 0)]]);
         }
-        assert!(!rules.iter().any(|rule| i64::from(rule.number) == number::memfd_create));
+        assert!(!rules.iter().any(|rule| i64::from(rule.number) == libc::SYS_memfd_create));
     }
 }
