@@ -9,6 +9,7 @@ mod examples;
 mod grants;
 mod guest_harness;
 mod harness;
+mod hostile;
 mod learn;
 mod limits;
 mod listen;

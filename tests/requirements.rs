@@ -116,7 +116,7 @@ fn tests_of(text: &str) -> Vec<String> {
 }
 
 /// All tests by their names, with the files they are in.
-fn tests(files: &[(String, String)]) -> BTreeMap<String, Vec<&str>> {
+pub fn tests(files: &[(String, String)]) -> BTreeMap<String, Vec<&str>> {
     let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (file, text) in files {
         let Some(module) = module(file) else { continue };

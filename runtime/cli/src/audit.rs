@@ -1,6 +1,6 @@
 //! `wjob audit [FILE|TARGET]`: how much a job could do if its program were hostile, as a score from 0 to 10 and line by
 //! line; without an argument all jobs of a domain, the most exposed first. The model judges; a loaded job is the
-//! supervisor's to bring before it, a job file this verb's.
+//! supervisor's to bring before it, a job file this verb's. With --attack it is tried instead (`attack`).
 
 mod file;
 mod words;
@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use wjob_model::control::{Audited, Failure, Method, OfJob};
 use wjob_model::status::Status;
 
+use crate::attack::AttackOptions;
 use crate::client::{CallError, Client};
 use crate::refusal::Refusal;
 use crate::target::{self, Target};
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
     /// Print one JSON object per job and line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    attack: AttackOptions,
 }
 
 /// What of the subject is to be shown.
@@ -57,7 +60,10 @@ fn bar(text: &str) -> Result<f64, String> {
 }
 
 /// Judges, shows, and holds the scores against what is allowed.
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode> {
+    if let Some(done) = arguments.attack.run(arguments.json, build) {
+        return done;
+    }
     let subject = match arguments.target.as_deref() {
         Some(file) if target::names_file(file) => match file::audited(Path::new(file))? {
             Some(audited) => Subject::Job(audited),

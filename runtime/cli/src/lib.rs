@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod amount;
+mod attack;
 mod audit;
 mod blame;
 mod bootout;
@@ -161,7 +162,7 @@ fn perform(verb: Verb, build: &'static str) -> anyhow::Result<ExitCode> {
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Calendar(arguments) => calendar::run(arguments),
         Verb::New(arguments) => new::run(arguments),
-        Verb::Audit(arguments) => audit::run(arguments),
+        Verb::Audit(arguments) => audit::run(arguments, build),
         Verb::Compile(arguments) => compile::run(arguments, build),
         Verb::List(arguments) => list::run(arguments),
         Verb::Print(arguments) => print::run(arguments, build),

@@ -22,8 +22,12 @@ pub(crate) fn never_dumpable() -> Result<(), WallError> {
 }
 
 /// Empties every capability set: bounding first, which needs CAP_SETPCAP, then ambient, then the rest; a user
-/// namespace of one's own had given all of them (user_namespaces(7)).
-pub(crate) fn drop_all() -> Result<(), WallError> {
+/// namespace of one's own had given all of them (user_namespaces(7)), or a supervisor some.
+///
+/// # Errors
+/// When the kernel refuses; the process must end, since it may still hold some.
+pub fn drop_all() -> Result<(), WallError> {
+    take_up()?;
     lock_secure_bits()?;
     drop_bounding()?;
     rustix::thread::clear_ambient_capability_set().doing(Wall::Capabilities, "PR_CAP_AMBIENT_CLEAR_ALL")?;
@@ -33,6 +37,50 @@ pub(crate) fn drop_all() -> Result<(), WallError> {
         inheritable: CapabilitySet::empty(),
     };
     rustix::thread::set_capabilities(None, none).doing(Wall::Capabilities, "capset")
+}
+
+/// What root leaves a worker that is to see its peers' users, and so has no user namespace: the right to mount, and that
+/// to give up for good whatever could come back.
+const TO_MOUNT: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::SETPCAP);
+
+/// Has what is held outlast the next change of user, for [`leave_to_mount`]; an exec ends it in any case. A system call
+/// and nothing else, so that it may be called between fork and exec.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn keep_through_change_of_user() -> rustix::io::Result<()> {
+    rustix::thread::set_keep_capabilities(true)
+}
+
+/// Leaves a process of root's that has become an ordinary user the right to mount, through its next exec (capabilities(7),
+/// "Ambient capability set"), and no other. System calls and nothing else, so that it may be called between fork and exec.
+///
+/// # Errors
+/// When the caller has not got it: after the exec nothing is held then.
+pub fn leave_to_mount() -> rustix::io::Result<()> {
+    let sets = CapabilitySets { effective: CapabilitySet::empty(), permitted: TO_MOUNT, inheritable: TO_MOUNT };
+    rustix::thread::set_capabilities(None, sets)?;
+    rustix::thread::configure_capability_in_ambient_set(CapabilitySet::SYS_ADMIN, true)?;
+    rustix::thread::configure_capability_in_ambient_set(CapabilitySet::SETPCAP, true)
+}
+
+/// What is held has no effect until it is taken up again: what is opened for the job is opened by its user's rights alone.
+pub(crate) fn set_aside() -> Result<(), WallError> {
+    have_effect(|held| CapabilitySets { effective: CapabilitySet::empty(), ..held }, "set capabilities aside")
+}
+
+/// What is held has effect; whoever has set nothing aside, or holds nothing, is left as he is.
+pub(crate) fn take_up() -> Result<(), WallError> {
+    have_effect(|held| CapabilitySets { effective: held.permitted, ..held }, "take capabilities up")
+}
+
+fn have_effect(change: impl FnOnce(CapabilitySets) -> CapabilitySets, doing: &str) -> Result<(), WallError> {
+    let held = rustix::thread::capabilities(None).doing(Wall::Capabilities, doing)?;
+    let wanted = change(held);
+    if wanted == held {
+        return Ok(());
+    }
+    rustix::thread::set_capabilities(None, wanted).doing(Wall::Capabilities, doing)
 }
 
 /// A user namespace of one's own gives power over the modes of one's own files, which the job's user does not have:

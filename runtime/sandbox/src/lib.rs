@@ -1,8 +1,9 @@
 //! The kernel wall: puts up, around the calling process, what `model` planned, and reads it back.
 //!
 //! The order is law and is kept by the callers in `worker`: [`namespaces::enter`], open what the job names,
-//! load code, [`mount::put_up`], then [`confine`]. Nothing is decided here: a plan that cannot be carried out is
-//! an error, never a weaker wall. All of it works on one thread, before any other is made.
+//! load code, [`mount::put_up`], then [`confine`]; a right to mount that is the machine's own is with another process
+//! meanwhile ([`mounter`]). Nothing is decided here: a plan that cannot be carried out is an error, never a weaker wall.
+//! All of it works on one thread, before any other is made.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod machine;
 pub mod memory;
 pub mod mount;
+pub mod mounter;
 pub mod namespaces;
 pub mod peer;
 pub mod probe;

@@ -10,7 +10,7 @@ use crate::{confine, mount, namespaces};
 /// Looks, without trying.
 pub fn look() -> Machine {
     let uid = rustix::process::geteuid().as_raw();
-    Machine { uid, landlock_abi: landlock_abi(), seccomp: seccomp(), namespaces: namespaces(uid) }
+    Machine { uid, landlock_abi: landlock_abi(), seccomp: seccomp(), namespaces: namespaces(uid), under_root: uid == 0 }
 }
 
 /// Landlock's ABI, 0 when the kernel has none (landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION).

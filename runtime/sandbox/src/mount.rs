@@ -18,7 +18,7 @@ use wjob_model::wall::{MountPlan, Wall};
 
 use crate::grants::Opened;
 use crate::root::Root;
-use crate::{Doing, WallError};
+use crate::{Doing, WallError, capabilities};
 
 /// Host paths every native program sees read-only: shared libraries, programs and the files libc reads.
 pub const BASE: &[&str] = &[
@@ -60,6 +60,7 @@ const ROOT_SIZE: &str = "1m";
 /// # Errors
 /// Names the path that could not be shown.
 pub fn put_up(plan: &MountPlan, opened: &[Opened], other: Option<&Root>) -> Result<(), WallError> {
+    capabilities::take_up()?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).doing(Wall::Mount, "make / private")?;
     let root = match &plan.root {

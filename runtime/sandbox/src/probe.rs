@@ -51,6 +51,10 @@ fn judge_mounts<'a>(text: Option<&str>, grants: impl Iterator<Item = (&'a str, A
         return evidence("mountinfo cannot be read".into(), false);
     };
     let mounts: Vec<(&str, &str)> = text.lines().filter_map(point_and_options).collect();
+    if mounts.is_empty() {
+        // Of a root that was let go of nothing is shown (proc_pid_mountinfo(5)).
+        return evidence("no mount is seen".into(), false);
+    }
     for (guest, access) in grants {
         let wanted = options(access);
         let Some((_, found)) = mounts.iter().rfind(|(point, _)| unescape(point) == guest) else {
@@ -214,5 +218,6 @@ mod tests {
             assert_eq!(evidence.stands, stands, "{guest} {access:?}: {}", evidence.found);
         }
         assert!(!judge_mounts(None, std::iter::empty()).stands);
+        assert!(!judge_mounts(Some(""), std::iter::empty()).stands);
     }
 }

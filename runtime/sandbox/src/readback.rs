@@ -83,7 +83,8 @@ mod tests {
         CapEff:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
 
     fn plan() -> WallPlan {
-        compile_plan(&Machine { uid: 7, landlock_abi: 7, seccomp: true, namespaces: Ok(()) }, CompileBounds::default())
+        let machine = Machine { uid: 7, landlock_abi: 7, seccomp: true, namespaces: Ok(()), under_root: false };
+        compile_plan(&machine, CompileBounds::default())
     }
 
     fn fallen(status: &str, user: u32) -> Vec<Wall> {

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use wjob_model::run::Exit;
+use wjob_sandbox::capabilities;
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
@@ -82,6 +83,8 @@ pub struct Standing<'a> {
     pub low_io: bool,
     /// Who it is; `None` keeps this process's own.
     pub identity: Option<&'a Identity>,
+    /// Whether it is left the right to mount beside that user, if this process has it.
+    pub mounts: bool,
     /// The role it is named for; `None` = a worker.
     pub name: Option<&'a CStr>,
     /// What it is told beside its name.
@@ -208,11 +211,18 @@ unsafe fn stand(standing: &Standing<'_>) {
             return;
         };
         let Identity { uid, gid, groups } = identity;
+        if standing.mounts {
+            let _ = capabilities::keep_through_change_of_user();
+        }
         let taken = libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
             && libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) == 0
             && libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) == 0;
         if !taken {
             libc::syscall(libc::SYS_exit_group, 126);
+        }
+        if standing.mounts {
+            // Without it the worker gets no further than its first namespace, and says so.
+            let _ = capabilities::leave_to_mount();
         }
     }
 }

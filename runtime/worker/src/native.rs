@@ -16,7 +16,7 @@ use wjob_sandbox::channel::Channel;
 use wjob_sandbox::grants::Opened;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
 use wjob_sandbox::root::Root;
-use wjob_sandbox::{confine, mount, namespaces};
+use wjob_sandbox::{capabilities, confine, mount, namespaces};
 
 use crate::role::{Started, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
 use crate::{open, served};
@@ -73,7 +73,8 @@ fn in_own_process_table(channel: Channel, run: Run, found: Found) -> u8 {
         init => {
             // Only the init speaks from here on, and its end must show as the end of the channel.
             drop((channel, found));
-            wait_for(init)
+            // It has no use for any right, and the init ends with it.
+            if capabilities::drop_all().is_ok() { wait_for(init) } else { 1 }
         }
     }
 }

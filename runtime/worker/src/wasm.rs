@@ -17,6 +17,7 @@ use wjob_model::message::{Code, Evidence, FromWorker, INLINE_BYTES, Manner, Run,
 use wjob_model::outcome::{HeldBy, Outcome};
 use wjob_model::wall::DEFAULT_INSTANCES;
 use wjob_sandbox::channel::Channel;
+use wjob_sandbox::mounter::Mounter;
 use wjob_sandbox::probe::{Before, try_what_must_fail};
 use wjob_sandbox::{confine, mount, namespaces};
 
@@ -69,6 +70,7 @@ fn prepare(
     let sockets = sockets(&run, descriptors)?;
     let opened = open_grants(&run, root.as_ref())?;
     drop(root);
+    let mounter = Mounter::for_view(&run.walls, &opened).map_err(|error| wall(&error))?;
     let (housed, pooled, manner) = loaded(&run, &code)?;
     let tls =
         run.connect.iter().any(|endpoint| endpoint.transport == Transport::Https).then(crate::wasi::http::load_roots);
@@ -77,9 +79,12 @@ fn prepare(
     // A thread that has one instance may be held by a blocking call: the supervisor's clock runs elsewhere.
     builder.allow_blocking_current_thread(!manner.hears);
     let before = Before::open();
-    if let Some(plan) = &run.walls.mount {
-        mount::put_up(plan, &opened, None).map_err(|error| wall(&error))?;
+    match (mounter, &run.walls.mount) {
+        (Some(mounter), _) => mounter.put_up(),
+        (None, Some(plan)) => mount::put_up(plan, &opened, None),
+        (None, None) => Ok(()),
     }
+    .map_err(|error| wall(&error))?;
     let mut evidence: Vec<Evidence> = before.mounts(&run.walls, &opened).into_iter().collect();
     let mut preopens = preopens(&run, &opened)?;
     for preopen in &mut preopens {

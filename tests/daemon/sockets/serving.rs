@@ -10,6 +10,7 @@ mod idle;
 mod inetd;
 mod limits;
 mod load;
+mod neighbours;
 
 use std::io::{ErrorKind, Read};
 use std::thread;

@@ -106,8 +106,10 @@ fn walls(job: &Job) {
         let kept = KEPT.iter().find(|folder| path.starts_with(folder) || Path::new(folder).starts_with(path));
         assert_eq!(kept, None, "{grant:?}");
     }
-    let machine = Machine { uid: CONTEXT.uid, landlock_abi: 7, seccomp: true, namespaces: Ok(()) };
+    let machine =
+        |under_root| Machine { uid: CONTEXT.uid, landlock_abi: 7, seccomp: true, namespaces: Ok(()), under_root };
     for (wasm, best_effort) in [(true, false), (false, false), (false, true)] {
+        let machine = machine(!best_effort);
         if let Ok(plan) = wall::plan(job, "/bin/a", wasm, &machine, best_effort) {
             assert_eq!(plan.is_unwalled(), job.isolation == Isolation::None);
             assert_eq!(plan.seccomp, !plan.is_unwalled());

@@ -41,7 +41,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
         Some((what, rest)) => traffic::run(what, rest),
         None => Err(advise(
             "bench wants to know what to measure",
-            "the benches are run, idle, connections, http and cold",
+            "the benches are run, idle, connections, http, cold and neighbours",
             "`cargo xtask bench NAME [--json] [--no-build]`; see `cargo xtask help` for more options",
         )),
     }

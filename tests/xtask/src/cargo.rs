@@ -18,6 +18,8 @@ pub const GUEST_PACKAGES: &[&str] = &[
     "finger",
     "handles",
     "hello",
+    "hostile",
+    "hostile3",
     "http-hello",
     "time-udp",
     "wordcount",

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::cargo;
+use crate::corpus;
 use crate::setup;
 use crate::step::Steps;
 use crate::temporary;
@@ -30,7 +31,11 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
 pub fn build() -> anyhow::Result<Vec<PathBuf>> {
     let mut steps = Steps::new(3);
     steps.step("looking for the WebAssembly target", setup::wasm_target)?;
-    let mut files = steps.step("building the guests", || lay_out("guests", &setup::guest_build(), ".wasm"))?;
+    let mut files = steps.step("building the guests", || {
+        let files = lay_out("guests", &setup::guest_build(), ".wasm")?;
+        corpus::lay_out(&folder().join(corpus::NAME))?;
+        Ok(files)
+    })?;
     let flags = linking();
     let mut build = vec!["build", "--release", "--bins"];
     if let Some(flags) = &flags {

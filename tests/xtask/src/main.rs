@@ -6,9 +6,11 @@
 
 mod bench;
 mod cargo;
+mod corpus;
 mod demo;
 mod dist;
 mod fuzz;
+mod hostile;
 mod idle;
 mod loaded;
 mod machine;
@@ -23,6 +25,7 @@ mod temporary;
 mod test;
 mod traffic;
 mod unprivileged;
+mod verdicts;
 mod wjobd;
 
 use std::process::ExitCode;
@@ -33,7 +36,11 @@ cargo xtask VERB
   demo                          build everything and run the hello example
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
                                 Run by root, the end-to-end tests run a second time as an ordinary user
-  dist                          release binaries in target/dist/bin, guests in target/dist/guests
+  hostile [--group N] [--json] [--no-build]
+                                performs every attack of guests/hostile/attacks.json and prints which wall contained
+                                it; fails when one was not contained
+  dist                          release binaries in target/dist/bin, guests in target/dist/guests, the corpus of
+                                attacks in target/dist/hostile
   fuzz [--seconds S] [TARGET...]
                                 libFuzzer over the targets of tests/fuzz, all of them or these, each for S seconds
                                 (60), as many at a time as there are processors. What it finds is in target/fuzz
@@ -41,6 +48,9 @@ cargo xtask VERB
                                 `wjob run` beside wasmtime, bubblewrap and a native program, in one run
   bench idle [--json] [--no-build]
                                 ten thousand loaded jobs that wait, in wjobd and its peers
+  bench neighbours [--attack NAME]... [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
+                                the p99 of an HTTP job while each attack runs beside it, in terms of that beside a
+                                job which does no harm and takes as much of the processor
   bench connections|http|cold [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
@@ -68,6 +78,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
     match verb.as_str() {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
+        "hostile" => hostile::run(rest),
         "dist" => dist::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
@@ -76,7 +87,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "help" | "--help" | "-h" => help(),
         other => Err(step::advise(
             &format!("unknown verb {other:?}"),
-            "the verbs are demo, test, dist, fuzz, bench and help",
+            "the verbs are demo, test, hostile, dist, fuzz, bench and help",
             "see `cargo xtask help`",
         )),
     }

@@ -2,6 +2,7 @@
 //! It changes nothing about them.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -29,6 +30,22 @@ impl Held {
         }
         Ok(held)
     }
+}
+
+/// USER_HZ, which is 100 on every architecture wjob runs on (proc_pid_stat(5), sysconf(3)).
+const TICKS_A_SECOND: u64 = 100;
+
+/// Processor time of all processes that this one has started and waited for, and theirs.
+pub fn spent_by_children(process: u32) -> anyhow::Result<Duration> {
+    let stat = read(process, "stat")?;
+    let ticks = children_ticks(&stat).with_context(|| format!("the times of process {process}"))?;
+    Ok(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
+}
+
+/// Fields 16 and 17, counted behind the name, which may hold anything (proc_pid_stat(5)).
+fn children_ticks(stat: &str) -> Option<u64> {
+    let behind = stat.rsplit_once(") ")?.1;
+    behind.split(' ').skip(13).take(2).map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// How often the threads of these processes left a processor: because they waited, or because others had their turn.
@@ -99,6 +116,15 @@ mod tests {
         let status = "Name:\twjobd\nThreads:\t1\nvoluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n";
         assert_eq!(task_switches(status), 42);
         assert_eq!(task_switches(""), 0);
+    }
+
+    #[test]
+    fn the_time_of_children_is_counted_whatever_the_name_holds() {
+        for name in ["sh", "a) S 5"] {
+            let stat = format!("7 ({name}) S 1 2 3 0 -1 0 9 9 9 9 10 20 300 4000 20 0");
+            assert_eq!(children_ticks(&stat), Some(4300), "{name}");
+        }
+        assert_eq!(children_ticks("7 sh"), None);
     }
 
     #[test]

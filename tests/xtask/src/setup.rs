@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::cargo::{self, GUEST_PACKAGES};
+use crate::corpus;
 use crate::step::advise;
 
 /// The target of every guest: components of WASI 0.2 on.
@@ -61,9 +62,10 @@ pub fn guest_build() -> Vec<&'static str> {
     arguments
 }
 
-/// Builds every guest and example.
+/// Builds every guest and example, and lays the corpus of attacks out.
 pub fn guests() -> anyhow::Result<()> {
-    cargo::run(&mut cargo::cargo(&guest_build()))
+    cargo::run(&mut cargo::cargo(&guest_build()))?;
+    corpus::lay_out(&cargo::target().join(corpus::NAME))
 }
 
 /// Where [`guests`] leaves the components.

@@ -2,6 +2,7 @@
 //! It is in /tmp and not in TMPDIR, because an ordinary user must be able to reach what root puts there.
 
 use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -72,12 +73,16 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         make_folder(parent)?;
     }
-    fs::create_dir(path).with_context(|| format!("cannot make {}", path.display()))?;
+    match fs::create_dir(path) {
+        // Another thread has made it meanwhile, and opens it to everyone as well.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made.with_context(|| format!("cannot make {}", path.display()))?,
+    }
     open_to_all(path)
 }
 
 /// Lets everyone read what the owner may read, and run what the owner may run.
-fn open_to_all(path: &Path) -> anyhow::Result<()> {
+pub fn open_to_all(path: &Path) -> anyhow::Result<()> {
     let owner = fs::metadata(path)?.permissions().mode() & 0o700;
     let others = owner & 0o500;
     let mode = owner | (others >> 3) | (others >> 6);

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::cargo;
+use crate::corpus;
 use crate::setup;
 use crate::step::advise;
 use crate::temporary::{self, Temporary};
@@ -94,6 +95,7 @@ fn fill(folder: &Path, user: u32) -> anyhow::Result<PathBuf> {
         .map(PathBuf::from)
         .to_vec();
     needed.extend(["wjob", "wjobd"].map(|name| Path::new("target/debug").join(name)));
+    needed.push(Path::new("target").join(corpus::NAME));
     for guest in components()? {
         needed.push(guest.strip_prefix(&root)?.to_path_buf());
     }

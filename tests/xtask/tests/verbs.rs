@@ -226,7 +226,7 @@ fn dist_lays_everything_out_under_its_name_and_nothing_old() {
 #[test]
 fn a_wrong_word_is_answered_with_the_right_ones() {
     for (words, part) in [
-        (&["nonsense"][..], "the verbs are demo, test, dist, fuzz, bench and help"),
+        (&["nonsense"][..], "the verbs are demo, test, hostile, dist, fuzz, bench and help"),
         (&["demo", "more"], "demo takes no arguments"),
         (&["dist", "more"], "dist takes no arguments"),
         (&["bench"], "the benches are run, idle, connections, http and cold"),

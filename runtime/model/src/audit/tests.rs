@@ -274,7 +274,7 @@ fn a_wall_that_does_not_stand_is_said_with_the_jobs_own_part_in_it() {
 }
 
 fn machine(uid: u32, namespaces: Result<(), String>) -> Machine {
-    Machine { uid, landlock_abi: 7, seccomp: true, namespaces }
+    Machine { uid, landlock_abi: 7, seccomp: true, namespaces, under_root: false }
 }
 
 #[test]

@@ -39,7 +39,7 @@ static KEYS: &[Key] = &[
     key("Grants.Environment", TEXTS, Available::Run,
         "Names of host variables that are passed on; without it the job sees none but its EnvironmentVariables."),
     key("Grants.Users", Kind::Array(&ACCOUNT), Available::Run,
-        "Who may connect to the job's Unix sockets and call its services besides its own user and root: names, @groups or numbers. Each socket has an access list of them in place of SockPathMode, and who was accepted is looked at again, for which WebAssembly of a user's own domain runs without the mount wall."),
+        "Who may connect to the job's Unix sockets and call its services besides its own user and root: names, @groups or numbers. Each socket has an access list of them in place of SockPathMode, and whom wjob accepts it looks at again, for which WebAssembly of a user's own domain runs without the mount wall; of native programs there the list holds alone."),
     key("Grants.Control", Kind::OneOf(&["Observe", "Operate"]), Available::Supervisor,
         "Whether the job may look at other jobs, or also start and stop loaded ones. Without it neither."),
     key("Limits", Kind::Dictionary("Limits"), Available::Run,

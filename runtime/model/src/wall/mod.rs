@@ -10,11 +10,14 @@ use crate::limit::{Limit, ResourceLimit};
 
 mod helper;
 mod limits;
+mod namespaces;
 mod network;
 
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
 pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, kernel_limits};
 pub use network::{NetworkPlan, Ports};
+
+use namespaces::{has_namespaces, may_mount, shows_everything};
 
 /// A layer the kernel enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,6 +126,10 @@ pub struct Machine {
     pub seccomp: bool,
     /// Whether an own mount namespace can be had, and why not.
     pub namespaces: Result<(), String>,
+    /// Whether the supervisor is root, who can leave another user's worker the right to mount. A run that is handed over
+    /// is planned already, and not told.
+    #[serde(skip)]
+    pub under_root: bool,
 }
 
 /// Landlock ABI that every job needs (refer and truncate are covered from 3 on).
@@ -153,7 +160,7 @@ pub enum WorkerKind {
 pub struct WallPlan {
     /// Around what.
     pub kind: WorkerKind,
-    /// A user namespace of its own (needed by an ordinary user for the others).
+    /// A user namespace of its own (needed for the others by an ordinary user who was not left the right to mount).
     pub user_namespace: bool,
     /// The mount wall; `None` when the kernel has none and it is not required.
     pub mount: Option<MountPlan>,
@@ -177,6 +184,11 @@ impl WallPlan {
     /// Whether the program has all its user's rights (Isolation None).
     pub fn is_unwalled(&self) -> bool {
         self.missing.iter().any(|missing| missing.wall == Wall::NoNewPrivileges)
+    }
+
+    /// Whether a worker of this user mounts by a right that its supervisor left it, and which it gives up on the way.
+    pub fn mounts_by_leave(&self, uid: u32) -> bool {
+        self.mount.is_some() && !self.user_namespace && uid != 0
     }
 }
 
@@ -302,11 +314,11 @@ fn unwalled(mut plan: WallPlan) -> WallPlan {
 }
 
 fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machine) {
-    if machine.namespaces.is_err() || sees_users(job, plan.kind, machine) {
+    if has_namespaces(job, plan.kind, machine).is_err() || shows_everything(job, plan.kind, machine) {
         return;
     }
     let native = plan.kind == WorkerKind::Native;
-    plan.user_namespace = machine.uid != 0;
+    plan.user_namespace = machine.uid != 0 && !may_mount(job, plan.kind, machine);
     plan.processes = native;
     plan.network_namespace = native && !plan.network.any();
     let root = job.root_directory.clone().filter(|_| native);
@@ -315,18 +327,12 @@ fn add_namespaces(plan: &mut WallPlan, job: &Job, program: &str, machine: &Machi
     plan.mount = Some(MountPlan { grants: job.opened(), base: native, program, root });
 }
 
-/// Whether a worker has to see its peers' users as they are: in a user namespace every other one reads as nobody. A
-/// native program's worker leaves that to the access lists of the sockets.
-fn sees_users(job: &Job, kind: WorkerKind, machine: &Machine) -> bool {
-    kind == WorkerKind::Wasm && machine.uid != 0 && job.tells_users_apart()
-}
-
 /// Without the mount wall a native job would run in the host's root, whatever `--best-effort` lets go.
 fn other_root(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), WallRefusal> {
     if kind != WorkerKind::Native || job.root_directory.is_none() {
         return Ok(());
     }
-    match &machine.namespaces {
+    match has_namespaces(job, kind, machine) {
         _ if job.isolation == Isolation::None => Err(WallRefusal::RootForUnwalled),
         Err(why) => Err(WallRefusal::Required { wall: Wall::Mount, why: why.clone() }),
         Ok(()) => Ok(()),
@@ -338,8 +344,8 @@ fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wa
     if job.isolation == Isolation::None || job.grants.sockets().next().is_none() {
         return Ok(());
     }
-    match &machine.namespaces {
-        _ if sees_users(job, kind, machine) => Err(WallRefusal::UsersBehindView),
+    match has_namespaces(job, kind, machine) {
+        _ if shows_everything(job, kind, machine) => Err(WallRefusal::UsersBehindView),
         Err(why) => Err(WallRefusal::Required { wall: Wall::Mount, why: why.clone() }),
         Ok(()) => Ok(()),
     }
@@ -361,13 +367,13 @@ fn missing(plan: &WallPlan, job: &Job, machine: &Machine) -> Vec<(bool, Missing)
         let why = "the kernel has no seccomp filters".into();
         missing.push((true, Missing { wall: Wall::Seccomp, why }));
     }
-    if let Err(why) = &machine.namespaces {
+    if let Err(why) = has_namespaces(job, plan.kind, machine) {
         let native = plan.kind == WorkerKind::Native;
         missing.push((native, Missing { wall: Wall::Mount, why: why.clone() }));
         if native {
             missing.push((true, Missing { wall: Wall::Processes, why: why.clone() }));
         }
-    } else if sees_users(job, plan.kind, machine) {
+    } else if shows_everything(job, plan.kind, machine) {
         let why = "Users names who may connect, and behind it all users but the job's own read as one".into();
         missing.push((false, Missing { wall: Wall::Mount, why }));
     }
@@ -407,7 +413,7 @@ mod tests {
 
     #[test]
     fn another_root_takes_the_mount_wall_and_the_place_of_the_program() {
-        let machine = |namespaces| Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces };
+        let machine = |namespaces| Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces, under_root: true };
         let no = || Err("no namespaces".to_owned());
         for (keys, wasm, namespaces, expected) in [
             ("", false, Ok(()), Ok(Some("/srv/root"))),
@@ -437,11 +443,11 @@ mod tests {
     }
 
     const UNIX: &str = "\"unix:///run/x\"";
-    const USERS: &str = "Users = (www); }; Sockets = { a = { SockPathName = \"/run/a\"; }; };";
 
     #[test]
     fn unix_sockets_are_shown_by_the_mount_wall_and_abstract_ones_held_off() {
-        let machine = |uid, landlock_abi, namespaces| Machine { uid, landlock_abi, seccomp: true, namespaces };
+        let machine =
+            |uid, landlock_abi, namespaces| Machine { uid, landlock_abi, seccomp: true, namespaces, under_root: false };
         let no = || Err("no namespaces".to_owned());
         let alone = plain(&format!("Grants = {{ Connect = ({UNIX}); }};"));
         let beside = plain(&format!("Grants = {{ Connect = ({UNIX}, \"tcp://127.0.0.1:1\"); }};"));
@@ -469,21 +475,5 @@ mod tests {
                 (plan, _) => panic!("{said}: {plan:?}"),
             }
         }
-    }
-
-    #[test]
-    fn users_are_told_apart_without_a_user_namespace() {
-        let machine = |uid| Machine { uid, landlock_abi: 7, seccomp: true, namespaces: Ok(()) };
-        let job = plain(&format!("Grants = {{ {USERS}"));
-        for (wasm, uid, view, missing) in
-            [(true, 0, true, false), (true, 1000, false, true), (false, 0, true, false), (false, 1000, true, false)]
-        {
-            let plan = plan(&job, "/bin/a", wasm, &machine(uid), false).unwrap();
-            assert_eq!((plan.mount.is_some(), !plan.missing.is_empty()), (view, missing), "wasm {wasm} user {uid}");
-            assert_eq!(plan.user_namespace, view && uid != 0, "wasm {wasm} user {uid}");
-        }
-        let both = plain(&format!("Grants = {{ Connect = ({UNIX}); {USERS}"));
-        assert_eq!(plan(&both, "/bin/a", true, &machine(1000), true), Err(WallRefusal::UsersBehindView));
-        assert!(plan(&both, "/bin/a", true, &machine(0), false).is_ok());
     }
 }

@@ -71,7 +71,11 @@ impl Attempt {
         self.phase = Phase::Over;
         if let Some(found) = self.found.as_ref().filter(|_| failure.fault == Fault::Namespaces) {
             // Looking could not tell, trying did: what needs no view of its own runs without one, and says so.
-            self.machine.namespaces = Err(failure.why.clone());
+            if self.plan.mounts_by_leave(self.machine.uid) {
+                self.machine.under_root = false;
+            } else {
+                self.machine.namespaces = Err(failure.why.clone());
+            }
             match walls(&self.order, found, &self.machine) {
                 Ok(plan) => self.plan = plan,
                 Err(refusal) => return self.fail(refusal.into()),

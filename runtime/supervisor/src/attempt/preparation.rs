@@ -103,6 +103,7 @@ impl Attempt {
             background: job.launch.background,
             low_io: job.launch.low_io,
             identity: self.identity(),
+            mounts: self.plan.mounts_by_leave(self.machine.uid),
             ..Standing::default()
         };
         let worker = match spawn(tools.image, &standing) {

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_grant_is_noted_once_and_only_where_its_use_shows() {
-        let machine = Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces: Ok(()) };
+        let machine = Machine { uid: 0, landlock_abi: 7, seccomp: true, namespaces: Ok(()), under_root: true };
         for (wasm, expected) in [(true, Some(vec![Used::Connect(0)])), (false, None)] {
             let mut record = Record::of(&job());
             let plan = plan(&job(), "/bin/a", wasm, &machine, false).expect("a plan");

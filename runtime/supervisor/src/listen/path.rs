@@ -1,6 +1,7 @@
 //! Sockets in folders. One is made where nobody else can reach it, with its mode and its owner, and then renamed into its
 //! place; so it is never there half made, and nobody can put something else in its place meanwhile.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use wjob_model::socket::{Place, Socket};
 use super::{BACKLOG, ListenError, Listener, Owner, acl, kind, system};
 use crate::trust::open_trusted_folder;
 
-/// Its name while it is made, in a folder of its own.
+/// Its name while it is made, in a folder of its own, where its own name would make an address too long.
 const NAME: &str = "s";
 /// Numbers those folders.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -66,11 +67,12 @@ pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Re
     if !own.is_some_and(|own| own.is_there(&folder, Path::new(name))) {
         free(socket, path, &folder, Path::new(name))?;
     }
-    let beside = Beside::make(&folder).map_err(failed)?;
+    let beside = Beside::make(&folder, parent, name).map_err(failed)?;
     let mode = mode.filter(|_| owner.admitted.is_none()).unwrap_or(0o600);
-    let descriptor = bind_in(&beside.folder, NAME, socket, Mode::from_raw_mode(mode), uid, gid).map_err(failed)?;
+    let descriptor =
+        bind_in(&beside.folder, &beside.socket, socket, Mode::from_raw_mode(mode), uid, gid).map_err(failed)?;
     if let Some(users) = &owner.admitted {
-        let place = inside(&beside.folder, Path::new(NAME));
+        let place = inside(&beside.folder, beside.made());
         acl::set(&place, users, owner.job.map(|(uid, _)| uid)).map_err(|error| unlisted(socket, path, error))?;
     }
     let status = beside.settle(Path::new(name)).map_err(failed)?;
@@ -163,17 +165,20 @@ fn inside(folder: &impl AsRawFd, name: &Path) -> PathBuf {
     Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name)
 }
 
-/// Binds a socket in a folder that nobody else can reach, with its mode and its owner.
+/// Binds a socket in a folder that nobody else can reach, with its mode and its owner. The kernel shows ever after by
+/// which words that was done (getsockname(2), ss(8)): its path there, unless that is too long for an address. One that
+/// led elsewhere meanwhile would not be found in the folder.
 pub(super) fn bind_in(
     folder: &OwnedFd,
-    name: &str,
+    path: &Path,
     socket: &Socket,
     mode: Mode,
     uid: Option<u32>,
     gid: Option<u32>,
 ) -> Result<OwnedFd, Errno> {
     let descriptor = socket_with(AddressFamily::UNIX, kind(socket.kind), SocketFlags::CLOEXEC, None)?;
-    bind_to(&descriptor, &address(folder, Path::new(name))?)?;
+    let name = path.file_name().ok_or(Errno::ISDIR)?;
+    bind_to(&descriptor, &SocketAddrUnix::new(path).or_else(|_| address(folder, Path::new(name)))?)?;
     chmodat(folder, name, mode, AtFlags::empty())?;
     if uid.is_some() || gid.is_some() {
         chownat(folder, name, uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -189,15 +194,23 @@ struct Beside<'a> {
     parent: &'a File,
     name: String,
     folder: OwnedFd,
+    /// Where it is made.
+    socket: PathBuf,
 }
 
 impl<'a> Beside<'a> {
-    fn make(parent: &'a File) -> Result<Self, Errno> {
+    /// Makes the folder in the one that `path` leads to, for a socket that is to be called `wanted`.
+    fn make(parent: &'a File, path: &Path, wanted: &OsStr) -> Result<Self, Errno> {
         let name = format!(".wjob-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         mkdirat(parent, &name, Mode::from_raw_mode(0o700))?;
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
         match openat(parent, &name, flags, Mode::empty()) {
-            Ok(folder) => Ok(Self { parent, name, folder }),
+            Ok(folder) => {
+                let place = path.join(&name);
+                let fits = SocketAddrUnix::new(place.join(wanted)).is_ok();
+                let socket = place.join(if fits { wanted } else { OsStr::new(NAME) });
+                Ok(Self { parent, name, folder, socket })
+            }
             Err(error) => {
                 let _ = unlinkat(parent, &name, AtFlags::REMOVEDIR);
                 Err(error)
@@ -205,16 +218,21 @@ impl<'a> Beside<'a> {
         }
     }
 
+    /// Its name while it is made.
+    fn made(&self) -> &Path {
+        Path::new(self.socket.file_name().unwrap_or_default())
+    }
+
     /// Puts it into its place.
     fn settle(&self, name: &Path) -> Result<Stat, Errno> {
-        renameat(&self.folder, NAME, self.parent, name)?;
+        renameat(&self.folder, self.made(), self.parent, name)?;
         statat(self.parent, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 }
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
-        let _ = unlinkat(&self.folder, NAME, AtFlags::empty());
+        let _ = unlinkat(&self.folder, self.made(), AtFlags::empty());
         let _ = unlinkat(self.parent, &self.name, AtFlags::REMOVEDIR);
     }
 }

@@ -41,8 +41,8 @@ impl Folder {
     }
 
     /// Binds the socket and gives both to the job's user.
-    fn bind(&self, socket: &Socket, uid: Option<u32>, gid: Option<u32>) -> Result<OwnedFd, Errno> {
-        let descriptor = bind_in(&self.folder, NAME, socket, Mode::from_raw_mode(0o600), uid, gid)?;
+    fn bind(&self, path: &Path, socket: &Socket, uid: Option<u32>, gid: Option<u32>) -> Result<OwnedFd, Errno> {
+        let descriptor = bind_in(&self.folder, path, socket, Mode::from_raw_mode(0o600), uid, gid)?;
         if uid.is_some() {
             let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
             chownat(&self.parent, &self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -78,7 +78,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
     }
     let (uid, gid) = identity(socket, &path, owner, None, None)?;
     let folder = Folder::make(parent, name).map_err(failed)?;
-    let descriptor = folder.bind(socket, uid, gid).map_err(failed)?;
+    let descriptor = folder.bind(Path::new(&path), socket, uid, gid).map_err(failed)?;
     Ok(Listener {
         socket: socket.clone(),
         descriptor,

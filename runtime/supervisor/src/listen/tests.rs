@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use rustix::net::accept;
+use rustix::net::{SocketAddrUnix, accept};
 use wjob_model::socket::{Family, Service};
 
 use super::*;
@@ -108,6 +108,29 @@ fn a_path_has_its_mode_answers_and_is_taken_away() {
     }
 }
 
+/// By which words a socket was bound.
+fn words(listener: &Listener) -> String {
+    let address = SocketAddrUnix::try_from(rustix::net::getsockname(listener).unwrap()).unwrap();
+    address.path().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_kernel_shows_where_a_socket_was_made_if_it_has_room_for_it() {
+    let top = tempfile::tempdir().unwrap();
+    let top = top.path().to_str().unwrap();
+    for (name, beginning, end) in [
+        ("short".to_owned(), format!("{top}/short/.wjob-"), "/socket"),
+        ("x".repeat(100), "/proc/self/fd/".to_owned(), "/s"),
+    ] {
+        let folder = Path::new(top).join(name);
+        fs::create_dir(&folder).unwrap();
+        let listeners = bind(&[unix(&folder.join("socket"), None)], &owner()).unwrap();
+        let words = words(&listeners[0]);
+        assert!(words.starts_with(&beginning) && words.ends_with(end), "{words}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+    }
+}
+
 /// The access list of a file, as the kernel has it.
 fn list(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 256];
@@ -158,6 +181,7 @@ fn a_private_socket_has_a_folder_of_its_own_and_goes_with_it() {
     assert_eq!((one, other), ("ONE", "OTHER"));
     assert_ne!(path, elsewhere);
     assert_eq!(listeners[0].address, format!("unix://{path}"));
+    assert_eq!(words(&listeners[0]), path);
     let (socket, folder) = (Path::new(path), Path::new(path).parent().unwrap());
     for (file, mode) in [(folder, 0o700), (socket, 0o600)] {
         let status = fs::symlink_metadata(file).unwrap();

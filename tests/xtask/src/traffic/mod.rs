@@ -1,7 +1,8 @@
-//! `cargo xtask bench connections|http|cold`: what becomes of traffic, in wjob and in its peers, in one run.
+//! `cargo xtask bench connections|http|cold|neighbours`: what becomes of traffic, in wjob and in its peers, in one run.
 //! Everything stays on loopback. One machine generates the load and serves it, so only the ratios mean something.
 
 pub mod accept_loop;
+mod attackers;
 mod c_echo;
 mod cold;
 mod comparison;
@@ -13,6 +14,7 @@ mod http_client;
 mod http_response;
 mod load;
 mod loopback;
+mod neighbours;
 mod options;
 mod ours;
 mod server;
@@ -26,9 +28,10 @@ pub fn run(bench: &str, arguments: &[String]) -> anyhow::Result<()> {
         "connections" => connections::run(arguments),
         "http" => http::run(arguments),
         "cold" => cold::run(arguments),
+        "neighbours" => neighbours::run(arguments),
         other => Err(advise(
             &format!("there is no bench {other:?}"),
-            "the benches are run, idle, connections, http and cold",
+            "the benches are run, idle, connections, http, cold and neighbours",
             "see `cargo xtask help`",
         )),
     }

@@ -37,6 +37,11 @@ impl Server {
         Ok(Self { child, said: said.to_path_buf() })
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks until there is an answer; one that ends meanwhile, or takes too long, is a fault.
     pub fn wait_for(&mut self, mut answer: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
         let begin = Instant::now();

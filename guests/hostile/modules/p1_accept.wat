@@ -1,0 +1,22 @@
+;; Takes every descriptor for a socket, and every socket call for a way to another.
+(module
+  (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sock_recv" (func $receive (param i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sock_send" (func $send (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sock_shutdown" (func $shutdown (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func $through (param $refused i32)
+    (if (i32.eqz (local.get $refused)) (then (call $exit (i32.const 0)))))
+  (func (export "_start") (local $number i32)
+    (i32.store offset=0 (i32.const 0) (i32.const 64))
+    (i32.store offset=4 (i32.const 0) (i32.const 1))
+    (loop $next
+      (call $through (call $accept (local.get $number) (i32.const 0) (i32.const 1024)))
+      (call $through (call $receive (local.get $number) (i32.const 0) (i32.const 1)
+        (i32.const 0) (i32.const 1024) (i32.const 1028)))
+      (call $through (call $send (local.get $number) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1024)))
+      (call $through (call $shutdown (local.get $number) (i32.const 3)))
+      (local.set $number (i32.add (local.get $number) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $number) (i32.const 64))))
+    (call $exit (i32.const 3))))
