@@ -3,6 +3,7 @@
 mod accounts;
 mod caller;
 mod control;
+mod deputy;
 mod explain;
 mod files;
 mod hostile;
