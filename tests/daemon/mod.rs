@@ -9,6 +9,7 @@ mod files;
 mod hostile;
 mod keys;
 mod life;
+mod limits;
 mod output;
 mod paths;
 mod private_sockets;
