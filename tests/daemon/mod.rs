@@ -3,11 +3,13 @@
 mod accounts;
 mod caller;
 mod control;
+mod deputy;
 mod explain;
 mod files;
 mod hostile;
 mod keys;
 mod life;
+mod limits;
 mod output;
 mod paths;
 mod private_sockets;
