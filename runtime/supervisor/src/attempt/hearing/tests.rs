@@ -85,7 +85,7 @@ impl Scene {
 
     /// That nothing more is heard, and that the process is killed for what it said.
     #[track_caller]
-    fn is_cut_off(mut self) {
+    fn cut_off(mut self) {
         assert!(!self.attempt.talking, "it is listened to");
         assert_eq!(self.attempt.sources().len(), 1, "its end alone is waited for");
         assert_eq!(self.attempt.gone(&mut Silent), Some(Event::Gone(Exit::Signal(9))));
@@ -109,7 +109,7 @@ fn reports_are_counted_and_one_too_many_is_the_last() {
         assert!(scene.is_heard(&said), "report {number} of {most}");
     }
     assert!(!scene.is_heard(&denial(most)));
-    scene.is_cut_off();
+    scene.cut_off();
 }
 
 /// Out of turn they change nothing, and there is no end of them.
@@ -125,7 +125,7 @@ fn words_that_come_without_an_end_are_not_listened_to() {
         let mut scene = Scene::new();
         let heard = (0..=MOST_WORDS).take_while(|_| scene.is_heard(&said)).count();
         assert_eq!(heard, MOST_WORDS, "{said:?}");
-        scene.is_cut_off();
+        scene.cut_off();
     }
 }
 
@@ -135,7 +135,7 @@ fn whoever_wishes_for_addresses_all_the_time_is_not_listened_to() {
     let mut scene = Scene::new();
     let heard = (0..=2 * MOST_WORDS).take_while(|_| scene.is_heard(&FromWorker::NamesWanted)).count();
     assert_eq!(heard, MOST_WORDS + 1);
-    scene.is_cut_off();
+    scene.cut_off();
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn what_is_no_message_of_this_build_is_the_last() {
         let mut scene = Scene::new();
         rustix::net::send(scene.worker.as_fd(), &said, SendFlags::empty()).unwrap();
         assert_eq!(scene.hear(), None, "{} bytes", said.len());
-        scene.is_cut_off();
+        scene.cut_off();
     }
 }
 
