@@ -38,6 +38,36 @@ fn a_guest_that_dies_of_its_memory_limit_is_no_crash() {
     held(&sandbox.run(&Job::new(&program, &[]).limit("Memory", MEBIBYTE)), "Memory", GUEST);
 }
 
+/// Growing beyond every number fails without anybody being asked, and nothing is given back for it: else each such failure
+/// would make room for as much as was taken before it.
+#[test]
+fn a_failure_to_grow_makes_no_room_for_more() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (table $table i64 2 funcref)
+        (func (export "_start")
+            (loop $again
+                (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then (call $exit (i32.const 3))))
+                (drop (table.grow $table (ref.null func) (i64.const -1)))
+                (if (i32.gt_u (memory.size) (i32.const 1024)) (then (call $exit (i32.const 4))))
+                (br $again))))"#;
+    let sandbox = Sandbox::new();
+    let program = sandbox.write("fails.wasm", wat::parse_str(text).expect("a module"));
+    sandbox.run(&Job::new(&program, &[]).limit("Memory", 8 * MEBIBYTE)).exits(3);
+    sandbox.run(&Job::new(&program, &[]).limit("Memory", 128 * MEBIBYTE)).exits(4);
+}
+
+/// A guest that may not be larger by its own words meets no limit of the job.
+#[test]
+fn what_a_guests_own_types_forbid_is_no_limit() {
+    let text = r#"(module (memory (export "memory") 1 2)
+        (func (export "_start") (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))))"#;
+    let sandbox = Sandbox::new();
+    let program = sandbox.write("bounded.wasm", wat::parse_str(text).expect("a module"));
+    sandbox.run(&Job::new(&program, &[]).limit("Memory", 8 * MEBIBYTE)).exits(134).does_not_complain("limit Memory");
+}
+
 #[test]
 fn a_native_program_is_refused_memory() {
     let sandbox = Sandbox::new();

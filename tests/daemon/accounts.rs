@@ -31,10 +31,19 @@ const IN_PLACE: &str = r#"while [ "$1" != -- ]; do mount --bind "$1" "$2" || exi
 fn elsewhere(supervisor: &Supervisor, ear: &Ear) -> Command {
     let getent = GETENT.replace("EAR", &ear.path);
     let own = [("getent", getent.as_str(), "/usr/bin/getent"), ("id", ID, "/usr/bin/id")];
+    with_files(supervisor, own.into_iter().chain([("switch", SWITCH, "/etc/nsswitch.conf")]))
+}
+
+/// The command of a supervisor in whose view of the machine files of its sandbox, by their names and what they hold, are
+/// in the places of others.
+pub fn with_files<'a>(
+    supervisor: &Supervisor,
+    files: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
+) -> Command {
     let command = supervisor.command();
     let mut inside = Command::new("unshare");
     inside.args(["--mount", "sh", "-c", IN_PLACE, "sh"]);
-    for (name, text, place) in own.into_iter().chain([("switch", SWITCH, "/etc/nsswitch.conf")]) {
+    for (name, text, place) in files {
         let file = supervisor.sandbox.write(name, text);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("a mode");
         inside.args([&file, place]);

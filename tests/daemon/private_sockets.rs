@@ -16,14 +16,15 @@ use crate::harness::{Job, Supervisor, is_root};
 /// The variable that tells the path.
 const KEY: &str = "WJOB_TEST_SOCKET_PATH";
 
-fn private(job: Job) -> Job {
+/// The job with such a socket, each of whose connections is its input and output.
+pub fn private(job: Job) -> Job {
     let entry = Dictionary::from_iter([("SecureSocketWithKey", KEY)]);
     job.with_in("Sockets", "agent", entry).with_in("inetdCompatibility", "Wait", false)
 }
 
 /// Where the job's socket is, which only the domain's owner and root are told.
 #[track_caller]
-fn path(supervisor: &Supervisor, label: &str) -> String {
+pub fn path(supervisor: &Supervisor, label: &str) -> String {
     let detail = supervisor.call("Print", json!({ "label": label })).expect("the job");
     let pairs = detail["properties"].as_array().expect("properties").clone();
     let pair = pairs.iter().find(|pair| pair["name"] == "Sockets.agent");

@@ -13,14 +13,15 @@ use super::life::{standing, why};
 use super::users::number;
 use crate::harness::{Job, Ran, Running, Supervisor, is_root};
 
-const PERL: &str = "/usr/bin/perl";
+/// The interpreter of all clients and servers here.
+pub const PERL: &str = "/usr/bin/perl";
 /// A user and a group that nobody is.
 const STRANGER: u32 = 54_321;
 /// One that has no account and is named by number.
 const NUMBERED: u32 = 12_345;
 
 /// Says hello and prints what is answered, or why it was refused.
-const CLIENT: &str = r#"
+pub const CLIENT: &str = r#"
 use Socket;
 $SIG{PIPE} = 'IGNORE';
 socket my $socket, PF_UNIX, SOCK_STREAM, 0 or die "socket: $!";
@@ -73,7 +74,7 @@ fn at(supervisor: &Supervisor, label: &str, job: Job) -> Job {
 }
 
 /// A client of these numbers: user, group and further groups.
-fn client(path: &str, user: u32, group: u32, further: &[u32]) -> Ran {
+pub fn client(path: &str, user: u32, group: u32, further: &[u32]) -> Ran {
     let groups = match further {
         [] => "--clear-groups".to_owned(),
         _ => format!("--groups={}", further.iter().map(u32::to_string).collect::<Vec<_>>().join(",")),

@@ -15,7 +15,7 @@ use std::fmt::{Display, Write as _};
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -213,6 +213,32 @@ impl Sandbox {
             .env("XDG_STATE_HOME", self.caches.join("state"))
             .env(VARIABLE.0, VARIABLE.1);
         command
+    }
+
+    /// A program anywhere as another user, for root to start; everybody may enter the sandbox from then on.
+    pub fn command_as(&self, user: u32, program: &Path, arguments: &[&str]) -> Command {
+        self.make_folder("");
+        let program = text(program);
+        let identity = [format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned(), program];
+        let words: Vec<&str> = identity.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
+        self.command_at(Path::new("/usr/bin/setpriv"), &words)
+    }
+
+    /// A folder in which everybody finds `wjob` and `wjobd`: that of the built ones if everybody gets there, else one of
+    /// this sandbox with copies of them.
+    pub fn programs(&self) -> PathBuf {
+        let built = binary("wjob");
+        let is_open = |path: &Path| fs::metadata(path).is_ok_and(|status| status.mode() & 0o001 != 0);
+        if built.ancestors().all(is_open) {
+            return built.parent().map(Path::to_path_buf).expect("the folder of a file");
+        }
+        let copies = self.make_folder("bin");
+        for name in ["wjob", "wjobd"].into_iter().filter(|name| !copies.join(name).exists()) {
+            // Not copied here: what this process has open for writing, nobody can execute.
+            let words = [text(&binary(name)), text(&copies.join(name))];
+            Running::start(self.command_at(Path::new("/bin/cp"), &[&words[0], &words[1]])).end().exits(0);
+        }
+        copies
     }
 
     /// Runs `wjob` with these arguments to its end.

@@ -1,5 +1,5 @@
 //! A `wjobd` of a test's own: its state, its socket and its job files lie in a sandbox, and what happens is waited for
-//! in its log. Run by root it serves a system domain, by anybody else that user's.
+//! in its log. Run by root it serves a system domain, by anybody else that user's; root can start one of any user's too.
 
 use std::os::unix::net::UnixStream;
 
@@ -13,6 +13,8 @@ pub struct Supervisor {
     pub sandbox: Sandbox,
     flags: Vec<String>,
     process: Option<Running>,
+    /// Whose it is, if it is not this process's user's.
+    user: Option<u32>,
 }
 
 impl Supervisor {
@@ -24,7 +26,16 @@ impl Supervisor {
     /// One in this sandbox.
     pub fn of(sandbox: Sandbox) -> Self {
         sandbox.make_folder("jobs");
-        Self { sandbox, flags: Vec::new(), process: None }
+        Self { sandbox, flags: Vec::new(), process: None, user: None }
+    }
+
+    /// The own one of a user that nobody is, for root to start; all of its sandbox is that user's.
+    pub fn of_user(user: u32) -> Self {
+        let supervisor = Self::new();
+        for name in ["", "jobs", "home", "tmp"] {
+            chown(supervisor.sandbox.path(name), Some(user), Some(user)).expect("another owner");
+        }
+        Self { user: Some(user), ..supervisor }
     }
 
     /// With more flags.
@@ -47,7 +58,7 @@ impl Supervisor {
     /// Writes a job file anywhere in the sandbox.
     pub fn file(&self, name: &str, label: &str, job: Job) -> String {
         let mut job = job.with("Label", label);
-        if is_root() && !job.0.contains_key("UserName") {
+        if is_root() && self.user.is_none() && !job.0.contains_key("UserName") {
             job = job.with("UserName", "daemon");
         }
         let mut text = Vec::new();
@@ -65,7 +76,10 @@ impl Supervisor {
             flags.extend(["--jobs", &jobs]);
         }
         flags.extend(self.flags.iter().map(String::as_str));
-        let mut command = self.sandbox.command("wjobd", &flags);
+        let mut command = match self.user {
+            None => self.sandbox.command("wjobd", &flags),
+            Some(user) => self.sandbox.command_as(user, &self.sandbox.programs().join("wjobd"), &flags),
+        };
         command.env("XDG_CONFIG_HOME", self.sandbox.path("config"));
         command
     }

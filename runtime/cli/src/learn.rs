@@ -198,6 +198,7 @@ impl Reporter for Learner {
     fn denied(&mut self, denial: &Denial) {
         let grants = &self.job.grants;
         let why = match (denial.lines(grants), denial.within(grants)) {
+            _ if matches!(denial, Denial::Limit { .. }) => "refused, and what would come after is not learned",
             (None, _) => GRANTED,
             (Some(_), Some(_)) => {
                 "refused: without --rw-root it may only read there, and what comes after is not learned"

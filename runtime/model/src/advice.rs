@@ -54,6 +54,11 @@ pub fn lines_for_environment(name: &str) -> String {
     grant("Environment", &text(name))
 }
 
+/// The lines that set a limit; how much is to be filled in.
+pub fn lines_for_limit(key: &str) -> String {
+    format!("<key>Limits</key>\n<dict>\n\t<key>{key}</key>\n\t<integer>MORE</integer>\n</dict>")
+}
+
 /// The lines of all these grants, which take the place of a job's own.
 pub fn lines_for_grants(grants: &Grants) -> String {
     let texts = |values: Vec<String>| values.iter().map(|value| text(value)).collect::<String>();

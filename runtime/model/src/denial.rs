@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice;
 use crate::grant::{Access, Grants, PathGrant, Transport};
+use crate::limit::Limit;
 use crate::outcome::HeldBy;
 
 /// One thing that was asked for and refused.
@@ -62,6 +63,14 @@ pub enum Denial {
         /// Its name.
         name: String,
     },
+    /// More than a limit lets. One that ends a run is its outcome; this is of one that was refused something and went on,
+    /// and of one instance among many.
+    Limit {
+        /// Which.
+        limit: Limit,
+        /// Who held it.
+        wall: HeldBy,
+    },
 }
 
 impl Denial {
@@ -77,13 +86,14 @@ impl Denial {
             Self::Lookup { .. } => "lookup",
             Self::Request { .. } => "request",
             Self::Environment { .. } => "environment",
+            Self::Limit { .. } => "limit",
         }
     }
 
     /// The wall that refused it. Addresses, names and variables are the WASI wall's to refuse: it is asked first.
     pub fn wall(&self) -> HeldBy {
         match self {
-            Self::Path { wall, .. } => *wall,
+            Self::Path { wall, .. } | Self::Limit { wall, .. } => *wall,
             _ => HeldBy::Guest,
         }
     }
@@ -127,6 +137,7 @@ impl Denial {
             Self::Lookup { name } => advice::lines_for_connect(&format!("tcp://{name}:*")),
             Self::Request { url } => advice::lines_for_connect(url),
             Self::Environment { name } => advice::lines_for_environment(name),
+            Self::Limit { limit, .. } => advice::lines_for_limit(limit.row().key),
         }
     }
 }
@@ -165,6 +176,7 @@ impl fmt::Display for Denial {
             Self::Lookup { name } => write!(out, "looking up {name}"),
             Self::Request { url } => write!(out, "a request to {url}"),
             Self::Environment { name } => write!(out, "the variable {name}"),
+            Self::Limit { limit, .. } => write!(out, "going beyond the limit {limit}"),
         }
     }
 }
@@ -195,6 +207,15 @@ mod tests {
         let denial = Denial::Path { path: "/a".into(), access: Access::ReadWrite, wall: HeldBy::Kernel };
         assert_eq!(denial.wall(), HeldBy::Kernel);
         assert_eq!(Denial::Lookup { name: "x".into() }.wall(), HeldBy::Guest);
+    }
+
+    #[test]
+    fn a_limit_is_named_with_who_held_it_and_the_line_that_would_raise_it() {
+        let denial = Denial::Limit { limit: Limit::CpuTime, wall: HeldBy::Kernel };
+        assert_eq!((denial.to_string().as_str(), denial.kind()), ("going beyond the limit CPUTime", "limit"));
+        assert_eq!(denial.wall(), HeldBy::Kernel);
+        let lines = denial.lines(&Grants::default()).unwrap();
+        assert!(lines.contains("<key>Limits</key>") && lines.contains("<key>CPUTime</key>"), "{lines}");
     }
 
     #[test]

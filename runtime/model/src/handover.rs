@@ -43,9 +43,10 @@ mod tests {
     use super::*;
     use crate::denial::Denial;
     use crate::learn::{Deed, Need};
+    use crate::limit::Limit;
     use crate::message::{Evidence, Fault, FromWorker, Manner, StartFailure, ToWorker};
     use crate::noted::Used;
-    use crate::outcome::Outcome;
+    use crate::outcome::{HeldBy, Outcome};
     use crate::wall::Wall;
 
     #[test]
@@ -77,10 +78,12 @@ mod tests {
         let evidence = Evidence { wall: Wall::Seccomp, found: "x".into(), stands: true };
         let failure = StartFailure::new(Fault::Own, "a", "b", "c");
         let deed = Deed::Path { path: "p".into(), need: Need::Entry };
-        let from_worker: [(FromWorker, Vec<u8>); 9] = [
+        let limit = Denial::Limit { limit: Limit::CpuTime, wall: HeldBy::Guest };
+        let from_worker: [(FromWorker, Vec<u8>); 10] = [
             (FromWorker::Manner(Manner { hears: true, serves: false }), vec![0, 1, 0]),
             (FromWorker::Walls(vec![evidence]), vec![1, 1, 5, 1, b'x', 1]),
             (FromWorker::Denied(Denial::Lookup { name: "n".into() }), vec![2, 5, 1, b'n']),
+            (FromWorker::Denied(limit), vec![2, 8, 1, 0]),
             (FromWorker::NamesWanted, vec![3]),
             (FromWorker::Ended(Outcome::Exited(3)), vec![4, 0, 3]),
             (FromWorker::Ended(Outcome::Stopped), vec![4, 4]),

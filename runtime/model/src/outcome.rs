@@ -84,10 +84,12 @@ impl Verdict {
         }
     }
 
-    /// The status as launchctl lists it: an exit status, or a signal as a negative number.
+    /// The status as launchctl lists it: an exit status, or a signal as a negative number. One that a limit sent is the
+    /// limit's, whoever held it.
     pub fn list_status(&self) -> i64 {
-        match self.outcome {
-            Outcome::Signaled(signal) => -i64::from(signal),
+        match (&self.outcome, self.stop) {
+            (_, Some(StopReason::RunTime)) => self.status().into(),
+            (Outcome::Signaled(signal), _) => -i64::from(*signal),
             _ => self.status().into(),
         }
     }
@@ -179,6 +181,20 @@ mod tests {
             (Outcome::Exited(0), Some(StopReason::RunTime), 137),
         ] {
             assert_eq!(status(outcome.clone(), stop), expected, "{outcome:?} {stop:?}");
+        }
+    }
+
+    #[test]
+    fn a_signal_is_listed_as_one_unless_a_limit_sent_it() {
+        let listed = |outcome, stop| Verdict { outcome, stop }.list_status();
+        for (outcome, stop, expected) in [
+            (Outcome::Exited(3), None, 3),
+            (Outcome::Signaled(9), None, -9),
+            (Outcome::Signaled(9), Some(StopReason::Terminate), -9),
+            (Outcome::Signaled(9), Some(StopReason::RunTime), 137),
+            (Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel }, None, 137),
+        ] {
+            assert_eq!(listed(outcome.clone(), stop), expected, "{outcome:?} {stop:?}");
         }
     }
 

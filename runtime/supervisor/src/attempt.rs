@@ -85,6 +85,9 @@ pub struct Attempt {
     killed: bool,
     talking: bool,
     reports: usize,
+    /// What its worker has said beside reports, and when it wished for fresh addresses last.
+    words: usize,
+    wished: Option<Instant>,
     renewed: bool,
     /// Whether what its program leaves may go on, and it may be ended while it has nothing to do.
     lingers: bool,
@@ -129,6 +132,8 @@ impl Attempt {
             killed: false,
             talking: true,
             reports: 0,
+            words: 0,
+            wished: None,
             renewed: false,
             lingers: true,
             error: None,

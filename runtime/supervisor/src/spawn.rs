@@ -255,6 +255,12 @@ impl Worker {
         Ok(Self { pid: saved.pid, pidfd, channel, group, gone: false })
     }
 
+    /// A child of a test's own in a worker's place.
+    #[cfg(test)]
+    pub fn in_place(pid: u32, pidfd: OwnedFd, channel: Channel) -> Self {
+        Self { pid, pidfd, channel, group: None, gone: false }
+    }
+
     /// SIGKILL, through the pidfd.
     pub fn kill(&self) {
         // Gone already is as good as killed.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wjob_model::denial::Denial;
 use wjob_model::message::{FromWorker, MOST_DENIALS};
+use wjob_model::outcome::Outcome;
 use wjob_sandbox::channel::Channel;
 
 /// The way denials go; without a channel, as in tests, nobody hears of them.
@@ -25,6 +26,13 @@ impl Denials {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MOST_DENIALS && told.insert(denial.clone()) {
             self.tell(&FromWorker::Denied(denial));
+        }
+    }
+
+    /// Tells of a limit, if that is what was met.
+    pub fn record_limit(&self, met: Option<&Outcome>) {
+        if let Some(Outcome::LimitHit { limit, wall }) = met {
+            self.record(Denial::Limit { limit: *limit, wall: *wall });
         }
     }
 

@@ -18,53 +18,51 @@ const ELEMENT: usize = 16;
 pub(crate) struct Limiter {
     most: usize,
     held: usize,
-    asked: Option<usize>,
     halt: Halt,
 }
 
 impl Limiter {
     /// A limiter of `most` bytes.
     pub fn new(most: u64, halt: Halt) -> Self {
-        Self { most: usize::try_from(most).unwrap_or(usize::MAX), held: 0, asked: None, halt }
+        Self { most: usize::try_from(most).unwrap_or(usize::MAX), held: 0, halt }
     }
 
     fn grow(&mut self, more: usize) -> bool {
         let fits = self.held.checked_add(more).is_some_and(|sum| sum <= self.most);
         if fits {
             self.held += more;
-            self.asked = Some(more);
         } else {
-            self.asked = None;
             self.halt.note(Limit::Memory, HeldBy::Guest);
         }
         fits
     }
+}
 
-    /// What was admitted here and then refused by the kernel does not count.
-    fn refused_by_kernel(&mut self) {
-        if let Some(more) = self.asked.take() {
-            self.held = self.held.saturating_sub(more);
-            self.halt.note(Limit::Memory, HeldBy::Kernel);
-        }
-    }
+/// Whether a memory or table may be so large by itself; if not, that is the guest's affair and no limit of the job's.
+fn is_possible(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_none_or(|most| desired <= most)
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired.saturating_sub(current)))
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(is_possible(desired, maximum) && self.grow(desired.saturating_sub(current)))
     }
 
+    /// What was admitted and then refused by the kernel stays counted. The engine tells of failures that it has asked
+    /// nothing about, as of a table that would be longer than any number: were the last growth given back for them, a
+    /// guest could count itself down while it grows.
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.refused_by_kernel();
+        self.halt.note(Limit::Memory, HeldBy::Kernel);
         Ok(())
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired.saturating_sub(current).saturating_mul(ELEMENT)))
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current).saturating_mul(ELEMENT);
+        Ok(is_possible(desired, maximum) && self.grow(more))
     }
 
+    /// The kernel has no part in this one.
     fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.refused_by_kernel();
         Ok(())
     }
 }
@@ -86,11 +84,23 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_refused_is_not_held() {
+    fn no_failure_gives_back_what_was_admitted() {
+        let mut limiter = Limiter::new(1000, Halt::default());
+        assert!(limiter.memory_growing(0, 900, None).unwrap());
+        for _ in 0..3 {
+            limiter.table_grow_failed(wasmtime::format_err!("longer than any number")).unwrap();
+            limiter.memory_grow_failed(wasmtime::format_err!("no memory")).unwrap();
+            assert!(!limiter.memory_growing(900, 1001, None).unwrap());
+        }
+        assert!(limiter.memory_growing(900, 1000, None).unwrap());
+    }
+
+    #[test]
+    fn what_its_own_type_forbids_is_no_limit_of_the_job() {
         let halt = Halt::default();
         let mut limiter = Limiter::new(1000, halt.clone());
-        assert!(limiter.memory_growing(0, 900, None).unwrap());
-        limiter.memory_grow_failed(wasmtime::format_err!("no memory")).unwrap();
-        assert!(limiter.memory_growing(0, 1000, None).unwrap());
+        assert!(!limiter.memory_growing(0, 900, Some(800)).unwrap());
+        assert!(!limiter.table_growing(0, 9, Some(8)).unwrap());
+        assert!(halt.outcome().is_none() && limiter.memory_growing(0, 1000, Some(1000)).unwrap());
     }
 }

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
-use wjob_model::message::{Code, INLINE_BYTES, Run, StartFailure, ToWorker};
-use wjob_model::outcome::{Outcome, Verdict};
+use wjob_model::denial::Denial;
+use wjob_model::limit::Limit;
+use wjob_model::message::{Code, FromWorker, INLINE_BYTES, Run, StartFailure, ToWorker};
+use wjob_model::outcome::{HeldBy, Outcome, Verdict};
 use wjob_model::wall::DEFAULT_INSTANCES;
 use wjob_sandbox::channel::Channel;
 use wjob_sandbox::signals::Signals;
@@ -42,6 +44,7 @@ pub(crate) fn serve(
     let sockets: Result<Vec<Socket>, _> = sockets.collect();
     let [_, _, stderr] = stdio;
     let mut service = Service {
+        channel,
         run,
         path,
         arguments,
@@ -51,14 +54,16 @@ pub(crate) fn serve(
         gate: Gate::new(&run.limits, Instant::now()),
         served: HashMap::new(),
         number: 0,
+        met: Vec::new(),
         closing: false,
         rested: Instant::now(),
         not_before: None,
     };
-    service.see_out(channel)
+    service.see_out()
 }
 
 struct Service<'a> {
+    channel: &'a Channel,
     run: &'a Run,
     path: &'a str,
     arguments: Vec<String>,
@@ -69,6 +74,8 @@ struct Service<'a> {
     served: HashMap<u32, Served>,
     /// Connections so far.
     number: u64,
+    /// Limits that were met, each of which is told once.
+    met: Vec<Limit>,
     /// Whether nobody is accepted any more.
     closing: bool,
     /// When the last process ended.
@@ -88,7 +95,8 @@ struct Served {
 }
 
 impl Service<'_> {
-    fn see_out(&mut self, channel: &Channel) -> Result<Outcome, StartFailure> {
+    fn see_out(&mut self) -> Result<Outcome, StartFailure> {
+        let channel = self.channel;
         loop {
             self.reap();
             if self.served.is_empty() && (self.closing || self.idle_in() == Some(Duration::ZERO)) {
@@ -173,11 +181,13 @@ impl Service<'_> {
         }
     }
 
-    fn end_overdue(&self) {
+    fn end_overdue(&mut self) {
         let now = Instant::now();
-        for (pid, served) in self.served.iter().filter(|(_, served)| served.until.is_some_and(|until| until <= now)) {
-            self.complain(served.number, "the limit RunTime is reached");
-            end(*pid, libc::SIGKILL);
+        let overdue = self.served.iter().filter(|(_, served)| served.until.is_some_and(|until| until <= now));
+        let overdue: Vec<(u32, u64)> = overdue.map(|(pid, served)| (*pid, served.number)).collect();
+        for (pid, number) in overdue {
+            self.ended(number, &Outcome::LimitHit { limit: Limit::RunTime, wall: HeldBy::Kernel });
+            end(pid, libc::SIGKILL);
         }
     }
 
@@ -267,12 +277,24 @@ impl Service<'_> {
             }
             let ended = outcome(status, self.run);
             if !matches!(ended, Outcome::Exited(0)) && !self.closing {
-                let words = match &ended {
-                    Outcome::Exited(status) => format!("exit {status}"),
-                    ended => Verdict { outcome: ended.clone(), stop: None }.in_words().unwrap_or_default(),
-                };
-                self.complain(served.number, &words);
+                self.ended(served.number, &ended);
             }
+        }
+    }
+
+    /// Says how a process came to no good end. A limit that it met is for the run's record too.
+    fn ended(&mut self, number: u64, outcome: &Outcome) {
+        let words = match outcome {
+            Outcome::Exited(status) => format!("exit {status}"),
+            outcome => Verdict { outcome: outcome.clone(), stop: None }.in_words().unwrap_or_default(),
+        };
+        self.complain(number, &words);
+        if let Outcome::LimitHit { limit, wall } = *outcome
+            && !self.met.contains(&limit)
+        {
+            self.met.push(limit);
+            // The report is a courtesy, as a guest's is: whoever does not read it must hold nobody up.
+            let _ = self.channel.offer(&FromWorker::Denied(Denial::Limit { limit, wall }));
         }
     }
 

@@ -203,7 +203,12 @@ async fn run_to_end(prepared: Prepared, manner: Manner) -> Outcome {
         },
     };
     template.outputs.iter().for_each(Stdout::finish);
-    template.halt.refined(outcome)
+    let outcome = template.halt.refined(outcome);
+    // One that ends the run is its end; one that only refused something would be known to nobody.
+    if !matches!(outcome, Outcome::LimitHit { .. }) {
+        template.denials.record_limit(template.halt.outcome().as_ref());
+    }
+    outcome
 }
 
 async fn execute(

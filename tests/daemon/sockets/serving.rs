@@ -11,6 +11,7 @@ mod inetd;
 mod limits;
 mod load;
 mod neighbours;
+mod recorded;
 
 use std::io::{ErrorKind, Read};
 use std::thread;

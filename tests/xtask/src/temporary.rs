@@ -2,6 +2,7 @@
 //! It is in /tmp and not in TMPDIR, because an ordinary user must be able to reach what root puts there.
 
 use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,11 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         make_folder(parent)?;
     }
-    fs::create_dir(path).with_context(|| format!("cannot make {}", path.display()))?;
+    match fs::create_dir(path) {
+        // Another thread has made it meanwhile, and opens it to everyone as well.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made.with_context(|| format!("cannot make {}", path.display()))?,
+    }
     open_to_all(path)
 }
 

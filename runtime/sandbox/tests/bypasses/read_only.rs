@@ -80,7 +80,7 @@ pub const ATTACKS: &[Attack] = &[
         lengthen_by_descriptor,
         Network::Nothing,
         Need::Nothing,
-        [wasm(Mount, &[libc::EBADF]), native(Mount, &[libc::EBADF]),]
+        [wasm(Seccomp, &[EPERM]), wasm_without(Seccomp, Mount, &[libc::EBADF]), native(Mount, &[libc::EBADF]),]
     ),
     attack!(rename_in_read_only, Network::Nothing, Need::Nothing, READ_ONLY),
     attack!(rename_out_of_read_only, Network::Nothing, Need::Nothing, ACROSS),

@@ -10,7 +10,7 @@ use crate::order::{Reporter, Tools};
 use crate::resolve::{self, ask, understood};
 
 /// Addresses are not asked for again sooner than this, whatever a worker says.
-const FRESH: Duration = Duration::from_secs(50);
+pub(super) const FRESH: Duration = Duration::from_secs(50);
 
 impl Attempt {
     pub(super) fn look_up(&mut self, tools: Tools<'_>) {

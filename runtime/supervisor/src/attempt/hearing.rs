@@ -1,15 +1,22 @@
-//! What a worker says, until its process has ended. What it says is hostile input: it is bounded, and one that breaks
-//! the rules is not listened to any more.
+//! What a worker says, until its process has ended. What it says is hostile input: it is bounded in length and in number,
+//! and one that breaks the rules is not listened to any more.
+
+use std::time::Instant;
 
 use wjob_model::message::{Fault, FromWorker, StartFailure, WORKER_BYTES};
 use wjob_model::run::Event;
 use wjob_model::wall::Wall;
 use wjob_sandbox::channel::Heard;
 
+use super::addresses::FRESH;
 use super::basis::walls;
 use super::{Attempt, Phase};
 use crate::order::{Reporter, Tools};
 use crate::run_error::RunError;
+
+/// Most that a worker says beside its reports and its wish for fresh addresses. One of ours says how it is run, that its
+/// walls stand and how it ended, and all of that once more if it was made anew.
+const MOST_WORDS: usize = 16;
 
 impl Attempt {
     /// The next message; a worker that breaks the rules is not listened to any more.
@@ -18,30 +25,41 @@ impl Attempt {
             return None;
         };
         match worker.channel.hear::<FromWorker>(WORKER_BYTES) {
-            // One of ours stops there; listening to another could take for ever.
-            Ok(Heard::Message(said)) if said.is_report() && self.reports >= self.order.most_reports() => {
-                self.talking = false;
-                worker.kill();
-                None
-            }
+            Ok(Heard::Message(said)) if !self.may_say(&said) => self.hang_up(),
             Ok(Heard::Message(FromWorker::Failed(failure))) if self.renewable(&failure) => {
                 self.renew(&failure, tools, reporter)
             }
-            Ok(Heard::Message(said)) => {
-                self.reports += usize::from(said.is_report());
-                Some(Event::Said(self.explained(said)))
-            }
+            Ok(Heard::Message(said)) => Some(Event::Said(self.explained(said))),
             Ok(Heard::Nothing) => None,
             Ok(Heard::End) => {
                 self.talking = false;
                 None
             }
-            Err(_) => {
-                self.talking = false;
-                worker.kill();
-                None
-            }
+            Err(_) => self.hang_up(),
         }
+    }
+
+    /// Counts a message. One of ours stops where the count does; listening to another could take for ever.
+    fn may_say(&mut self, said: &FromWorker) -> bool {
+        if matches!(said, FromWorker::NamesWanted) && self.wished.is_none_or(|wished| wished.elapsed() >= FRESH) {
+            self.wished = Some(Instant::now());
+            return true;
+        }
+        let (count, most) = match said.is_report() {
+            true => (&mut self.reports, self.order.most_reports()),
+            false => (&mut self.words, MOST_WORDS),
+        };
+        *count += 1;
+        *count <= most
+    }
+
+    /// Ends a worker that none of ours would be.
+    fn hang_up(&mut self) -> Option<Event> {
+        self.talking = false;
+        if let Phase::Working(worker) = &self.phase {
+            worker.kill();
+        }
+        None
     }
 
     /// Code of another build is compiled again, and a kernel that gives no namespaces after all is planned for. What else
@@ -106,3 +124,6 @@ impl Attempt {
         Some(Event::Gone(exit))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,8 @@ impl Attempt {
             killed: saved.killed,
             talking: saved.talking,
             reports: saved.reports,
+            words: 0,
+            wished: None,
             renewed: true,
             lingers: saved.lingers,
             error: None,

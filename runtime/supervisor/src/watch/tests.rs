@@ -1,5 +1,7 @@
 //! The rules of watching, against the kernel. inotify queues an event before the call that caused it returns, so
-//! nothing here waits.
+//! nothing here waits. Links of other users are in `links`.
+
+mod links;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;

@@ -4,6 +4,9 @@
 //!
 //! Each folder is watched before a name is looked up in it, and the last inode before its state is taken: whatever
 //! changes after the look is reported by a watch.
+//!
+//! A link is followed if it and its folder belong to root or to this process's user. Through anybody else's he could have
+//! root look where he may not look himself: such a link is what is watched, and not what it leads to.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -144,6 +147,9 @@ impl Walker<'_> {
                 here = next;
                 continue;
             };
+            if !(is_own(&next) && is_own(&here)) {
+                return Ok(self.ahead.is_empty().then_some(next));
+            }
             self.links += 1;
             if self.links > MOST_LINKS {
                 return Ok(None);
@@ -186,6 +192,12 @@ fn open(folder: impl AsFd, name: &OsStr) -> Result<Option<File>, Shortage> {
         Ok(descriptor) => Ok(Some(File::from(descriptor))),
         Err(error) => Shortage::of(error).map_or(Ok(None), Err),
     }
+}
+
+/// Whether nobody but root and this process's user decides what it is.
+fn is_own(file: &File) -> bool {
+    let owners = [0, rustix::process::geteuid().as_raw()];
+    file.metadata().is_ok_and(|status| owners.contains(&status.uid()))
 }
 
 /// Where a symbolic link points; `None` for anything else.

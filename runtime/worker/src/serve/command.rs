@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::InstancePre;
 use wasmtime::component::Linker;
-use wjob_model::outcome::{Outcome, Verdict};
+use wjob_model::outcome::Outcome;
 
 use super::own_time::OwnTime;
 use super::stdio::Side;
@@ -51,15 +51,13 @@ pub(crate) async fn serve(client: Client) {
     let outcome = match client.within_limits(run(&serving, &client, &stderr, &halt)).await {
         Ok(result) => halt.refined(judge(result)),
         Err(limit) => {
-            serving.complain(client.number, limit);
+            serving.cut_off(client.number, limit);
             Outcome::Stopped
         }
     };
     stderr.finish();
-    if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = &outcome {
-        let words = Verdict { outcome: outcome.clone(), stop: None }.in_words();
-        serving.complain(client.number, &words.unwrap_or_default());
-    }
+    serving.template.denials.record_limit(halt.outcome().as_ref());
+    serving.ended(client.number, &outcome);
     if outcome != Outcome::Stopped {
         // What it has written is the client's; who does not take it in time does without.
         let _ = client.within_limits(std::future::poll_fn(|context| client.stream.poll_flush(context))).await;

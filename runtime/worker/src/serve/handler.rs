@@ -11,7 +11,7 @@ use crate::instance::{Loaded, Template, bound_time};
 use crate::state::State;
 use crate::stdio::Stdout;
 use crate::wasm::judge;
-use wjob_model::outcome::{Outcome, Verdict};
+use wjob_model::outcome::Outcome;
 
 /// A handler, linked.
 pub(crate) struct Ready(HostedPre<State>);
@@ -39,16 +39,14 @@ pub(crate) async fn serve(client: Client) {
     let outcome = match client.within_limits(run(&serving, &client, [&stdout, &stderr], &halt)).await {
         Ok(result) => halt.refined(judge(result.map(Ok))),
         Err(limit) => {
-            serving.complain(client.number, limit);
+            serving.cut_off(client.number, limit);
             Outcome::Stopped
         }
     };
     stdout.finish();
     stderr.finish();
-    if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = &outcome {
-        let words = Verdict { outcome, stop: None }.in_words();
-        serving.complain(client.number, &words.unwrap_or_default());
-    }
+    serving.template.denials.record_limit(halt.outcome().as_ref());
+    serving.ended(client.number, &outcome);
 }
 
 async fn run(

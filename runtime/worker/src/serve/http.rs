@@ -24,7 +24,7 @@ use wasmtime_wasi_http::handler::{
 };
 use wasmtime_wasi_http::{Error, WasiHttpView as _};
 use wjob_model::limit::Limit;
-use wjob_model::outcome::{HeldBy, Outcome, Verdict};
+use wjob_model::outcome::{HeldBy, Verdict};
 
 use super::answer::{Answer, Asked, Interest, refused};
 use super::heads;
@@ -34,6 +34,7 @@ use super::request::{self, Refusal};
 use super::stdio::Side;
 use super::stream::Stream;
 use super::{Client, Serving, Way};
+use crate::denial::Denials;
 use crate::halt::Halt;
 use crate::instance::{Loaded, Template, bound_time};
 use crate::state::State;
@@ -116,7 +117,7 @@ impl HandlerState for Instances {
                 Err(wasmtime::format_err!("the limit RunTime is reached"))
             }
         };
-        let proxy = made.map_err(|error| unmade(&halt, error))?;
+        let proxy = made.map_err(|error| unmade(&template.denials, &halt, error))?;
         let (now, expired) = (Now::default(), Arc::new(AtomicBool::new(false)));
         Ok(Instance {
             store,
@@ -137,8 +138,9 @@ impl HandlerState for Instances {
 }
 
 /// Why an instance could not be made, as its limits explain it.
-fn unmade(halt: &Halt, error: wasmtime::Error) -> wasmtime::Error {
+fn unmade(denials: &Denials, halt: &Halt, error: wasmtime::Error) -> wasmtime::Error {
     let outcome = halt.refined(judge(Err(error)));
+    denials.record_limit(Some(&outcome));
     let words = Verdict { outcome, stop: None }.in_words();
     wasmtime::format_err!("{}", words.unwrap_or_else(|| "it ended before it could be asked anything".into()))
 }
@@ -221,6 +223,7 @@ impl WorkerState for One {
             asked.let_go();
         }
         self.outputs.iter().for_each(Stdout::finish);
+        self.serving.template.denials.record_limit(self.halt.outcome().as_ref());
         let Err(error) = result else {
             return;
         };
@@ -228,15 +231,11 @@ impl WorkerState for One {
         if self.expired.load(Ordering::Acquire) {
             // Thrown away after its work, or because nobody wanted the answer any more: that is as it should be.
             if asked.is_some_and(|asked| asked.is_late()) {
-                self.serving.complain(number, "the limit RunTime is reached");
+                self.serving.cut_off(number, Limit::RunTime);
             }
             return;
         }
-        let outcome = self.halt.refined(judge(Err(error)));
-        if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = &outcome {
-            let words = Verdict { outcome, stop: None }.in_words();
-            self.serving.complain(number, &words.unwrap_or_default());
-        }
+        self.serving.ended(number, &self.halt.refined(judge(Err(error))));
     }
 }
 

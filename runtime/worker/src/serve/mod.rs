@@ -27,7 +27,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wjob_model::imports::HowRun;
 use wjob_model::limit::Limit;
-use wjob_model::outcome::HeldBy;
+use wjob_model::outcome::{HeldBy, Outcome, Verdict};
 use wjob_model::wall::{DEFAULT_INSTANCES, MOST_CONNECTIONS};
 
 use crate::engine::Pool;
@@ -213,6 +213,23 @@ impl Serving {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says how an instance has ended, if that was no good end. A limit that it met is in the run's record too.
+    pub fn ended(&self, number: u64, outcome: &Outcome) {
+        if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = outcome {
+            self.template.denials.record_limit(Some(outcome));
+            let words = Verdict { outcome: outcome.clone(), stop: None }.in_words();
+            self.complain(number, &words.unwrap_or_default());
+        }
+    }
+
+    /// Says which limit a connection was ended by. That of silence is its client's affair and no want of the job's.
+    pub fn cut_off(&self, number: u64, limit: Limit) {
+        match limit {
+            Limit::IdleTime => self.complain(number, "it was silent for IdleTime"),
+            limit => self.ended(number, &Outcome::LimitHit { limit, wall: HeldBy::Guest }),
+        }
+    }
+
     /// Something the job's log should have, beside what its instances write.
     pub fn complain(&self, number: u64, what: &str) {
         // A back-trace has many lines, and each is to be known for this connection's.
@@ -346,13 +363,16 @@ impl Client {
     }
 
     /// Performs `service` for him: within RunTime, and while he is not silent for too long.
-    pub async fn within_limits<F: Future>(&self, service: F) -> Result<F::Output, &'static str> {
+    ///
+    /// # Errors
+    /// The limit that came before its end.
+    pub async fn within_limits<F: Future>(&self, service: F) -> Result<F::Output, Limit> {
         let run_time = self.serving().template.run.limits.run_time.map(Duration::from_secs);
         tokio::select! {
             biased;
             output = service => Ok(output),
-            () = overtime(run_time) => Err("the limit RunTime is reached"),
-            () = silence(&self.stream, self.serving().silence) => Err("it was silent for IdleTime"),
+            () = overtime(run_time) => Err(Limit::RunTime),
+            () = silence(&self.stream, self.serving().silence) => Err(Limit::IdleTime),
         }
     }
 }

@@ -79,7 +79,7 @@ fn a_connection_that_takes_too_long_is_ended_and_the_next_one_is_served() {
             let mut client = place.connect();
             client.say(format!("{word}\n"));
             assert_eq!(cut_off(client), "", "{label}: {word}");
-            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: the limit RunTime is reached"));
+            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: limit RunTime reached"));
         }
         assert!(place.ask("peer").ends_with(" as 3\n"), "{label}");
         assert_eq!(standing(&supervisor, label), "running, 1 runs");

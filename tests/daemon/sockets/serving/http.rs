@@ -205,7 +205,7 @@ fn a_request_that_takes_too_long_is_one_clients_gateway_timeout() {
             assert!(first.is_empty() || first.contains(" 504 "), "{label}: {path}: {first}");
             let mut next = place.connect();
             assert_eq!(get(&mut next, "/hello").status, 200, "{label}: after {path}");
-            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: the limit RunTime is reached"));
+            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: limit RunTime reached"));
         }
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
     }

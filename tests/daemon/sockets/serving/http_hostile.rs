@@ -173,7 +173,7 @@ fn nobody_is_waited_for_beyond_run_time() {
                 assert_eq!(heard.status, *status, "{label}: {said:?}");
             }
             assert_eq!(get(&mut place.connect(), "/hello").text(), "hello\n", "{label}: after {said:?}");
-            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: the limit RunTime is reached"));
+            wait_for_line(&supervisor, label, &format!("wjob: connection {number}: limit RunTime reached"));
         }
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
     }
@@ -204,7 +204,7 @@ fn an_answer_without_an_end_waits_for_its_reader_and_ends_with_its_time() {
     for (label, place) in &jobs {
         let mut client = place.connect();
         client.say(request("/endless"));
-        wait_for_line(&supervisor, label, "wjob: connection 1: the limit RunTime is reached");
+        wait_for_line(&supervisor, label, "wjob: connection 1: limit RunTime reached");
         let (length, last) = drained(&mut client);
         assert!(length < BUFFERS, "{label}: {length} bytes were made before any was read");
         assert!(!last.ends_with(b"\r\n0\r\n\r\n"), "{label}: it looks whole");
@@ -226,7 +226,7 @@ fn a_body_without_an_end_is_not_gathered() {
             taken += said.len();
         }
         assert!(taken < BUFFERS, "{label}: all was taken and nothing read");
-        wait_for_line(&supervisor, label, "wjob: connection 1: the limit RunTime is reached");
+        wait_for_line(&supervisor, label, "wjob: connection 1: limit RunTime reached");
         assert_eq!(get(&mut place.connect(), "/hello").status, 200, "{label}");
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
     }

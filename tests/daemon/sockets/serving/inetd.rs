@@ -97,7 +97,7 @@ const ENDS: &[Row] = &[
     ("probe-spin", None, Some(("CPUTime", 1)), "limit CPUTime reached"),
     // It cannot even begin.
     ("probe-memory", Some("1"), Some(("Memory", 65_536)), "limit Memory reached"),
-    ("probe-sleep", Some("1000"), Some(("RunTime", 1)), "the limit RunTime is reached"),
+    ("probe-sleep", Some("1000"), Some(("RunTime", 1)), "limit RunTime reached"),
 ];
 
 #[test]
