@@ -10,10 +10,10 @@ use std::sync::Arc;
 use rustix::net::SendFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use wjob_model::denial::Denial;
-use wjob_model::message::{Evidence, INLINE_BYTES, Manner, TEXT_BYTES};
+use wjob_model::message::{Evidence, INLINE_BYTES, Manner, TEXT_BYTES, ToWorker};
 use wjob_model::noted::Used;
 use wjob_model::outcome::Outcome;
-use wjob_model::run::Exit;
+use wjob_model::run::{Action, Exit};
 use wjob_model::spec::{Context, load};
 use wjob_model::wall::{CompileBounds, Machine, WallPlan};
 use wjob_sandbox::channel::Channel;
@@ -160,4 +160,30 @@ fn descriptors_that_a_worker_sends_are_let_go() {
     let mut rest = Vec::new();
     std::fs::File::from(read).read_to_end(&mut rest).unwrap();
     assert_eq!((rest.len(), scene.attempt.talking), (0, true));
+}
+
+/// Only before it begins is it made anew, for code that does not fit and for walls that are not there.
+#[test]
+fn whoever_runs_gets_no_other_worker_by_saying_that_a_wall_is_missing() {
+    for fault in [Fault::Stale, Fault::Namespaces(Wall::Mount), Fault::Refused(Wall::Seccomp)] {
+        let failure = StartFailure::new(fault, "a", "b", "c");
+        let mut scene = Scene::new();
+        scene.attempt.order.best_effort = true;
+        assert!(scene.attempt.renewable(&failure), "{fault:?}");
+        let go = Action::Send(ToWorker::Go);
+        assert_eq!(scene.attempt.perform(go, tools(&scene.image, &scene.machine), &mut Silent), None);
+        assert!(!scene.attempt.renewable(&failure) && scene.is_heard(&FromWorker::Failed(failure)), "{fault:?}");
+    }
+}
+
+/// What a wall that was tried failed for may be an earlier run's doing: no weaker one stands in its place unasked.
+#[test]
+fn a_wall_that_fails_is_done_without_once_and_by_an_operators_word() {
+    let refused = StartFailure::refused(Wall::Mount, "no such entry");
+    let mut scene = Scene::new();
+    assert!(!scene.attempt.renewable(&refused));
+    scene.attempt.order.best_effort = true;
+    assert!(scene.attempt.renewable(&refused));
+    assert!(scene.attempt.plan_without(Wall::Mount, "no such entry").is_ok());
+    assert!(!scene.attempt.renewable(&refused), "it would have no end");
 }
