@@ -204,12 +204,14 @@ fn judge(supervisor: &Supervisor, kind: &Kind, walls: &[Json]) {
     for field in FIELDS.iter().filter(|field| **field != "NSpid") {
         assert_eq!(line(program, field), line(walled, field), "{label}: {field}");
     }
-    let of = |wall: &str| walls.iter().filter(|row| word(row, "wall") == wall).map(|row| word(row, "found"));
-    let limits = of("limits").collect::<String>();
+    let of = |wall: &str| -> String {
+        walls.iter().filter(|row| word(row, "wall") == wall).map(|row| word(row, "found")).collect()
+    };
+    let limits = of("limits");
     for limit in &plan.limits {
         assert!(limits.contains(&format!("{}: ", limit.resource.row().key)), "{label}: {limits}");
     }
-    let mounts = of("mount").collect::<String>();
+    let mounts = of("mount");
     for grant in &job.grants.paths {
         assert!(mounts.contains(&format!(" {} ", grant.guest)), "{label}: {mounts}");
     }

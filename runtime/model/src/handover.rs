@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The form of what one supervisor hands over to the next: the state it writes down, and how a worker and it talk after
 /// the start, since workers go on under another build's supervisor. Whoever changes either counts this on.
-pub const FORM: u32 = 3;
+pub const FORM: u32 = 4;
 
 /// What a program says that was asked. This is read by other builds, and so it stays as it is for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
