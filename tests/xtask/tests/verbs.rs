@@ -35,8 +35,15 @@ impl Machine {
     fn new() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let machine = Self { folder: tempfile::tempdir().expect("a temporary folder"), _turn: turn };
-        for folder in ["programs", "tests/xtask", "target/debug", "built"] {
+        const BUILT: &str = "target/wasm32-wasip2/guest";
+        for folder in ["programs", "tests/xtask", "target/debug", "built", "guests/hostile/modules", BUILT] {
             fs::create_dir_all(machine.path(folder)).expect("a folder");
+        }
+        for (file, text) in [("attacks.json", "[]"), ("modules/loop.wat", "(module)"), ("README", "")] {
+            fs::write(machine.path("guests/hostile").join(file), text).expect("a corpus");
+        }
+        for name in ["hostile.wasm", "hostile3.wasm"] {
+            fs::write(machine.path(BUILT).join(name), name).expect("a component of the corpus");
         }
         for name in ["cargo", "rustc", "rustup"] {
             machine.program(name, "");
@@ -214,6 +221,7 @@ fn dist_lays_everything_out_under_its_name_and_nothing_old() {
     ran.tells(&["[1/3]", "[2/3] building the guests", "[3/3] building wjob and wjobd"]);
     assert_eq!(machine.names("target/dist/guests"), ["hello.wasm", "http-hello.wasm", "probe-read.wasm"]);
     assert_eq!(machine.names("target/dist/bin"), ["wjob", "wjobd"]);
+    assert_eq!(machine.names("target/dist/hostile"), ["attacks.json", "hostile.wasm", "hostile3.wasm", "loop.wasm"]);
     assert_eq!(fs::read(machine.path("target/dist/guests/http-hello.wasm")).expect("the guest"), b"http_hello.wasm");
     let files = ["guests/hello.wasm", "guests/http-hello.wasm", "guests/probe-read.wasm", "bin/wjob", "bin/wjobd"];
     let files = files.map(|file| format!("{}\n", machine.path("target/dist").join(file).display()));
@@ -229,7 +237,7 @@ fn a_wrong_word_is_answered_with_the_right_ones() {
         (&["nonsense"][..], "the verbs are demo, test, hostile, dist, fuzz, bench and help"),
         (&["demo", "more"], "demo takes no arguments"),
         (&["dist", "more"], "dist takes no arguments"),
-        (&["bench"], "the benches are run, idle, connections, http and cold"),
+        (&["bench"], "the benches are run, idle, connections, http, cold and neighbours"),
     ] {
         let machine = Machine::new();
         machine.xtask(words).fails(&[part]);
