@@ -2,8 +2,8 @@
 //! instance has had, `/echo` the request's own body as it comes, `/length` the length of that, `/big` a mebibyte, and
 //! `/log` a line on each of the standard outputs; `/trap`, `/spin`, `/sleep` and `/nap`, a sleep that lets nothing else of
 //! the instance run, come to no good end, and neither do `/break`, which traps in the middle of an answer, `/endless`,
-//! `/babble`, `/short`, `/long` and `/informational`; `/headers` tries what no header may say. It holds no authority and
-//! tries none.
+//! `/babble`, `/short`, `/long` and `/informational`; `/headers` tries what no header may say, and `/room` how much headers
+//! may say at all. It holds no authority and tries none.
 
 mod misdeeds;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use wjob_sdk::http::{Body, Error, Request, Response, StatusCode};
 
-use misdeeds::{Breaking, Endless, babble, forged, length, of_length};
+use misdeeds::{Breaking, Endless, babble, forged, length, of_length, room};
 
 /// The length of a long body.
 const MEBIBYTE: usize = 1 << 20;
@@ -58,6 +58,7 @@ async fn answer(request: Request) -> Result<Response, Error> {
         "/long" => return of_length("5", "longer than that"),
         "/informational" => return Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).body("".into()),
         "/headers" => format!("{}\n", forged()).into(),
+        "/room" => format!("{}\n", room()).into(),
         _ => return Response::builder().status(StatusCode::NOT_FOUND).body("nothing here\n".into()),
     };
     Ok(Response::new(body))

@@ -285,6 +285,16 @@ fn a_connection_that_falls_silent_is_closed_wherever_it_stands() {
     });
 }
 
+/// They lie in the host, beside the memory of the instance.
+#[test]
+fn headers_that_a_component_makes_have_a_measure_too() {
+    let (_supervisor, jobs) = served(&answers().limit("Memory", 64 << 20));
+    for (label, place) in &jobs {
+        let taken: usize = get(&mut place.connect(), "/room").text().trim().parse().expect("a number");
+        assert!((8_000..=16 << 10).contains(&taken), "{label}: {taken} bytes");
+    }
+}
+
 /// The body of an answer that promised more than it has, or less.
 #[track_caller]
 fn promised(place: &Place, path: &str) -> String {
