@@ -2,6 +2,7 @@
 //! that a request that comes to no good end is its client's alone. The 10 s that a client has for the head of a request
 //! are not waited for here: half a head costs a connection and no instance.
 
+mod after;
 pub mod client;
 
 use std::thread;
@@ -174,6 +175,27 @@ fn the_only_instance_answers_one_request_to_its_end_and_then_the_next() {
         first.say(piece(""));
         assert_eq!(next(&mut first), b"");
         assert_eq!(answer(&mut second).text(), "hello\n");
+    }
+}
+
+/// Each instance takes so much memory that a third one finds none behind the kernel wall, which counts two: that one has
+/// answered and waits for the next request keeps no other thread from making one, and is no third.
+#[test]
+fn there_are_no_more_instances_than_the_limit_says_however_often_each_answers() {
+    const CLIENTS: usize = 16;
+    const ROUNDS: usize = 20;
+    let job = answers().limit("Instances", 2).limit("Memory", 512 << 20).with("InstanceReuse", 1000);
+    let (supervisor, jobs) = served(&job);
+    for (label, place) in &jobs {
+        let mut clients: Vec<Client> = (0..CLIENTS).map(|_| place.connect()).collect();
+        for round in 0..ROUNDS {
+            // Two threads take turns with them.
+            clients.iter_mut().for_each(|client| client.say(request("/keep")));
+            for client in &mut clients {
+                assert_eq!(answer(client).status, 200, "{label}: round {round}; there is\n{}", supervisor.log());
+            }
+        }
+        assert_eq!(standing(&supervisor, label), "running, 1 runs");
     }
 }
 
