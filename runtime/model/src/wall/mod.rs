@@ -13,7 +13,7 @@ mod limits;
 mod network;
 
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
-pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, kernel_limits};
+pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, MOST_LINGERING, kernel_limits};
 pub use network::{NetworkPlan, Ports};
 
 /// A layer the kernel enforces.

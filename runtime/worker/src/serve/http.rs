@@ -35,6 +35,7 @@ use super::own_time::OwnTime;
 use super::request::{self, Refusal};
 use super::stdio::Side;
 use super::stream::Stream;
+use super::upload::upload;
 use super::{Client, Serving, Way};
 use crate::halt::Halt;
 use crate::instance::{Loaded, Template, bound_time};
@@ -332,7 +333,12 @@ pub(crate) async fn serve(handler: Handler, client: Client) {
     let lifecycle = &serving.template.lifecycle;
     tokio::select! {
         biased;
-        _ = connection.as_mut() => {}
+        end = connection.as_mut() => {
+            // Whoever was refused may have more to say.
+            if end.is_err() {
+                client.stream.leave_unheard();
+            }
+        }
         () = over.as_mut() => {}
         () = lifecycle.reached(Phase::Draining) => {
             // One who was closed on while his request was on its way could not know whether it was heard (RFC 9112, 9.5).
@@ -378,7 +384,7 @@ async fn is_over(client: &Client) {
 }
 
 async fn answer(handler: Handler, number: u64, stream: Weak<Stream>, request: Request<Incoming>) -> Response<Answer> {
-    let mut request = request.map(|body| body.map_err(Error::from).boxed_unsync());
+    let mut request = request.map(|body| upload(body.map_err(Error::from), stream.clone()));
     if let Err(refusal) = request::check(&mut request) {
         return refused(refusal, None);
     }

@@ -12,6 +12,7 @@ pub(crate) mod heads;
 pub(crate) mod held;
 pub(crate) mod http;
 pub(crate) mod lifecycle;
+pub(crate) mod linger;
 pub(crate) mod listening;
 pub(crate) mod living;
 pub(crate) mod own_time;
@@ -19,6 +20,7 @@ pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod stdio;
 pub(crate) mod stream;
+pub(crate) mod upload;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -103,17 +103,20 @@ fn bodies_go_through_in_both_directions_while_they_come() {
     }
 }
 
-/// All of them are small enough to be read whole before they are refused.
+/// All of them are small enough to be on their way whole before they are refused; whether all of each was read by then
+/// or not, he hears it and the end.
 #[test]
 fn what_is_no_request_is_refused_and_costs_nobody_else() {
     let (supervisor, jobs) = served(&answers());
     let lines: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
     let many = format!("GET /hello HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
+    let unread = format!("GET /hello HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(5_000));
     let rows = [
         ("nonsense\r\n\r\n", 400),
         ("GET /hello HTTP/9.9\r\n\r\n", 400),
         ("GET /hello HTTP/1.1\r\nHost localhost\r\n\r\n", 400),
         (many.as_str(), 431),
+        (unread.as_str(), 431),
     ];
     for (label, place) in &jobs {
         let mut steady = place.connect();
