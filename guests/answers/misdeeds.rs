@@ -98,8 +98,26 @@ pub fn forged() -> usize {
     FORGED.iter().filter(|(name, value)| fields.append(name, value.as_bytes()).is_ok()).count()
 }
 
+/// How many bytes of values one map of headers takes, more or less.
+#[cfg(target_arch = "wasm32")]
+pub fn room() -> usize {
+    use wasip3::http::types::Fields;
+
+    let (fields, value) = (Fields::new(), [b'y'; 1000]);
+    let mut taken = 0;
+    while taken < 1 << 20 && fields.append("x", &value).is_ok() {
+        taken += value.len();
+    }
+    taken
+}
+
 /// On other hosts there is nobody who could take it.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn forged() -> usize {
+    0
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub fn room() -> usize {
     0
 }

@@ -20,7 +20,7 @@ use wjob_sandbox::channel::Channel;
 
 use crate::denial::Denials;
 use crate::halt::Halt;
-use crate::limiter::{DEFAULT_MEMORY, Limiter};
+use crate::limiter::{DEFAULT_MEMORY, Limiter, header_bytes};
 use crate::output::{Meter, Output};
 use crate::preopens::Behind;
 use crate::serve::lifecycle::Lifecycle;
@@ -181,7 +181,11 @@ impl Template {
         halt: &Halt,
     ) -> Store<State> {
         let run = &self.run;
-        let handles = usize::try_from(run.limits.handles.unwrap_or(DEFAULT_HANDLES)).unwrap_or(usize::MAX);
+        let memory = run.limits.memory.unwrap_or(DEFAULT_MEMORY);
+        let handles = run.limits.handles.unwrap_or(DEFAULT_HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(header_bytes(memory, handles));
+        let handles = usize::try_from(handles).unwrap_or(usize::MAX);
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
         let log = Box::into_pin(stderr.async_stream());
@@ -190,7 +194,7 @@ impl Template {
         let state = State {
             table,
             wasi,
-            http: WasiHttpCtx::new(),
+            http,
             hooks: Outgoing::new(self.network.clone(), self.denials.clone(), self.tls.clone()),
             config: run.config.iter().cloned().collect(),
             log,
@@ -198,7 +202,7 @@ impl Template {
             denials: self.denials.clone(),
             uses: self.uses.clone(),
             watched: self.watched(),
-            limiter: Limiter::new(run.limits.memory.unwrap_or(DEFAULT_MEMORY), halt.clone()),
+            limiter: Limiter::new(memory, halt.clone()),
             service: Service::of_one(self.lifecycle.clone()),
         };
         let mut store = Store::new(&self.engine, state);

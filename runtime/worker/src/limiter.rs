@@ -1,5 +1,6 @@
 //! The guest's half of the Memory limit: the sum over all memories and tables of an instance. What the host
-//! holds for it besides is bounded by fuel, handles and capacities where the store is made.
+//! holds for it besides is bounded by fuel, handles and capacities where the store is made; how large one
+//! handle's worth of headers may be is said here.
 
 use wasmtime::ResourceLimiter;
 use wjob_model::limit::Limit;
@@ -12,6 +13,17 @@ pub(crate) const DEFAULT_MEMORY: u64 = 4 << 30;
 
 /// Bytes of the host that one table element takes.
 const ELEMENT: usize = 16;
+
+/// Bytes that the headers a guest makes of one request or answer may have, however little Memory there is: as much as
+/// servers commonly take for a head. And the most, however much there is, which is the engine's own bound.
+const HEADERS: [u64; 2] = [16 << 10, 128 << 10];
+
+/// How large each map of headers may be that a guest fills, bytes as the engine counts them. They lie in the host, one
+/// behind each handle: as many as `handles` have no more than `memory` again, or the least each.
+pub(crate) fn header_bytes(memory: u64, handles: u64) -> usize {
+    let [least, most] = HEADERS;
+    usize::try_from((memory / handles.max(1)).clamp(least, most)).unwrap_or(usize::MAX)
+}
 
 /// The sum and its bound.
 #[derive(Debug)]
@@ -70,6 +82,22 @@ impl ResourceLimiter for Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_headers_have_no_more_than_memory_again_or_a_head_each() {
+        let rows = [
+            (DEFAULT_MEMORY, 10_000, 128 << 10),
+            (1 << 30, 10_000, 107_374),
+            (64 << 20, 10_000, 16 << 10),
+            (64 << 20, 1_000, 67_108),
+            (1 << 16, 10_000, 16 << 10),
+            (1 << 16, 0, 64 << 10),
+            (u64::MAX, 1, 128 << 10),
+        ];
+        for (memory, handles, expected) in rows {
+            assert_eq!(header_bytes(memory, handles), expected, "{memory} bytes, {handles} handles");
+        }
+    }
 
     #[test]
     fn memories_and_tables_are_summed() {

@@ -18,6 +18,8 @@ pub(super) const PROCESSES_BASE: u64 = 2;
 
 /// Connections that a worker holds at once, of all its sockets; one that has nothing to say takes no instance.
 pub const MOST_CONNECTIONS: u64 = 16_384;
+/// Connections beside those that nobody serves any more and whose clients still speak.
+pub const MOST_LINGERING: u64 = 256;
 /// Instances at once when the job says nothing.
 pub const DEFAULT_INSTANCES: u64 = 1_000;
 /// Bytes beside its memory that the place of one instance among many takes: its stack of 2 MiB and its tables.
@@ -38,9 +40,10 @@ pub fn kernel_limits(
     if serves && !native {
         let instances = limits.instances.unwrap_or(DEFAULT_INSTANCES);
         let handles = limits.handles.unwrap_or(DEFAULT_HANDLES).saturating_mul(instances);
+        let connections = MOST_CONNECTIONS + MOST_LINGERING;
         let sum = Limits {
             memory: limits.memory.map(|bytes| bytes.saturating_add(PLACE).saturating_mul(instances)),
-            handles: Some(handles.saturating_add(MOST_CONNECTIONS).min(MOST_DESCRIPTORS - HANDLES_BASE)),
+            handles: Some(handles.saturating_add(connections).min(MOST_DESCRIPTORS - HANDLES_BASE)),
             cpu_time: None,
             ..limits.clone()
         };
@@ -103,7 +106,7 @@ mod tests {
         let kernel = kernel_limits(&limits, &[], WorkerKind::Wasm, true, true);
         let data = MEMORY_BASE + 10 * (PLACE + (1 << 20));
         assert!(kernel.contains(&pair(Resource::Data, data, data)));
-        let files = HANDLES_BASE + 10 * DEFAULT_HANDLES + MOST_CONNECTIONS;
+        let files = HANDLES_BASE + 10 * DEFAULT_HANDLES + MOST_CONNECTIONS + MOST_LINGERING;
         assert!(kernel.contains(&pair(Resource::NumberOfFiles, files, files)));
         assert!(kernel.iter().all(|limit| limit.resource != Resource::Cpu));
     }

@@ -21,7 +21,7 @@ pub use cgroup::{
     CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, delegated, group_name, own_group, ran_out_of_memory, to_divide,
 };
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
-pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, kernel_limits};
+pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, MOST_LINGERING, kernel_limits};
 pub use machine::Machine;
 pub use network::{NetworkPlan, Ports};
 

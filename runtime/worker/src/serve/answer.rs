@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -28,13 +28,12 @@ pub(crate) struct Asked {
     pub began: Instant,
     /// Its connection, which may be closed while its instance waits for another request.
     stream: Weak<Stream>,
-    /// Whether its instance may answer again.
-    reused: bool,
     /// Its share of Instances.
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     /// Whether the client is told the beginning of an answer.
     begun: AtomicBool,
-    answered: AtomicBool,
+    /// When all of the answer was taken.
+    answered: OnceLock<Instant>,
     gone: AtomicBool,
     /// Whether its time was up before it was answered.
     late: AtomicBool,
@@ -45,15 +44,14 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// A request of a connection, whose time begins now.
-    pub fn new(number: u64, stream: Weak<Stream>, reused: bool, permit: Option<OwnedSemaphorePermit>) -> Arc<Self> {
+    pub fn new(number: u64, stream: Weak<Stream>, permit: Option<OwnedSemaphorePermit>) -> Arc<Self> {
         Arc::new(Self {
             number,
             began: Instant::now(),
             stream,
-            reused,
             permit: Mutex::new(permit),
             begun: AtomicBool::new(false),
-            answered: AtomicBool::new(false),
+            answered: OnceLock::new(),
             gone: AtomicBool::new(false),
             late: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -68,7 +66,18 @@ impl Asked {
 
     /// Whether all of the answer was taken.
     pub fn is_answered(&self) -> bool {
-        self.answered.load(Ordering::Acquire)
+        self.answered_at().is_some()
+    }
+
+    /// When all of the answer was taken.
+    pub fn answered_at(&self) -> Option<Instant> {
+        self.answered.get().copied()
+    }
+
+    /// All of the answer was taken, at this moment.
+    pub fn is_now_answered(&self) {
+        // It was before, if it was.
+        let _ = self.answered.set(Instant::now());
     }
 
     /// Whether the client has left before that; if not, whoever asks is woken when he does.
@@ -166,11 +175,7 @@ impl Answer {
 
     fn complete(&mut self) {
         if let Some(interest) = self.interest.take() {
-            interest.0.answered.store(true, Ordering::Release);
-            if interest.0.reused {
-                // An instance that waits for the next request runs nothing.
-                interest.0.let_go();
-            }
+            interest.0.is_now_answered();
         }
     }
 
@@ -225,7 +230,7 @@ mod tests {
     const PIECE: &[u8] = b"piece";
 
     fn asked() -> Arc<Asked> {
-        Asked::new(1, Weak::new(), false, None)
+        Asked::new(1, Weak::new(), None)
     }
 
     /// An answer of one piece and of no said length.
@@ -263,6 +268,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_complete_when_its_last_byte_is_taken() {
+        let asked = asked();
+        let mut answer = answer(&asked);
+        let mut began = None;
+        assert!(matches!(pieces(&mut answer, || began = Some(Instant::now())), Ok(1)));
+        assert!(asked.answered_at() >= began && began.is_some());
+    }
+
+    #[test]
     fn an_answer_whose_instance_does_not_end_well_breaks_off() {
         let asked = asked();
         assert!(pieces(&mut answer(&asked), || asked.break_off()).is_err());
@@ -281,7 +295,7 @@ mod tests {
             let (one, mut other) = UnixStream::pair().unwrap();
             other.set_nonblocking(true).unwrap();
             let stream = Stream::new(one.into());
-            let asked = Asked::new(1, Arc::downgrade(&stream), false, None);
+            let asked = Asked::new(1, Arc::downgrade(&stream), None);
             let interest = Interest(asked.clone());
             assert!(!begun || asked.begin());
             asked.time_is_up();

@@ -27,12 +27,15 @@ use wjob_model::limit::Limit;
 use wjob_model::outcome::{HeldBy, Verdict};
 
 use super::answer::{Answer, Asked, Interest, refused};
+use super::bounds::Bounds;
 use super::heads;
 use super::lifecycle::Phase;
+use super::living::{Life, Rest};
 use super::own_time::OwnTime;
 use super::request::{self, Refusal};
 use super::stdio::Side;
 use super::stream::Stream;
+use super::upload::upload;
 use super::{Client, Serving, Way};
 use crate::denial::Denials;
 use crate::halt::Halt;
@@ -41,8 +44,6 @@ use crate::state::State;
 use crate::stdio::Stdout;
 use crate::wasm::judge;
 
-/// How long an instance that may answer again waits for the next request.
-const WAITS: Duration = Duration::from_secs(1);
 /// How long a worker whose sockets another one has waits for a request that may be on its way: longer than that takes.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// What is answered when there is nothing else to be told.
@@ -88,6 +89,7 @@ impl HandlerState for Instances {
     type WorkerState = One;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<State, Expiration, One>> {
+        let life = self.life().await;
         let (place, lane) = self.serving.lane();
         let template = &lane.template;
         let limits = &template.run.limits;
@@ -123,7 +125,13 @@ impl HandlerState for Instances {
             store,
             proxy,
             view: |state| state.http(),
-            expiration: Expiration { now: now.clone(), bounds, expired: expired.clone(), sleep: None },
+            expiration: Expiration {
+                now: now.clone(),
+                bounds,
+                expired: expired.clone(),
+                rest: life.clone().map(Rest::new),
+                sleep: None,
+            },
             state: One {
                 serving: self.serving.clone(),
                 now,
@@ -131,9 +139,20 @@ impl HandlerState for Instances {
                 halt,
                 expired,
                 outputs: [stdout, stderr],
-                _place: place,
+                place: Mutex::new(place),
+                _life: life,
             },
         })
+    }
+}
+
+impl Instances {
+    /// The share of Instances of one that may answer again; another one has that of its only request.
+    async fn life(&self) -> Option<Arc<Life>> {
+        match self.serving.template.run.instance_reuse {
+            0 | 1 => None,
+            _ => Some(Arc::new(self.serving.living.one_more().await)),
+        }
     }
 }
 
@@ -156,14 +175,6 @@ fn count(store: &mut Store<State>, time: OwnTime) {
     });
 }
 
-/// What bounds an instance.
-#[derive(Clone, Copy)]
-struct Bounds {
-    run_time: Option<Duration>,
-    silence: Duration,
-    reuse: usize,
-}
-
 /// The request an instance answers now.
 type Now = Arc<Mutex<Option<Arc<Asked>>>>;
 
@@ -180,7 +191,9 @@ pub(crate) struct One {
     /// Whether its time was up, whatever it did.
     expired: Arc<AtomicBool>,
     outputs: [Stdout; 2],
-    _place: Option<OwnedSemaphorePermit>,
+    /// Its place in the pool, if it has one: free before its share of Instances is, so that whoever has that finds it.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    _life: Option<Arc<Life>>,
 }
 
 impl WorkerState for One {
@@ -219,6 +232,7 @@ impl WorkerState for One {
             asked.break_off();
         }
         drop(store);
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(asked) = &asked {
             asked.let_go();
         }
@@ -229,9 +243,11 @@ impl WorkerState for One {
         };
         let number = asked.as_ref().map_or(0, |asked| asked.number);
         if self.expired.load(Ordering::Acquire) {
-            // Thrown away after its work, or because nobody wanted the answer any more: that is as it should be.
-            if asked.is_some_and(|asked| asked.is_late()) {
-                self.serving.cut_off(number, Limit::RunTime);
+            // That nobody wants the answer any more is as it should be.
+            match asked {
+                Some(asked) if asked.is_late() => self.serving.cut_off(number, Limit::RunTime),
+                Some(asked) if asked.is_answered() => self.serving.complain(number, self.bounds.cut_short()),
+                _ => {}
             }
             return;
         }
@@ -244,6 +260,8 @@ pub(crate) struct Expiration {
     now: Now,
     bounds: Bounds,
     expired: Arc<AtomicBool>,
+    /// Between two requests, where there may be two.
+    rest: Option<Rest>,
     sleep: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
@@ -268,19 +286,26 @@ impl Expiration {
         if asked.as_ref().is_some_and(|asked| asked.is_given_up(context)) {
             return Poll::Ready(());
         }
-        let complete = asked.as_ref().is_none_or(|asked| asked.is_answered());
-        // One time for all of a request: its answer's beginning does not begin it anew.
-        let began = asked.map_or(start, |asked| asked.began);
-        let bounds = self.bounds;
-        let moment = match status {
-            WorkerStatus::Idle if bounds.reuse == 1 => return Poll::Ready(()),
-            WorkerStatus::Idle => Some(start + WAITS),
-            WorkerStatus::PostReturn if complete => Some(start + bounds.run_time.unwrap_or(bounds.silence)),
-            WorkerStatus::PostReturn | WorkerStatus::Requests => bounds.run_time.map(|run_time| began + run_time),
-        };
-        match moment {
+        if status == WorkerStatus::Idle && self.poll_rest(context, asked.as_deref()).is_ready() {
+            return Poll::Ready(());
+        }
+        match self.bounds.end(status, start, asked.as_deref()) {
             Some(moment) => self.poll_until(context, moment),
             None => Poll::Pending,
+        }
+    }
+
+    /// Ready when one that has nothing to do is to end at once: it answers nothing more, or another waits for its share.
+    fn poll_rest(&mut self, context: &mut Context<'_>, asked: Option<&Asked>) -> Poll<()> {
+        match &mut self.rest {
+            None => Poll::Ready(()),
+            // Not all of its answer is taken: it is not free yet.
+            Some(_) if asked.is_some_and(Asked::is_wanted) => Poll::Pending,
+            Some(rest) => {
+                // Who waits for his turn may be answered by this one.
+                asked.iter().for_each(|asked| asked.let_go());
+                rest.poll_over(context)
+            }
         }
     }
 
@@ -309,7 +334,12 @@ pub(crate) async fn serve(handler: Handler, client: Client) {
     let lifecycle = &serving.template.lifecycle;
     tokio::select! {
         biased;
-        _ = connection.as_mut() => {}
+        end = connection.as_mut() => {
+            // Whoever was refused may have more to say.
+            if end.is_err() {
+                client.stream.leave_unheard();
+            }
+        }
         () = over.as_mut() => {}
         () = lifecycle.reached(Phase::Draining) => {
             // One who was closed on while his request was on its way could not know whether it was heard (RFC 9112, 9.5).
@@ -354,12 +384,8 @@ async fn is_over(client: &Client) {
     }
 }
 
-async fn answer(
-    handler: Handler,
-    number: u64,
-    stream: Weak<Stream>,
-    mut request: Request<Incoming>,
-) -> Response<Answer> {
+async fn answer(handler: Handler, number: u64, stream: Weak<Stream>, request: Request<Incoming>) -> Response<Answer> {
+    let mut request = request.map(|body| upload(body.map_err(Error::from), stream.clone()));
     if let Err(refusal) = request::check(&mut request) {
         return refused(refusal, None);
     }
@@ -367,10 +393,9 @@ async fn answer(
     // Whoever leaves while he waits here waits no more.
     let permit = serving.instances.clone().acquire_owned().await.ok();
     let run = &serving.template.run;
-    let asked = Asked::new(number, stream, run.instance_reuse > 1, permit);
+    let asked = Asked::new(number, stream, permit);
     let interest = Interest(asked.clone());
     let bodiless = request.method() == Method::HEAD;
-    let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
     match handler.handle(asked.clone(), request).await {
         Ok(response) if response.status().is_informational() => {
             serving.complain(number, &format!("it answered {}, which is no answer", response.status()));

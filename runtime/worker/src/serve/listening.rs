@@ -101,7 +101,7 @@ impl Socket {
     /// The next client, to be served in the runtime.
     pub fn accept(&self) -> Result<Arrival, NotNow> {
         let (descriptor, peer) = self.accept_with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-        Ok(Arrival { stream: Stream::new(descriptor), peer })
+        Ok(Arrival { stream: Stream::of_client(descriptor), peer })
     }
 
     /// The next client.

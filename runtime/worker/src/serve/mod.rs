@@ -3,6 +3,7 @@
 //! passed between them on the way. One client's trap, limit or silence ends that client's connection and nothing else.
 
 pub(crate) mod answer;
+pub(crate) mod bounds;
 pub(crate) mod command;
 pub(crate) mod crowd;
 pub(crate) mod gate;
@@ -11,12 +12,15 @@ pub(crate) mod heads;
 pub(crate) mod held;
 pub(crate) mod http;
 pub(crate) mod lifecycle;
+pub(crate) mod linger;
 pub(crate) mod listening;
+pub(crate) mod living;
 pub(crate) mod own_time;
 pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod stdio;
 pub(crate) mod stream;
+pub(crate) mod upload;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -37,6 +41,7 @@ use gate::Gate;
 use held::Pulse;
 use lifecycle::{Phase, Work};
 use listening::{Arrival, NotNow, Peer, Socket};
+use living::Living;
 use stream::Stream;
 
 /// How long nobody is accepted after the process or the machine had no room for another connection.
@@ -49,6 +54,8 @@ pub(crate) struct Serving {
     pub template: Arc<Template>,
     /// Requests that may be answered at once.
     pub instances: Arc<Semaphore>,
+    /// Instances that may live at once, where one may answer again.
+    pub living: Arc<Living>,
     /// How long a connection may be silent.
     pub silence: Duration,
     connections: Arc<Semaphore>,
@@ -139,11 +146,13 @@ impl Serving {
         let limits = &template.run.limits;
         let many = matches!(plain.way, Way::Http(_) | Way::Activation);
         let instances = limits.instances.unwrap_or(DEFAULT_INSTANCES);
+        let most = usize::try_from(instances).unwrap_or(Semaphore::MAX_PERMITS);
         let connections = if many { MOST_CONNECTIONS } else { instances };
         let connections = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS)));
         let gate = Gate::new(limits, Instant::now());
         Ok(Arc::new(Self {
-            instances: Arc::new(Semaphore::new(usize::try_from(instances).unwrap_or(Semaphore::MAX_PERMITS))),
+            instances: Arc::new(Semaphore::new(most)),
+            living: Living::new(most),
             connections,
             crowd: Crowd::default(),
             silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::Interest;
 
+use super::linger;
 use crate::readiness::{Watched, watch};
 
 /// Most bytes read at once.
@@ -29,6 +30,14 @@ pub(crate) struct Stream {
     began: Instant,
     /// Milliseconds after `began` at which something last went through.
     last: AtomicU64,
+    /// Whether it is a client's, who came by himself.
+    client: bool,
+    /// Whether something was sent.
+    said: AtomicBool,
+    /// Whether the end was heard, or nobody wants to hear it.
+    ended: AtomicBool,
+    /// Whether more is to come than will be read.
+    unheard: AtomicBool,
 }
 
 impl AsFd for Stream {
@@ -37,16 +46,43 @@ impl AsFd for Stream {
     }
 }
 
+impl Drop for Stream {
+    /// A client who has said his last word, or was told nothing, loses nothing when his connection is closed at once.
+    fn drop(&mut self) {
+        if self.client && *self.said.get_mut() && !*self.ended.get_mut() {
+            linger::let_go(self.descriptor.clone(), self.registered.take(), *self.unheard.get_mut());
+        }
+    }
+}
+
 impl Stream {
     /// A connection that does not block.
     pub fn new(descriptor: OwnedFd) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::of(descriptor, false))
+    }
+
+    /// A client's, which does not block.
+    pub fn of_client(descriptor: OwnedFd) -> Arc<Self> {
+        Arc::new(Self::of(descriptor, true))
+    }
+
+    fn of(descriptor: OwnedFd, client: bool) -> Self {
+        Self {
             descriptor: Arc::new(descriptor),
             registered: OnceLock::new(),
             pending: Mutex::default(),
             began: Instant::now(),
             last: AtomicU64::new(0),
-        })
+            client,
+            said: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            unheard: AtomicBool::new(false),
+        }
+    }
+
+    /// He has more to say than will be read, although it may not have come yet.
+    pub fn leave_unheard(&self) {
+        self.unheard.store(true, Ordering::Relaxed);
     }
 
     /// How long nothing has gone through.
@@ -57,6 +93,14 @@ impl Stream {
     fn went_through(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// So many bytes were read; whoever reads has room for some, and none are the end.
+    fn heard(&self, length: usize) {
+        self.went_through();
+        if length == 0 {
+            self.ended.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Only what has to wait has a place in the runtime: most answers never do.
@@ -74,7 +118,7 @@ impl Stream {
         loop {
             match recv(&self.descriptor, spare_capacity(&mut buffer), RecvFlags::empty()) {
                 Ok(_) => {
-                    self.went_through();
+                    self.heard(buffer.len());
                     return Ok(Some(buffer.into()));
                 }
                 Err(Errno::AGAIN) => return Ok(None),
@@ -99,7 +143,7 @@ impl Stream {
         loop {
             match recv(&self.descriptor, &mut *buffer, RecvFlags::empty()) {
                 Ok((length, _)) => {
-                    self.went_through();
+                    self.heard(length);
                     return Poll::Ready(Ok(length));
                 }
                 Err(Errno::AGAIN) => ready!(self.watched()?.poll_read_ready(context))?.clear_ready(),
@@ -115,6 +159,7 @@ impl Stream {
             match send(&self.descriptor, bytes, SendFlags::NOSIGNAL) {
                 Ok(length) => {
                     self.went_through();
+                    self.said.store(true, Ordering::Relaxed);
                     return Ok(Some(length));
                 }
                 Err(Errno::AGAIN) => return Ok(None),
@@ -180,6 +225,7 @@ impl Stream {
 
     /// Nothing more is sent, and nothing more is heard.
     pub fn cut_off(&self) {
+        self.ended.store(true, Ordering::Relaxed);
         let _ = shutdown(&self.descriptor, Shutdown::Both);
     }
 
@@ -191,8 +237,9 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::net::Shutdown;
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+    use std::net::{Shutdown, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -243,5 +290,92 @@ mod tests {
             stream.cut_off();
             stream.left().await;
         });
+    }
+
+    /// A client of each kind, as a descriptor, and his connection.
+    fn clients() -> [(Arc<Stream>, File); 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let (one, other) = UnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        [(OwnedFd::from(accepted), OwnedFd::from(client)), (one.into(), other.into())]
+            .map(|(accepted, client)| (Stream::of_client(accepted), File::from(client)))
+    }
+
+    async fn has_come(stream: &Stream) {
+        drop(stream.watched().unwrap().readable().await.unwrap());
+    }
+
+    /// A reset would come in the place of the end, on a Unix socket as well.
+    #[test]
+    fn who_says_more_than_is_read_hears_all_that_he_is_told() {
+        block_on(async {
+            for (stream, mut client) in clients() {
+                client.write_all(b"said").unwrap();
+                has_come(&stream).await;
+                stream.write(Bytes::from_static(b"told")).unwrap();
+                drop(stream);
+                let mut heard = String::new();
+                client.read_to_string(&mut heard).unwrap();
+                assert_eq!(heard, "told");
+            }
+        });
+    }
+
+    /// Whether there is somebody who still takes what a client says when his connection was let go.
+    #[test]
+    fn only_who_was_told_something_and_speaks_on_is_listened_to() {
+        // What he says and how much of it is read, whether he is told something, whether he has more to say.
+        let rows: &[(&str, usize, bool, bool, bool)] = &[
+            ("said", 0, true, false, true),
+            ("said", 3, true, false, true),
+            ("said", 4, true, false, false),
+            ("said", 4, true, true, true),
+            ("said", 0, false, true, false),
+            ("", 0, true, false, false),
+            ("", 0, true, true, true),
+        ];
+        for (said, read, told, unheard, listened_to) in rows {
+            block_on(async {
+                let (one, mut client) = UnixStream::pair().unwrap();
+                one.set_nonblocking(true).unwrap();
+                let stream = Stream::of_client(one.into());
+                client.write_all(said.as_bytes()).unwrap();
+                if *read > 0 {
+                    assert_eq!(stream.read_now(*read).unwrap().map(|bytes| bytes.len()), Some(*read));
+                }
+                if *told {
+                    stream.write(Bytes::from_static(b"told")).unwrap();
+                }
+                if *unheard {
+                    stream.leave_unheard();
+                }
+                drop(stream);
+                assert_eq!(client.write_all(b"more").is_ok(), *listened_to, "{said:?}, {read} bytes read");
+            });
+        }
+    }
+
+    #[test]
+    fn nobody_is_listened_to_who_was_cut_off_or_has_left_or_never_came() {
+        let ends: [fn(&Stream, &UnixStream); 2] = [
+            |stream, _| stream.cut_off(),
+            |stream, client| {
+                client.shutdown(Shutdown::Write).unwrap();
+                assert_eq!(stream.read_now(MOST_READ).unwrap().as_deref(), Some(&b""[..]));
+            },
+        ];
+        for ends in ends {
+            let (one, client) = UnixStream::pair().unwrap();
+            one.set_nonblocking(true).unwrap();
+            let mut stream = Stream::of_client(one.into());
+            stream.write(Bytes::from_static(b"told")).unwrap();
+            ends(&stream, &client);
+            assert!(*Arc::get_mut(&mut stream).unwrap().ended.get_mut());
+        }
+        let (one, _client) = UnixStream::pair().unwrap();
+        assert!(!Stream::new(one.into()).client);
     }
 }

@@ -40,6 +40,17 @@ fn a_handler_is_told_who_its_client_is() {
     }
 }
 
+/// More than a handler reads at once that wants one line.
+#[test]
+fn who_says_more_than_is_read_hears_all_that_he_is_told_and_the_end() {
+    let (_supervisor, jobs) = served(&handles());
+    for (label, place) in &jobs {
+        let mut client = place.connect();
+        client.say("peer\n".to_owned() + &"x".repeat(25_000));
+        assert!(client.rest().ends_with(" as 1\n"), "{label}");
+    }
+}
+
 /// What a client says, and what the job's log says of the end that this is.
 const ENDS: &[(&str, &str)] =
     &[("trap", "trap: "), ("spin", "limit CPUTime reached"), ("grow", "limit Memory reached")];

@@ -2,6 +2,7 @@
 //! that a request that comes to no good end is its client's alone. The 10 s that a client has for the head of a request
 //! are not waited for here: half a head costs a connection and no instance.
 
+mod after;
 pub mod client;
 
 use std::thread;
@@ -102,17 +103,20 @@ fn bodies_go_through_in_both_directions_while_they_come() {
     }
 }
 
-/// All of them are small enough to be read whole before they are refused.
+/// All of them are small enough to be on their way whole before they are refused; whether all of each was read by then
+/// or not, he hears it and the end.
 #[test]
 fn what_is_no_request_is_refused_and_costs_nobody_else() {
     let (supervisor, jobs) = served(&answers());
     let lines: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
     let many = format!("GET /hello HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
+    let unread = format!("GET /hello HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(5_000));
     let rows = [
         ("nonsense\r\n\r\n", 400),
         ("GET /hello HTTP/9.9\r\n\r\n", 400),
         ("GET /hello HTTP/1.1\r\nHost localhost\r\n\r\n", 400),
         (many.as_str(), 431),
+        (unread.as_str(), 431),
     ];
     for (label, place) in &jobs {
         let mut steady = place.connect();
@@ -174,6 +178,27 @@ fn the_only_instance_answers_one_request_to_its_end_and_then_the_next() {
         first.say(piece(""));
         assert_eq!(next(&mut first), b"");
         assert_eq!(answer(&mut second).text(), "hello\n");
+    }
+}
+
+/// Each instance takes so much memory that a third one finds none behind the kernel wall, which counts two: that one has
+/// answered and waits for the next request keeps no other thread from making one, and is no third.
+#[test]
+fn there_are_no_more_instances_than_the_limit_says_however_often_each_answers() {
+    const CLIENTS: usize = 16;
+    const ROUNDS: usize = 20;
+    let job = answers().limit("Instances", 2).limit("Memory", 512 << 20).with("InstanceReuse", 1000);
+    let (supervisor, jobs) = served(&job);
+    for (label, place) in &jobs {
+        let mut clients: Vec<Client> = (0..CLIENTS).map(|_| place.connect()).collect();
+        for round in 0..ROUNDS {
+            // Two threads take turns with them.
+            clients.iter_mut().for_each(|client| client.say(request("/keep")));
+            for client in &mut clients {
+                assert_eq!(answer(client).status, 200, "{label}: round {round}; there is\n{}", supervisor.log());
+            }
+        }
+        assert_eq!(standing(&supervisor, label), "running, 1 runs");
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each costs its own connection and no other, and what is held for it is bounded. Who keeps the rules is in `http`.
 
 use std::io::{ErrorKind, Read, Write};
+use std::thread;
 
 use super::http::client::{answer, get, head, next, piece, request, upload};
 use super::{Client, MEBIBYTE, Place, at, cut_off, process, served, wait_for_line};
@@ -12,6 +13,8 @@ use crate::harness::{Job, Supervisor};
 
 /// More than all buffers on the way from one process to another hold, and less than one that has no bound takes.
 const BUFFERS: usize = 256 * MEBIBYTE;
+/// Seconds of a limit that those meet who are to, and that nobody else does, however busy the machine is.
+const LONG: u64 = 5;
 
 fn answers() -> Job {
     Job::guest("answers", &[])
@@ -163,8 +166,8 @@ const LATE: &[(&str, &[u16])] = &[
 /// The only instance of a job is another's then.
 #[test]
 fn nobody_is_waited_for_beyond_run_time() {
-    let (supervisor, jobs) = served(&answers().limit("RunTime", 1).limit("Instances", 1));
-    for (label, place) in &jobs {
+    let (supervisor, jobs) = served(&answers().limit("RunTime", LONG).limit("Instances", 1));
+    at_once(&jobs, |label, place| {
         for (number, (said, statuses)) in (1..).step_by(2).zip(LATE) {
             let mut client = place.connect();
             client.say(said);
@@ -176,7 +179,17 @@ fn nobody_is_waited_for_beyond_run_time() {
             wait_for_line(&supervisor, label, &format!("wjob: connection {number}: limit RunTime reached"));
         }
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
-    }
+    });
+}
+
+/// Looks at both jobs of a test at the same time, for they wait.
+fn at_once(jobs: &[(&'static str, Place); 2], look: impl Fn(&str, &Place) + Sync) {
+    let look = &look;
+    thread::scope(|scope| {
+        for (label, place) in jobs {
+            scope.spawn(move || look(label, place));
+        }
+    });
 }
 
 /// How much comes before the end of a connection, be that a proper one or none, and its last bytes.
@@ -200,8 +213,8 @@ fn drained(client: &mut Client) -> (usize, Vec<u8>) {
 /// It is not read at all until its time is up, and then it is no whole answer.
 #[test]
 fn an_answer_without_an_end_waits_for_its_reader_and_ends_with_its_time() {
-    let (supervisor, jobs) = served(&answers().limit("RunTime", 1));
-    for (label, place) in &jobs {
+    let (supervisor, jobs) = served(&answers().limit("RunTime", LONG));
+    at_once(&jobs, |label, place| {
         let mut client = place.connect();
         client.say(request("/endless"));
         wait_for_line(&supervisor, label, "wjob: connection 1: limit RunTime reached");
@@ -210,15 +223,15 @@ fn an_answer_without_an_end_waits_for_its_reader_and_ends_with_its_time() {
         assert!(!last.ends_with(b"\r\n0\r\n\r\n"), "{label}: it looks whole");
         assert_eq!(get(&mut place.connect(), "/hello").status, 200, "{label}");
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
-    }
+    });
 }
 
 /// Nobody reads it, and then nobody answers.
 #[test]
 fn a_body_without_an_end_is_not_gathered() {
-    let (supervisor, jobs) = served(&answers().limit("RunTime", 1));
+    let (supervisor, jobs) = served(&answers().limit("RunTime", LONG));
     let said = piece(&"a".repeat(MEBIBYTE));
-    for (label, place) in &jobs {
+    at_once(&jobs, |label, place| {
         let mut client = place.connect();
         client.say(upload("/sleep"));
         let mut taken = 0;
@@ -229,7 +242,7 @@ fn a_body_without_an_end_is_not_gathered() {
         wait_for_line(&supervisor, label, "wjob: connection 1: limit RunTime reached");
         assert_eq!(get(&mut place.connect(), "/hello").status, 200, "{label}");
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
-    }
+    });
 }
 
 /// So silent that only the end of the client's side can tell of it.
@@ -251,21 +264,34 @@ fn whoever_leaves_is_missed_although_not_all_of_him_was_read() {
 
 #[test]
 fn a_connection_that_falls_silent_is_closed_wherever_it_stands() {
-    let (supervisor, jobs) = served(&answers().limit("IdleTime", 1));
+    let (supervisor, jobs) = served(&answers().limit("IdleTime", LONG));
     let rows = [
         "",
         "GET /hello HTTP/1.1\r\nHost: ",
         "POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc",
         "GET /sleep HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ];
-    for (label, place) in &jobs {
-        for said in rows {
+    at_once(&jobs, |label, place| {
+        let silent = rows.map(|said| {
             let mut client = place.connect();
             assert_eq!(get(&mut client, "/hello").status, 200);
             client.say(said);
+            (client, said)
+        });
+        for (client, said) in silent {
             assert_eq!(cut_off(client), "", "{label}: after {said:?}");
         }
         assert_eq!(standing(&supervisor, label), "running, 1 runs");
+    });
+}
+
+/// They lie in the host, beside the memory of the instance.
+#[test]
+fn headers_that_a_component_makes_have_a_measure_too() {
+    let (_supervisor, jobs) = served(&answers().limit("Memory", 64 << 20));
+    for (label, place) in &jobs {
+        let taken: usize = get(&mut place.connect(), "/room").text().trim().parse().expect("a number");
+        assert!((8_000..=16 << 10).contains(&taken), "{label}: {taken} bytes");
     }
 }
 
