@@ -92,6 +92,23 @@ fn a_name_service_that_hangs_costs_one_job_its_start_and_leaves_nothing() {
 }
 
 #[test]
+fn an_account_that_is_looked_up_is_asked_for_again_when_the_supervisor_is_replaced() {
+    if !is_root() {
+        return println!("skipped: only root puts another name service in the place of the machine's");
+    }
+    let job = Job::shell("true").with("UserName", "hangs").with("RunAtLoad", true);
+    let supervisor = Supervisor::new().flag(&["--account-seconds", "600"]).with("a", job);
+    let mut ear = Ear::new(&supervisor.sandbox, "ear");
+    let supervisor = start(supervisor, &ear);
+    ear.wait_for("asked ");
+    let asked = pidfd(ear.wait_for(".").parse().expect("a number"));
+    supervisor.wjob(&["upgrade"]).exits(0);
+    assert!(wait_for_end(&asked), "who was asked before is not waited for any more");
+    ear.wait_for("asked ");
+    assert_eq!(standing(&supervisor, "a"), "starting, 1 runs");
+}
+
+#[test]
 fn a_job_whose_account_is_looked_up_can_be_ended() {
     if !is_root() {
         return println!("skipped: only root puts another name service in the place of the machine's");

@@ -1,23 +1,25 @@
 //! Taking over without loss: a job's new definition from the old one (`wjob reload LABEL`), and a supervisor's program
 //! from the one before it (`wjob upgrade`). Nobody who talks to a job notices either, and what was under way goes on.
-//! What may not take over is refused, and nothing has happened then.
+//! What may not take over, and what else can, is in `programs`.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+mod programs;
+
+use std::fs;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use plist::Dictionary;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::{Value as Json, json};
 
 use super::life::{open_folder, standing, why};
 use super::output::{captured, history};
 use super::sockets::{KINDS, Place, at};
 use crate::harness::supervisor::{receive, send};
-use crate::harness::{Job, Running, Supervisor, binary, pidfd, text, texts};
+use crate::harness::{Job, Running, Supervisor, guest, pidfd, texts, wait_for_end};
 
 /// Longest wait for anything; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -267,17 +269,123 @@ fn no_change_of_a_path_is_lost_while_one_takes_over() {
     });
 }
 
-/// What is compiled, asked or looked up for it ends, and begins anew; the run is the same.
+/// What stands still of a run that is prepared.
+struct Held {
+    label: String,
+    compiler: OwnedFd,
+}
+
+/// Begins a run of a program that nobody has compiled, and has that stand still. Who compiles may be done before: then
+/// there is another one.
+#[track_caller]
+fn held(supervisor: &Supervisor) -> Held {
+    let program = fs::read(guest("wordcount")).expect("a component");
+    let start = Instant::now();
+    for number in 0u8.. {
+        assert!(start.elapsed() < PATIENCE, "nobody was met compiling");
+        let label = format!("held-{number}");
+        // A section without a meaning (core specification, 5.5.3), so that it is another program each time.
+        let bytes = [program.as_slice(), &[0, 3, 1, b'n', number]].concat();
+        let job = Job::new(&supervisor.sandbox.write(&format!("{label}.wasm"), bytes), &[]).with("RunAtLoad", true);
+        let file = supervisor.file(&format!("{label}.plist"), &label, job);
+        supervisor.call("Bootstrap", json!({ "path": file })).expect("it is loaded");
+        let stopped: Vec<OwnedFd> = workers(supervisor).into_iter().filter_map(stopped).collect();
+        // Whatever one of them has said was heard before the second question.
+        let [_, row] = [(); 2].map(|()| supervisor.row(&label));
+        match <[OwnedFd; 1]>::try_from(stopped) {
+            Ok([compiler]) if row["state"] == "starting" && row["pid"].is_null() => return Held { label, compiler },
+            Ok(all) => all.iter().for_each(goes_on),
+            Err(all) => all.iter().for_each(goes_on),
+        }
+        supervisor.call("Bootout", json!({ "label": label, "wait": true })).expect("it is taken out");
+    }
+    unreachable!("patience ends before the numbers do")
+}
+
+/// The workers that a supervisor has now.
+fn workers(supervisor: &Supervisor) -> Vec<u32> {
+    let own = supervisor.process().pid();
+    let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).expect("the list of its children");
+    let is_worker = |child: &u32| {
+        let words = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        words.starts_with(b"wjob-worker")
+    };
+    children.split_whitespace().filter_map(|number| number.parse().ok()).filter(is_worker).collect()
+}
+
+/// Has a process stand still; `None` = it has ended.
+fn stopped(number: u32) -> Option<OwnedFd> {
+    let process = pidfd_open(Pid::from_raw(i32::try_from(number).ok()?)?, PidfdFlags::empty()).ok()?;
+    pidfd_send_signal(&process, Signal::STOP).ok()?;
+    loop {
+        // The state stands behind the name (proc_pid_stat(5)).
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+        match stat.rsplit_once(") ")?.1.chars().next()? {
+            'T' => return Some(process),
+            'Z' | 'X' => return None,
+            _ => thread::yield_now(),
+        }
+    }
+}
+
+fn goes_on(process: &OwnedFd) {
+    // One that has ended need not.
+    let _ = pidfd_send_signal(process, Signal::CONT);
+}
+
+/// What is compiled, asked or looked up for it ends, and begins anew; the run is the same. Accounts are in `accounts`.
 #[test]
 fn a_run_that_has_no_worker_yet_is_prepared_by_the_next_one() {
     let supervisor = Supervisor::new().start();
-    let guest = Job::guest("wordcount", &[]).with("RunAtLoad", true);
-    let file = supervisor.file("a.plist", "a", guest);
-    supervisor.call("Bootstrap", json!({ "path": file })).expect("it is loaded");
+    let Held { label, compiler } = held(&supervisor);
     upgrade(&supervisor);
-    supervisor.logs(" a: ended: exit ");
-    assert_eq!(standing(&supervisor, "a"), "idle, 1 runs");
-    assert_eq!(supervisor.log().matches(" a: started: ").count(), 1, "{}", supervisor.log());
+    assert!(wait_for_end(&compiler), "nobody waits for what was compiled before");
+    supervisor.logs(&format!(" {label}: ended: exit "));
+    assert_eq!(standing(&supervisor, &label), "idle, 1 runs");
+    assert_eq!(supervisor.log().matches(&format!(" {label}: started: ")).count(), 1, "{}", supervisor.log());
+}
+
+/// A zone that is so many hours east of Greenwich at all times, as a file of zic(8) has it (RFC 9636, version 1).
+fn zone(hours: i32) -> Vec<u8> {
+    // One kind of local time, whose name has four bytes.
+    let counts = [0, 0, 0, 0, 1, 4].map(u32::to_be_bytes).concat();
+    let kind = [&(hours * 3600).to_be_bytes()[..], &[0, 0]].concat();
+    [&b"TZif"[..], &[0; 16], counts.as_slice(), kind.as_slice(), b"TST\0"].concat()
+}
+
+/// Nobody tells a supervisor of a file that TZ names.
+#[test]
+fn calendar_times_are_those_of_the_zone_that_the_next_one_finds() {
+    let mut supervisor = Supervisor::new();
+    let noon = Dictionary::from_iter([("Hour", 12), ("Minute", 0)]);
+    supervisor.job("noon", Job::shell("exit 0").with("StartCalendarInterval", noon));
+    supervisor.sandbox.write("zone", zone(0));
+    let mut command = supervisor.command();
+    command.env("TZ", supervisor.sandbox.path("zone"));
+    supervisor.adopt(Running::start(command));
+    let next = || supervisor.row("noon")["next"].as_str().unwrap_or_default().to_owned();
+    let before = next();
+    assert!(before.ends_with("T12:00:00Z"), "{before}");
+    supervisor.sandbox.write("zone", zone(2));
+    upgrade(&supervisor);
+    let after = next();
+    assert!(after.ends_with("T10:00:00Z"), "{after}, and {before} before");
+}
+
+/// The pieces are one line in the log, which shows what goes on as one.
+#[test]
+fn a_line_that_is_half_written_when_the_supervisor_is_replaced_is_shown_whole() {
+    let supervisor = Supervisor::new();
+    let data = open_folder(&supervisor.sandbox, "data");
+    let script = "printf 'half a '; : > /data/half; until [ -e /data/go ]; do sleep 0.02; done; echo line; echo last";
+    let job = Job::shell(script).path(&data, "/data", "ReadWrite").with("RunAtLoad", true);
+    let supervisor = supervisor.with("a", job).start();
+    wait_until(&supervisor, "half of it is written", || supervisor.sandbox.path("data/half").exists());
+    upgrade(&supervisor);
+    captured(&supervisor, "a", "half a ", 1);
+    supervisor.sandbox.write("data/go", "");
+    captured(&supervisor, "a", "last", 1);
+    supervisor.wjob(&["log", "a"]).exits(0).says(" out: half a line\n");
 }
 
 /// Whether there is something to be read.
@@ -312,70 +420,4 @@ fn clients_of_the_supervisor_keep_their_connections_and_get_their_answers() {
     supervisor.call("Kill", json!({ "label": "a", "signal": 9 })).expect("it is killed");
     let answer = receive(&mut waits).expect("an answer");
     assert!(answer.get("error").is_none(), "{answer}");
-}
-
-/// Has the name under which a supervisor was started lead to another file.
-fn lead(supervisor: &Supervisor, target: Option<&str>) {
-    let _ = fs::remove_file(supervisor.sandbox.path("bin/wjobd"));
-    if let Some(target) = target {
-        supervisor.sandbox.link(target, "bin/wjobd");
-    }
-}
-
-/// One that was started by a link.
-#[track_caller]
-fn linked(mut supervisor: Supervisor) -> Supervisor {
-    supervisor.sandbox.make_folder("bin");
-    lead(&supervisor, Some(&text(&binary("wjobd"))));
-    let own = supervisor.command();
-    let words: Vec<String> = own.get_args().map(|word| text(Path::new(word))).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut command = supervisor.sandbox.command_at(&supervisor.sandbox.path("bin/wjobd"), &words);
-    command.env("XDG_CONFIG_HOME", supervisor.sandbox.path("config"));
-    supervisor.adopt(Running::start(command));
-    supervisor
-}
-
-#[test]
-fn a_file_that_cannot_take_over_is_refused_and_nothing_has_happened() {
-    let job = Job::guest("probe-sleep", &["1000000"]).with("KeepAlive", true);
-    let supervisor = linked(Supervisor::new().with("a", job));
-    wait_until(&supervisor, "the job runs", || standing(&supervisor, "a") == "running, 1 runs");
-    let before = pid(&supervisor, "a");
-    let sandbox = &supervisor.sandbox;
-    let open = sandbox.write_program("open", "#!/bin/sh\n");
-    fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("a mode");
-    for folder in ["alone", "other"] {
-        sandbox.make_folder(folder);
-        // Not copied here: what this process has open for writing, nobody can execute.
-        let copy = sandbox.name(&format!("{folder}/wjobd"));
-        Running::start(sandbox.command_at(Path::new("/bin/cp"), &["/bin/true", &copy])).end().exits(0);
-    }
-    sandbox.link(&text(&binary("wjob")), "other/wjob");
-    for (target, why) in [
-        (None, "bin/wjobd: No such file"),
-        (Some(open), "bin/wjobd: others than root and user "),
-        (Some(sandbox.name("alone/wjobd")), "alone/wjob: No such file"),
-        (Some(sandbox.name("other/wjobd")), "does not say which wjobd it is: it ended with status 0 and no answer"),
-    ] {
-        lead(&supervisor, target.as_deref());
-        supervisor.wjob(&["upgrade"]).exits(71).complains("the supervisor could not do it").complains(why);
-        assert_eq!((standing(&supervisor, "a").as_str(), pid(&supervisor, "a")), ("running, 1 runs", before));
-    }
-    assert!(!supervisor.log().contains("upgraded: "), "{}", supervisor.log());
-    lead(&supervisor, Some(&text(&binary("wjobd"))));
-    upgrade(&supervisor);
-    assert_eq!(pid(&supervisor, "a"), before);
-}
-
-/// Supervisors alone say these words, each to the next one.
-#[test]
-fn nobody_else_can_have_a_supervisor_take_over() {
-    let sandbox = &Supervisor::new().sandbox;
-    let begun = |words: &[&str]| Running::start(sandbox.command("wjobd", words)).end();
-    begun(&["--resume", "9"]).exits(78).complains("nothing can be taken over: descriptor 9 was not handed over");
-    begun(&["--resume", "0"]).exits(78).complains("descriptor 0 was not handed over");
-    begun(&["--resume", "nine"]).exits(64).complains("--resume");
-    begun(&["--debug", "--resume", "9"]).exits(64).complains("--resume");
-    begun(&["--state-version"]).exits(0).says("which takes over form ");
 }

@@ -39,6 +39,14 @@ impl Assembler {
         }
     }
 
+    /// Gives on what was held back, as a piece that goes on: whoever reads the stream next has the rest.
+    pub fn hand_on(&mut self, mut give: impl FnMut(&[u8], bool)) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            give(&held, true);
+        }
+    }
+
     fn whole(&mut self, end: &[u8], give: &mut impl FnMut(&[u8], bool)) {
         if self.held.is_empty() {
             give(end, false);

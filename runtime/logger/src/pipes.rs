@@ -59,16 +59,21 @@ impl Pipes {
         }
     }
 
-    /// Reads what is in the pipes now, and takes every line as whole. It waits for no writer.
+    /// Reads what is in the pipes now. It waits for no writer: a line that one has not ended goes on, perhaps for the
+    /// logger of the supervisor's next program.
     pub fn drain(&mut self, time: i64, give: &mut impl FnMut(Entry)) {
         for pipe in self.pipes.values_mut() {
             let mut left = LAST_BYTES;
-            while let Read::Some(bytes) = pipe.read(&mut self.buffer, time, give)
-                && bytes < left
-            {
-                left -= bytes;
+            let last = loop {
+                match pipe.read(&mut self.buffer, time, give) {
+                    Read::Some(bytes) if bytes < left => left -= bytes,
+                    last => break last,
+                }
+            };
+            match last {
+                Read::End => pipe.finish(time, give),
+                Read::Some(_) | Read::Nothing => pipe.hand_on(time, give),
             }
-            pipe.finish(time, give);
         }
         self.pipes.clear();
     }
@@ -112,6 +117,11 @@ impl Pipe {
     fn finish(&mut self, time: i64, give: &mut impl FnMut(Entry)) {
         let (label, run, source) = (&self.label, self.run, self.source);
         self.assembler.finish(|text, continued| give(entry(label, run, source, time, text, continued)));
+    }
+
+    fn hand_on(&mut self, time: i64, give: &mut impl FnMut(Entry)) {
+        let (label, run, source) = (&self.label, self.run, self.source);
+        self.assembler.hand_on(|text, continued| give(entry(label, run, source, time, text, continued)));
     }
 }
 
@@ -176,14 +186,22 @@ mod tests {
     }
 
     #[test]
-    fn draining_waits_for_no_writer() {
+    fn draining_waits_for_no_writer_and_a_line_that_is_not_ended_goes_on() {
         let mut scene = Scene::new();
         let _silent = scene.attach("silent", Stream::Out);
-        let busy = scene.attach("busy", Stream::Out);
-        rustix::io::write(&busy, b"half a line").unwrap();
+        let (busy, gone) = (scene.attach("busy", Stream::Out), scene.attach("gone", Stream::Out));
+        for writer in [&busy, &gone] {
+            rustix::io::write(writer, b"a line\nhalf a line").unwrap();
+        }
+        drop(gone);
         let mut found = Vec::new();
-        scene.pipes.drain(0, &mut |entry| found.push(said(&entry)));
-        assert_eq!(found, ["busy out half a line"]);
+        scene.pipes.drain(0, &mut |entry| found.push((said(&entry), entry.continued)));
+        found.sort();
+        let expected = [("busy", true), ("gone", false)];
+        let expected = expected.map(|(label, continued)| {
+            [(format!("{label} out a line"), false), (format!("{label} out half a line"), continued)]
+        });
+        assert_eq!(found, expected.concat());
     }
 
     #[test]

@@ -5,16 +5,21 @@ use serde::{Deserialize, Serialize};
 
 /// The form of what one supervisor hands over to the next: the state it writes down, and how a worker and it talk after
 /// the start, since workers go on under another build's supervisor. Whoever changes either counts this on.
-pub const FORM: u32 = 4;
+pub const FORM: u32 = 5;
 
-/// What a program says that was asked. This is read by other builds, and so it stays as it is for ever.
+/// What a program is asked that is to take over. Two descriptors come with it: the state as it would be handed over, and
+/// the `wjob` file that would belong to the program. This is read by other builds, and so it stays as it is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question;
+
+/// What a program says that was asked. This too stays as it is for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// The [`FORM`] it takes over.
     pub form: u32,
     /// Its version and build.
     pub build: String,
-    /// Why it would not begin with the flags it was asked with, if so.
+    /// Why it could not go on, if so: the flags it was asked with, the state, the `wjob` file.
     pub flaw: Option<String>,
 }
 
@@ -32,7 +37,7 @@ impl Version {
             ));
         }
         match flaw {
-            Some(flaw) => Err(format!("wjobd {build} does not begin as this wjobd {own} was begun: {flaw}")),
+            Some(flaw) => Err(format!("wjobd {build} cannot go on for this wjobd {own}: {flaw}")),
             None => Ok(()),
         }
     }
@@ -96,5 +101,6 @@ mod tests {
         }
         let version = Version { form: 7, build: "b".into(), flaw: None };
         assert_eq!(postcard::to_stdvec(&version).unwrap(), [7, 1, b'b', 0], "that never changes");
+        assert!(postcard::to_stdvec(&Question).unwrap().is_empty(), "nor does this");
     }
 }

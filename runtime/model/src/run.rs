@@ -274,8 +274,14 @@ impl State {
         match self {
             Self::Preparing | Self::Starting { .. } => killed(Some(reason), now),
             Self::Running { until, manner } => stopping(reason, until, now, terms.exit(manner)),
+            // It ends already, and nobody asks for more than that.
+            Self::Stopping { .. } if matches!(reason, StopReason::RunTime | StopReason::Replace) => (self, Vec::new()),
+            // One that sees its clients to the end for another hears that there is none. Its time is what it had.
+            Self::Stopping { reason: StopReason::Replace, kill_at } => {
+                (Self::Stopping { reason, kill_at }, vec![Action::Send(word(reason))])
+            }
             // A second request does not wait for the first one's time.
-            Self::Stopping { reason: first, .. } if reason != StopReason::RunTime => killed(Some(first), now),
+            Self::Stopping { reason: first, .. } => killed(Some(first), now),
             state => (state, Vec::new()),
         }
     }
@@ -350,12 +356,16 @@ fn stopping(reason: StopReason, until: Option<Moment>, now: Moment, grace: Optio
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    let word = match reason {
+    (State::Stopping { reason, kill_at }, vec![Action::Send(word(reason))])
+}
+
+/// What a worker is told that is to end.
+fn word(reason: StopReason) -> ToWorker {
+    match reason {
         StopReason::Replace => ToWorker::Drain,
         StopReason::Interrupt => ToWorker::Stop { signal: SIGINT },
-        _ => ToWorker::Stop { signal: SIGTERM },
-    };
-    (State::Stopping { reason, kill_at }, vec![Action::Send(word)])
+        StopReason::Terminate | StopReason::RunTime => ToWorker::Stop { signal: SIGTERM },
+    }
 }
 
 /// A worker that ends without a word: the kernel's half of a limit, or a crash.

@@ -72,11 +72,18 @@ impl From<postcard::Error> for HandoverError {
 /// Writes down what the next program of this process is to know, in a file that nobody can change.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When it cannot be written, or is longer than would be read.
 pub fn pack<T: Serialize>(form: u32, content: &T) -> Result<OwnedFd, HandoverError> {
+    Ok(memory::sealed("wjob-handover", &packed(form, content, MOST_BYTES)?)?)
+}
+
+fn packed<T: Serialize>(form: u32, content: &T, most: usize) -> Result<Vec<u8>, HandoverError> {
     let head = [form.to_le_bytes(), std::process::id().to_le_bytes()].concat();
     let bytes = postcard::to_extend(content, head)?;
-    Ok(memory::sealed("wjob-handover", &bytes)?)
+    match bytes.len() <= most {
+        true => Ok(bytes),
+        false => Err(HandoverError::Malformed(format!("it has {} bytes, of at most {most}", bytes.len()))),
+    }
 }
 
 /// Reads what the program before this one has written down.
@@ -84,11 +91,28 @@ pub fn pack<T: Serialize>(form: u32, content: &T) -> Result<OwnedFd, HandoverErr
 /// # Errors
 /// When it could have been changed, is for another process, has another form or makes no sense.
 pub fn unpack<T: DeserializeOwned>(form: u32, file: OwnedFd) -> Result<T, HandoverError> {
+    unpacked(form, file, std::process::id())
+}
+
+/// Reads what the process that made this one has written down for its own next program.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn examine<T: DeserializeOwned>(form: u32, file: OwnedFd) -> Result<T, HandoverError> {
+    unpacked(form, file, parent())
+}
+
+/// The process that made this one; 0, as which there is none, if that is out of sight.
+fn parent() -> u32 {
+    rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get().unsigned_abs())
+}
+
+fn unpacked<T: DeserializeOwned>(form: u32, file: OwnedFd, process: u32) -> Result<T, HandoverError> {
     if !memory::is_sealed(&file) {
         return Err(HandoverError::Unsealed);
     }
     let bytes = memory::read(file, MOST_BYTES)?.ok_or_else(|| HandoverError::Malformed("it is too long".into()))?;
-    told(form, &bytes)
+    told_to(process, form, &bytes)
 }
 
 /// Reads what was written down, wherever it came from: it is not known that nobody could have changed it.
@@ -96,13 +120,24 @@ pub fn unpack<T: DeserializeOwned>(form: u32, file: OwnedFd) -> Result<T, Handov
 /// # Errors
 /// When it is for another process, has another form or makes no sense.
 pub fn told<T: DeserializeOwned>(form: u32, bytes: &[u8]) -> Result<T, HandoverError> {
+    told_to(std::process::id(), form, bytes)
+}
+
+fn told_to<T: DeserializeOwned>(own: u32, form: u32, bytes: &[u8]) -> Result<T, HandoverError> {
     let (found, bytes) = number(bytes)?;
     let (meant, bytes) = number(bytes)?;
-    let own = std::process::id();
     match (found == form, meant == own) {
         (false, _) => Err(HandoverError::Form { found, known: form }),
         (_, false) => Err(HandoverError::Foreign { meant, own }),
-        _ => Ok(postcard::from_bytes(bytes)?),
+        _ => whole(bytes),
+    }
+}
+
+/// All of the bytes: what is left over was written in another form.
+fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HandoverError> {
+    match postcard::take_from_bytes(bytes)? {
+        (content, []) => Ok(content),
+        (_, rest) => Err(HandoverError::Malformed(format!("{} bytes of it say nothing", rest.len()))),
     }
 }
 
@@ -236,6 +271,31 @@ mod tests {
         assert!(matches!(unpack::<()>(3, short), Err(HandoverError::Malformed(_))));
         let open = std::fs::File::open("/dev/null").unwrap();
         assert!(matches!(unpack::<()>(3, open.into()), Err(HandoverError::Unsealed)));
+    }
+
+    #[test]
+    fn what_the_parent_has_packed_is_examined_and_nothing_else_is() {
+        let content = (7u64, "text".to_owned());
+        let own = pack(3, &content).unwrap();
+        assert!(matches!(examine::<(u64, String)>(3, own), Err(HandoverError::Foreign { .. })));
+        let mut bytes = packed(3, &content, MOST_BYTES).unwrap();
+        bytes[4..8].copy_from_slice(&parent().to_le_bytes());
+        let file = || memory::sealed("wjob-test", &bytes).unwrap();
+        assert_eq!(examine::<(u64, String)>(3, file()).unwrap(), content);
+        assert!(matches!(examine::<(u64, String)>(2, file()), Err(HandoverError::Form { found: 3, known: 2 })));
+        // Another build, whose form was not counted on, knows of more, or of less.
+        assert!(matches!(examine::<(u64, String, String)>(3, file()), Err(HandoverError::Malformed(_))));
+        assert!(matches!(examine::<u64>(3, file()), Err(HandoverError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_not_packed() {
+        let text = "x".repeat(100);
+        let length = packed(3, &text, MOST_BYTES).unwrap().len();
+        assert_eq!(length, 4 + 4 + 1 + 100, "form, process, length and text");
+        assert!(packed(3, &text, length).is_ok());
+        let error = packed(3, &text, length - 1).unwrap_err().to_string();
+        assert!(error.contains("109 bytes, of at most 108"), "{error}");
     }
 
     #[test]

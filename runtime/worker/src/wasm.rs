@@ -253,7 +253,7 @@ async fn ended(template: &Arc<Template>, manner: Manner, hears_stopping: bool) {
     tokio::select! {
         biased;
         // Whoever finds it idle may have found a client who had just come.
-        () = told_more(template), if phase != Phase::Stopping => {}
+        () = told_more(template, hears_stopping), if phase != Phase::Stopping => {}
         () = serve::overtime(time), if phase != Phase::Idle => {}
         () = ignored(template, time), if phase == Phase::Idle => {}
     }
@@ -265,10 +265,13 @@ async fn ignored(template: &Arc<Template>, time: Option<Duration>) {
     serve::overtime(time).await;
 }
 
-/// Asked once more, it ends at once.
-async fn told_more(template: &Arc<Template>) {
+/// Resolves when it was asked once more and the time for what is under way is up; what hears nothing of its end has none.
+async fn told_more(template: &Arc<Template>, hears_stopping: bool) {
     let phase = told(template).await;
     template.lifecycle.reach(phase);
+    if phase == Phase::Stopping && !hears_stopping {
+        return;
+    }
     let seconds = template.run.exit_timeout;
     serve::overtime((seconds > 0).then(|| Duration::from_secs(seconds.into()))).await;
 }

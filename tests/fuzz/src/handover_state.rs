@@ -20,6 +20,13 @@ pub fn handover_state(bytes: &[u8]) {
     assert!(matches!(read_state(&behind(FORM, own ^ 1, bytes)), Err(HandoverError::Foreign { .. })));
 }
 
+/// Whether bytes are a state, all of them.
+#[cfg(test)]
+pub(crate) fn is_state(bytes: &[u8]) -> bool {
+    let state = read_state(&behind(FORM, std::process::id(), bytes));
+    state.is_ok_and(|state| written(&state) == bytes)
+}
+
 fn behind(form: u32, process: u32, bytes: &[u8]) -> Vec<u8> {
     [&form.to_le_bytes()[..], &process.to_le_bytes(), bytes].concat()
 }

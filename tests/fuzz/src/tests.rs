@@ -96,6 +96,15 @@ fn every_target_holds_for_seeds_that_are_a_little_changed() {
     }
 }
 
+/// Otherwise only what is no state at all would be tried. Whoever changes the form of one changes these too.
+#[test]
+fn states_among_the_seeds_are_states() {
+    for name in ["a_supervisor_without_jobs", "a_supervisor_with_a_job"] {
+        let bytes = fs::read(folder("seeds/handover_state").join(name)).expect("a seed");
+        assert!(handover_state::is_state(&bytes), "{name} has not the form of today");
+    }
+}
+
 #[test]
 fn every_target_has_its_program_and_its_seeds() {
     let expected: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();

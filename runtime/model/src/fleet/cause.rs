@@ -40,6 +40,8 @@ pub enum Cause {
     Operator(u32),
     /// Its file was read again while it ran.
     Reload,
+    /// A listener that a run had shut down was bound anew while another had it.
+    Rebound,
 }
 
 impl Cause {
@@ -88,6 +90,7 @@ impl Display for Cause {
             Self::Traffic => out.write_str("Sockets: a client is there"),
             Self::Operator(uid) => write!(out, "operator: user {uid}"),
             Self::Reload => out.write_str("reload: it was running"),
+            Self::Rebound => out.write_str("Sockets: a listener was bound anew"),
         }
     }
 }

@@ -98,6 +98,33 @@ fn a_native_job_has_its_exit_timeout_and_a_second_request_ends_it() {
 }
 
 #[test]
+fn one_that_drains_has_the_time_it_was_given_whatever_is_wanted_of_it_next() {
+    let stop = Event::Stop;
+    let drain = || (100, stop(StopReason::Replace));
+    let (replace, terminate) = (StopReason::Replace, StopReason::Terminate);
+    let (drained, told) = (Action::Send(ToWorker::Drain), Action::Send(ToWorker::Stop { signal: SIGTERM }));
+    for exit_timeout in [Some(20_000), None] {
+        let terms = Terms { exit_timeout, ..NATIVE };
+        let kill_at = exit_timeout.map(|timeout| 100 + timeout);
+        for (events, reason, said) in [
+            (vec![], replace, vec![&drained]),
+            (vec![(200, stop(replace)), (300, stop(replace))], replace, vec![&drained]),
+            (vec![(200, stop(terminate))], terminate, vec![&drained, &told]),
+            (vec![(200, stop(terminate)), (300, stop(replace))], terminate, vec![&drained, &told]),
+        ] {
+            let (state, actions) = walk(&terms, then([vec![drain()], events.clone()].concat()));
+            assert_eq!(state, State::Stopping { reason, kill_at }, "{events:?}");
+            // The first two are those of its start.
+            assert_eq!(actions.iter().skip(2).collect::<Vec<_>>(), said, "{events:?}");
+        }
+        let twice = vec![drain(), (200, stop(terminate)), (300, stop(terminate))];
+        let (state, actions) = walk(&terms, then(twice));
+        assert_eq!(state, State::Killed { reason: Some(terminate), again_at: 300 + GRACE });
+        assert_eq!(actions.last(), Some(&Action::Kill));
+    }
+}
+
+#[test]
 fn a_kill_that_did_not_help_is_repeated_once() {
     let stop = || Event::Stop(StopReason::Interrupt);
     let (state, actions) = walk(

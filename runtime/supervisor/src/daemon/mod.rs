@@ -78,7 +78,7 @@ use overrides::Overrides;
 use own_users::OwnUsers;
 use poller::Poller;
 use record::Record;
-use sockets::Sockets;
+use sockets::{Sockets, Unbound};
 use sources::Watched;
 use upgrade::Upgrade;
 
@@ -146,6 +146,8 @@ pub struct Daemon {
     /// The sockets of jobs, and the jobs by the number under which their traffic is waited for.
     sockets: BTreeMap<Label, Sockets>,
     traffic: HashMap<u64, Label>,
+    /// Jobs of which a listener could not be bound anew.
+    unbound: BTreeMap<Label, Unbound>,
     watcher: Watcher,
     /// When paths that lack a watch are looked at again, if there are any.
     look_again_at: Option<u64>,
@@ -253,7 +255,8 @@ impl Daemon {
         let short = self.watcher.shortage().is_some();
         let shortage = short.then(|| self.look_again_at.unwrap_or(now.boot + LOOK_AGAIN));
         self.look_again_at = shortage;
-        let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at];
+        let unbound = self.unbound.values().map(|unbound| unbound.again_at).min();
+        let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at, unbound];
         let boot = boot.into_iter().chain(helpers).chain(others.into_iter().flatten()).min();
         self.watch_output();
         self.boot_timer.set(boot.map(|moment| i64::try_from(moment).unwrap_or(i64::MAX)));

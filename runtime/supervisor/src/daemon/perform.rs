@@ -45,7 +45,7 @@ impl Daemon {
             JobAction::Worker { run, action } => return self.worker(run, action),
             JobAction::Ended { run, end } => {
                 self.ended(&label, run, &end);
-                self.serve_again(&label);
+                return self.serve_again(&label);
             }
             JobAction::Replaced => self.loaded_anew(&label),
             JobAction::Gone => self.gone(&label),
@@ -164,6 +164,7 @@ impl Daemon {
 
     /// One of each of its sockets for the worker.
     fn sockets_of(&self, job: &Job) -> Result<Vec<(HandedSocket, OwnedFd)>, StartFailure> {
+        self.has_its_listeners(&job.label)?;
         let sockets = self.sockets.get(job.label.as_str());
         let handed_over = sockets.map(|sockets| sockets.handed_over()).transpose();
         Ok(handed_over.map_err(|error| StartFailure::own("its sockets", error))?.unwrap_or_default())

@@ -162,6 +162,7 @@ impl Daemon {
             next_token: 0,
             sockets: Default::default(),
             traffic: Default::default(),
+            unbound: Default::default(),
             watcher: parts.watcher,
             look_again_at: None,
             look_at_paths: false,

@@ -1,12 +1,15 @@
 //! The sockets of the jobs: bound when a job is loaded, waited on while nobody serves them, handed to the job's worker at
-//! its start, and taken away with the job. What comes through them is never read here.
+//! its start, and taken away with the job. What comes through them is never read here. What becomes of those that a run
+//! has shut down is in `anew`.
+
+mod anew;
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 use wjob_model::account::Question;
 use wjob_model::control::{Failure, Pair};
-use wjob_model::fleet::{Cause, Event, Label, State};
+use wjob_model::fleet::{Cause, Event, Label};
 use wjob_model::job::Job;
 use wjob_model::message::HandedSocket;
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
@@ -15,6 +18,8 @@ use super::log::Level;
 use super::{Daemon, Wakes, clock};
 use crate::accounts::{admitted, name_of, of_files};
 use crate::listen::{self, Listener, Owner, SavedListener};
+
+pub(super) use anew::Unbound;
 
 /// The sockets of one job.
 #[derive(Debug, Default)]
@@ -68,18 +73,22 @@ impl Daemon {
         if job.sockets.is_empty() && old.is_empty() {
             return Ok(());
         }
-        let refused = |why: String| Failure::Failed { why: format!("{label} is not loaded: {why}") };
+        self.bind_all(&label, job).map_err(|why| Failure::Failed { why: format!("{label} is not loaded: {why}") })
+    }
+
+    /// Binds what of a job's sockets is not bound; nothing is changed when that fails.
+    fn bind_all(&mut self, label: &Label, job: &Job) -> Result<(), String> {
         let admitted = match job.sockets.as_slice() {
             [] => None,
-            _ => admitted(job).map_err(|failure| refused(format!("{failure}; {}", failure.advice)))?,
+            _ => admitted(job).map_err(|failure| format!("{failure}; {}", failure.advice))?,
         };
         let (domain, runtime) = (self.reader.owner, self.settings.runtime());
         let owner = Owner { domain, job: self.identity_of(job), admitted, runtime };
-        let old = self.sockets.get(&label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
-        let (made, kept) =
-            listen::bind_further(&job.sockets, old, &owner).map_err(|error| refused(error.to_string()))?;
-        self.ignore_traffic(&label);
-        let sockets = self.sockets.entry(label).or_default();
+        let old = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
+        let (made, kept) = listen::bind_further(&job.sockets, old, &owner).map_err(|error| error.to_string())?;
+        self.ignore_traffic(label);
+        self.unbound.remove(label);
+        let sockets = self.sockets.entry(label.clone()).or_default();
         sockets.listeners = listen::in_order(&job.sockets, std::mem::take(&mut sockets.listeners), &kept, made);
         Ok(())
     }
@@ -99,6 +108,7 @@ impl Daemon {
 
     /// Waits for traffic, which starts the job.
     pub(super) fn await_traffic(&mut self, label: &Label) {
+        let all = !self.unbound.contains_key(label);
         let Some(sockets) = self.sockets.get_mut(label).filter(|sockets| sockets.waiting.is_none()) else {
             return;
         };
@@ -106,7 +116,8 @@ impl Daemon {
         let number = self.next_token;
         sockets.waiting = Some(number);
         self.traffic.insert(number, label.clone());
-        for listener in &sockets.listeners {
+        // One that was shut down would wake at once, and for ever.
+        for listener in sockets.listeners.iter().filter(|listener| all || listener.is_alive()) {
             if let Err(error) = self.poller.add(listener.as_fd(), Wakes::Traffic(number)) {
                 let text = format!("{} cannot be waited on: {error}", listener.address);
                 self.log.say(Level::Error, Some(label), false, &text);
@@ -130,9 +141,13 @@ impl Daemon {
     /// Where they are, as `print` says it.
     pub(super) fn sockets_in_words(&self, label: &str) -> Vec<Pair> {
         let sockets = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
+        let unbound = self.unbound.get(label);
         let one = |listener: &Listener| Pair {
             name: format!("Sockets.{}", listener.name()),
-            value: listener.address.clone(),
+            value: match unbound.filter(|_| !listener.is_alive()) {
+                None => listener.address.clone(),
+                Some(unbound) => format!("{}, not bound: {}", listener.address, unbound.why),
+            },
         };
         sockets.iter().map(one).collect()
     }
@@ -143,58 +158,20 @@ impl Daemon {
             return;
         };
         self.ignore_traffic(&label);
-        if !self.dead_listeners(&label).is_empty() {
+        let is_client = self.unbound.contains_key(&label) && self.is_wanted(&label);
+        if !self.dead_listeners(&label).is_empty() && !is_client {
             // What its run has left over shut it down: that is no client, and another run could not serve any.
-            return self.serve_again(&label);
+            let actions = self.serve_again(&label);
+            return self.act(actions);
         }
         let actions = self.fleet.tell(&label, Event::Demand(Cause::Traffic), clock::now());
         self.act(actions);
     }
 
-    /// A job's run has ended: unless it runs or is to run again, traffic starts it.
-    pub(super) fn serve_again(&mut self, label: &Label) {
-        self.bind_what_was_shut_down(label);
-        let idle = self.fleet.member(label).is_some_and(|member| *member.life.state() == State::Idle);
-        if idle {
-            self.await_traffic(label);
-        }
-    }
-
-    /// Nobody can connect any more to what a job has shut down: it is bound anew, and the run blamed.
-    fn bind_what_was_shut_down(&mut self, label: &Label) {
-        if self.dead_listeners(label).is_empty() {
-            return;
-        }
-        let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
-            return;
-        };
-        self.ignore_traffic(label);
-        if let Some(sockets) = self.sockets.get_mut(label) {
-            sockets.listeners.retain(Listener::is_alive);
-        }
-        self.say(Level::Error, Some(label), "its run had shut a listener down; it is bound anew");
-        if let Err(failure) = self.bind_sockets(&job) {
-            self.say(Level::Error, Some(label), &format!("{failure}"));
-        }
-    }
-
-    /// Where nobody can connect any more, because a run has shut the listener down.
-    fn dead_listeners(&self, label: &Label) -> Vec<&str> {
-        let sockets = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
-        sockets.iter().filter(|listener| !listener.is_alive()).map(|listener| listener.address.as_str()).collect()
-    }
-
-    /// What a run that has just ended is to be blamed for, as it follows upon how it ended.
-    pub(super) fn blame_for_listeners(&self, label: &Label) -> String {
-        match self.dead_listeners(label).as_slice() {
-            [] => String::new(),
-            dead => format!("; it had shut down {}", dead.join(", ")),
-        }
-    }
-
     /// The job is gone.
     pub(super) fn take_sockets_away(&mut self, label: &Label) {
         self.ignore_traffic(label);
+        self.unbound.remove(label);
         self.sockets.remove(label);
     }
 }

@@ -113,6 +113,7 @@ impl Daemon {
             self.client_left(number);
         }
         self.logger_due();
+        self.bindings_due(now.boot);
         if self.look_again_at.is_some_and(|moment| moment <= now.boot)
             && let Some(why) = self.watcher.shortage()
         {

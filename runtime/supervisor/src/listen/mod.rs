@@ -11,7 +11,7 @@ mod saved;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::SocketType;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use thiserror::Error;
 use wjob_model::message::{HandedSocket, Users};
 use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
@@ -110,10 +110,11 @@ impl Listener {
         (self.socket.kind, &self.socket.place) == (socket.kind, &socket.place)
     }
 
-    /// Whether it may stay as it is for a definition: who may connect was settled when it was made.
+    /// Whether it may stay as it is for a definition: who may connect was settled when it was made, and nobody can connect
+    /// any more to one that was shut down.
     fn stays(&self, socket: &Socket, owner: &Owner) -> bool {
         let listed = matches!(socket.place, Place::Path { .. });
-        self.serves(socket) && (!listed || self.admitted == owner.admitted)
+        self.serves(socket) && (!listed || self.admitted == owner.admitted) && self.is_alive()
     }
 
     /// Whether it has the path that another definition of the job asks for.
@@ -133,10 +134,31 @@ impl Listener {
     }
 
     fn has_hung_up(&self) -> bool {
+        self.seen(PollFlags::RDHUP).intersects(PollFlags::RDHUP | PollFlags::HUP)
+    }
+
+    /// Whether somebody waits at it.
+    pub fn is_wanted(&self) -> bool {
+        self.is_alive() && self.seen(PollFlags::IN).contains(PollFlags::IN)
+    }
+
+    fn seen(&self, wanted: PollFlags) -> PollFlags {
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut asked = [PollFd::new(&self.descriptor, PollFlags::RDHUP)];
+        let mut asked = [PollFd::new(&self.descriptor, wanted)];
         // Only looked at, so that it fails for want of memory alone; then nothing is known to be wrong.
-        poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP)
+        match poll(&mut asked, Some(&at_once)) {
+            Ok(_) => asked[0].revents(),
+            Err(_) => PollFlags::empty(),
+        }
+    }
+
+    /// Gives up the descriptor of one that was shut down, and keeps its place in the list and in its folder. A socket for
+    /// datagrams has its address for as long as anybody has it, and this supervisor is somebody.
+    pub fn give_up(&mut self) {
+        // What has no other end is as dead as it was. Without a descriptor left it is kept, and given up the next time.
+        if let Ok((dead, _)) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None) {
+            self.descriptor = dead;
+        }
     }
 }
 
@@ -168,9 +190,10 @@ pub fn bind_further(
     for socket in sockets {
         let same = old.iter().enumerate().filter(|(_, listener)| listener.stays(socket, owner)).map(|(at, _)| at);
         let same: Vec<usize> = same.filter(|at| !kept.contains(at)).collect();
-        if same.is_empty() {
+        if same.is_empty() || lacks_an_address(socket, old) {
             let own = old.iter().find(|listener| listener.is_at_path_of(socket));
-            made.extend(one(socket, owner, own)?);
+            let there: Vec<&Listener> = same.iter().filter_map(|at| old.get(*at)).collect();
+            made.extend(one(socket, owner, own, &there)?);
         }
         kept.extend(same);
         if made.len() + kept.len() > MOST {
@@ -194,9 +217,21 @@ pub fn in_order(sockets: &[Socket], old: Vec<Listener>, kept: &[usize], made: Ve
     all
 }
 
-fn one(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Result<Vec<Listener>, ListenError> {
+/// Whether one of several addresses of a socket was shut down.
+fn lacks_an_address(socket: &Socket, old: &[Listener]) -> bool {
+    let dead = |listener: &Listener| listener.serves(socket) && !listener.is_alive();
+    matches!(socket.place, Place::Network { .. }) && old.iter().any(dead)
+}
+
+/// Binds a socket; of one in the network, those addresses that are not `there`.
+fn one(
+    socket: &Socket,
+    owner: &Owner,
+    own: Option<&Listener>,
+    there: &[&Listener],
+) -> Result<Vec<Listener>, ListenError> {
     match &socket.place {
-        Place::Network { .. } => network::bind(socket),
+        Place::Network { .. } => network::bind(socket, there),
         Place::Path { .. } => path::bind(socket, owner, own).map(|listener| vec![listener]),
         Place::Private { .. } => private::bind(socket, owner).map(|listener| vec![listener]),
     }

@@ -12,8 +12,8 @@ use super::{BACKLOG, ListenError, Listener, kind, system};
 /// The names of services, by services(5); it is root's, and reading it waits for nobody.
 const SERVICES: &str = "/etc/services";
 
-/// Binds a socket to each of its addresses.
-pub(super) fn bind(socket: &Socket) -> Result<Vec<Listener>, ListenError> {
+/// Binds a socket to each of its addresses that is not `there`.
+pub(super) fn bind(socket: &Socket, there: &[&Listener]) -> Result<Vec<Listener>, ListenError> {
     let Place::Network { node, service, family, group } = &socket.place else {
         return Ok(Vec::new());
     };
@@ -26,8 +26,9 @@ pub(super) fn bind(socket: &Socket) -> Result<Vec<Listener>, ListenError> {
     {
         return Err(wrong(AddressError::Group(*group)));
     }
+    let missing = |address: &SocketAddr| !there.iter().any(|listener| is_at(listener, *address));
     let mut listeners = Vec::new();
-    for (address, dual) in addresses {
+    for (address, dual) in addresses.into_iter().filter(|(address, _)| missing(address)) {
         let group = joined(address, dual);
         match at(socket.kind, address, dual, group.is_some()) {
             Ok(descriptor) => {
@@ -38,11 +39,17 @@ pub(super) fn bind(socket: &Socket) -> Result<Vec<Listener>, ListenError> {
             }
             // A machine without IPv6 has the other one.
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
-                if *family == Family::Each && address.is_ipv6() && !listeners.is_empty() => {}
+                if *family == Family::Each && address.is_ipv6() && !(listeners.is_empty() && there.is_empty()) => {}
             Err(error) => return Err(refused(socket, address, error)),
         }
     }
     Ok(listeners)
+}
+
+/// Whether a listener is what was bound when this address was asked for.
+fn is_at(listener: &Listener, asked: SocketAddr) -> bool {
+    let bound = listener.address.split_once("://").and_then(|(_, address)| address.parse::<SocketAddr>().ok());
+    bound.is_some_and(|bound| bound.ip() == asked.ip() && [0, bound.port()].contains(&asked.port()))
 }
 
 fn refused(socket: &Socket, address: SocketAddr, error: Errno) -> ListenError {

@@ -68,6 +68,53 @@ fn one_that_was_shut_down_is_known_by_it_whatever_its_kind() {
     }
 }
 
+/// Shuts a listener down as whoever has a copy of it can, and lets go of that.
+fn shut_down(listener: &Listener) {
+    let copy = listener.handed_over().unwrap().1;
+    let _ = rustix::net::shutdown(&copy, rustix::net::Shutdown::Both);
+    assert!(!listener.is_alive(), "{}", listener.address);
+}
+
+#[test]
+fn what_was_shut_down_and_given_up_is_bound_anew_at_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    // An address of this process alone, where no other test takes the port meanwhile.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let node = Ipv4Addr::new(127, 60, high, low);
+    let port = UdpSocket::bind((node, 0)).unwrap().local_addr().unwrap().port();
+    let udp = Socket { kind: SocketKind::Datagram, ..tcp(&node.to_string(), port) };
+    for socket in [udp, tcp(&node.to_string(), port), unix(&path, None)] {
+        let sockets = [socket];
+        let mut old = bind(&sockets, &owner()).unwrap();
+        shut_down(&old[0]);
+        old[0].give_up();
+        assert!(!old[0].is_alive() && !old[0].is_wanted(), "{}", old[0].address);
+        let address = old[0].address.clone();
+        let (made, kept) = bind_further(&sockets, &old, &owner()).unwrap();
+        let all = in_order(&sockets, old, &kept, made);
+        assert!(all.len() == 1 && all[0].is_alive() && all[0].address == address, "{all:?}");
+        assert_eq!(path.exists(), address.starts_with("unix:"), "the one before took nothing away but itself");
+    }
+}
+
+#[test]
+fn of_two_addresses_the_one_that_was_shut_down_is_bound_anew() {
+    let sockets = [tcp("localhost", 0)];
+    let old = bind(&sockets, &owner()).unwrap();
+    let [four, six] = old.as_slice() else {
+        return println!("skipped: this machine has one family of addresses");
+    };
+    shut_down(six);
+    let address = four.address.clone();
+    let (made, kept) = bind_further(&sockets, &old, &owner()).unwrap();
+    let all = in_order(&sockets, old, &kept, made);
+    assert_eq!((all.len(), all[0].address.as_str()), (2, address.as_str()), "{all:?}");
+    assert!(all[1].is_alive() && all[1].address.starts_with("tcp://[::1]:"), "{all:?}");
+    TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
+    assert!(all[0].is_wanted() && !all[1].is_wanted());
+}
+
 #[test]
 fn a_datagram_socket_has_its_first_datagram_still() {
     let socket = Socket { kind: SocketKind::Datagram, ..tcp("127.0.0.1", 0) };

@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
+
+use crate::trust::{TrustedKind, open_trusted};
 
 /// A descriptor below this number could be overwritten by the worker's own 0 to 3.
 const HIGH: RawFd = 10;
@@ -30,19 +32,23 @@ impl Image {
         Self::of(open(Path::new("/proc/self/exe"))?, build)
     }
 
-    /// Another file; it must belong to root or the caller and be writable by nobody else.
+    /// Another file; nobody but root and the caller may have put it there or be able to change it, nor any folder or link
+    /// on the way to it.
     ///
     /// # Errors
     /// When it cannot be opened or others could have changed it.
     pub fn open(path: &Path, build: &str) -> Result<Self, String> {
-        let name = path.display();
-        let file = open(path)?;
-        let status = file.metadata().map_err(|error| format!("{name}: {error}"))?;
         let owner = rustix::process::geteuid().as_raw();
-        if ![0, owner].contains(&status.uid()) || status.mode() & 0o022 != 0 {
-            return Err(format!("{name}: others than root and user {owner} can change it"));
-        }
+        let file = open_trusted(path, owner, TrustedKind::Program).map_err(|distrust| distrust.to_string())?;
         Self::of(file, build)
+    }
+
+    /// One that another process has opened and handed over.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn handed(file: OwnedFd, build: &str) -> Result<Self, String> {
+        Self::of(file.into(), build)
     }
 
     fn of(program: File, build: &str) -> Result<Self, String> {

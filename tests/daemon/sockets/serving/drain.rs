@@ -3,10 +3,11 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::http::client::{get, head, next, piece, upload};
-use super::{PATIENCE, Place, at, comes_back, echo, process, served, wait_until_it_is};
+use super::{Client, PATIENCE, Place, at, comes_back, echo, process, served, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::harness::{Job, Supervisor};
 
@@ -117,6 +118,97 @@ fn a_request_under_way_is_answered_to_its_end_while_a_new_worker_answers() {
         assert_eq!(old.rest(), "", "and so is one whose request was answered");
         ended(&supervisor, label);
         assert_eq!(get(&mut place.connect(), "/hello").status, 200);
+    }
+}
+
+/// A client whose request is under way.
+#[track_caller]
+fn asking(place: &Place) -> Client {
+    let mut client = place.connect();
+    client.say(upload("/echo") + &piece("begun"));
+    assert_eq!(head(&mut client).status, 200);
+    assert_eq!(next(&mut client), b"begun");
+    client
+}
+
+#[track_caller]
+fn goes_on(client: &mut Client, text: &str) {
+    client.say(piece(text));
+    assert_eq!(next(client), text.as_bytes());
+}
+
+/// The request ends, and all of the answer comes.
+#[track_caller]
+fn is_answered(mut client: Client) {
+    client.say(piece(""));
+    assert_eq!(next(&mut client), b"");
+    assert_eq!(client.rest(), "");
+}
+
+/// Has another worker serve at a place, and waits until the former one takes nobody in any more.
+#[track_caller]
+fn drained(supervisor: &Supervisor, label: &str, place: &Place) {
+    let mut idle = place.connect();
+    assert_eq!(get(&mut idle, "/hello").status, 200);
+    started_anew(supervisor, label);
+    assert_eq!(idle.rest(), "", "a connection without a request is closed");
+    wait_until_it_is(supervisor, label, "running, 2 runs");
+}
+
+#[track_caller]
+fn started_anew(supervisor: &Supervisor, label: &str) {
+    supervisor.call("Kickstart", json!({ "label": label, "kill": true })).expect("it is started anew");
+}
+
+#[test]
+fn however_often_a_job_is_started_anew_each_request_is_answered_to_its_end() {
+    let (supervisor, jobs) = served(&patient(Job::guest("answers", &[])));
+    for (label, place) in &jobs {
+        let mut first = asking(place);
+        drained(&supervisor, label, place);
+        let mut second = asking(place);
+        for _ in 0..2 {
+            started_anew(&supervisor, label);
+        }
+        for round in 0..MEANWHILE {
+            goes_on(&mut first, &format!("first {round}"));
+            goes_on(&mut second, &format!("second {round}"));
+        }
+        assert_eq!(standing(&supervisor, label), "stopping, 2 runs");
+        is_answered(first);
+        supervisor.logs(&format!(" {label}: ended: its successor took over\n"));
+        goes_on(&mut second, "still");
+        is_answered(second);
+        supervisor.logs_times(&format!(" {label}: ended: its successor took over\n"), 2);
+        wait_until_it_is(&supervisor, label, "running, 3 runs");
+        assert_eq!(get(&mut place.connect(), "/hello").status, 200);
+    }
+}
+
+#[test]
+fn a_request_of_a_worker_that_drains_is_answered_to_its_end_when_the_job_is_taken_out() {
+    for shut_down in [false, true] {
+        let supervisor = Supervisor::new().flag(&["--shutdown-timeout", "3000"]);
+        let place = Place::in_a_folder(&supervisor.sandbox);
+        let job = patient(Job::guest("answers", &[]));
+        let mut supervisor = supervisor.with("a", at(&place, job)).start();
+        let mut old = asking(&place);
+        drained(&supervisor, "a", &place);
+        if shut_down {
+            supervisor.process().signal(Signal::TERM);
+        } else {
+            supervisor.call("Bootout", json!({ "label": "a", "wait": false })).expect("it was told to go");
+        }
+        // The one that serves nobody has ended, and so the other was told as well.
+        supervisor.logs(" a: ended: stopped by SIGTERM\n");
+        for round in 0..MEANWHILE {
+            goes_on(&mut old, &format!("round {round}"));
+        }
+        is_answered(old);
+        supervisor.logs_times(" a: ended: stopped by SIGTERM\n", 2).logs(" a: unloaded");
+        if shut_down {
+            supervisor.ended().exits(0);
+        }
     }
 }
 

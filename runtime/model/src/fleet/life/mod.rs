@@ -105,6 +105,8 @@ pub enum Event {
     Other(String, Other),
     /// Something that was missing may have appeared.
     Appeared,
+    /// A listener was bound anew that it could not begin without, or of which its run has what was shut down.
+    Rebound,
     /// An operator wants it started, a running one ended before if `kill` says so.
     Kickstart {
         /// Whether a running one is ended first.

@@ -37,6 +37,7 @@ impl Step<'_> {
                 self.keep();
             }
             Event::Appeared => self.appeared(),
+            Event::Rebound => self.rebound(),
             Event::Kickstart { kill, uid } => self.kickstart(kill, Cause::Operator(uid)),
             Event::Run(id, event) => self.run(id, event),
             Event::HandOver => self.hand_over(),
@@ -157,6 +158,17 @@ impl Step<'_> {
             *until = (*until).min(earliest);
         }
         self.due();
+    }
+
+    /// Nobody new reaches a run that has the former listener: it sees its clients to the end, and the next one begins when
+    /// it may. One that shuts its listeners down at once is held back by that as by any end.
+    fn rebound(&mut self) {
+        let State::Active { run, pending, .. } = &mut self.life.state else {
+            return self.appeared();
+        };
+        pending.add(Cause::Rebound);
+        let id = run.id;
+        self.run(id, run::Event::Stop(StopReason::Replace));
     }
 
     fn kickstart(&mut self, kill: bool, cause: Cause) {

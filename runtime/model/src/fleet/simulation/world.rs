@@ -191,7 +191,10 @@ impl World {
             }
             7 => self.set_clock(),
             8 => self.boot += self.random.span(LONGEST_CALM),
-            9 => self.tell(label, Event::Appeared),
+            9 => {
+                let event = if self.random.one_in(2) { Event::Appeared } else { Event::Rebound };
+                self.tell(label, event);
+            }
             _ => self.path(),
         }
         self.begin();

@@ -96,6 +96,75 @@ fn a_reload_while_one_drains_lets_both_see_their_clients_to_the_end() {
     assert_eq!((story.word(), story.drains(), story.starts()), ("starting", former, 3));
 }
 
+/// One that drains and one that serves, both up.
+fn two_up() -> Story {
+    let mut story = Story::with(serving(at_load()));
+    story.up().tell(Event::Kickstart { kill: true, uid: 0 }).up();
+    story
+}
+
+/// The end of the run that drains.
+fn drained(story: &mut Story) {
+    let run = story.drains().expect("a run that drains");
+    let actions = story.fleet.run(run, run::Event::Gone(Exit::Status(0)), story.now);
+    story.note(actions);
+}
+
+#[test]
+fn however_often_a_job_is_started_anew_each_run_sees_its_clients_to_the_end() {
+    let mut story = two_up();
+    for _ in 0..3 {
+        story.wait(1).tell(Event::Kickstart { kill: true, uid: 0 });
+        assert_eq!((story.word(), story.starts(), story.has_done("Kill")), ("stopping", 2, false), "{:?}", story.did);
+    }
+    drained(&mut story);
+    story.ends(Outcome::Stopped);
+    assert_eq!((story.word(), story.starts(), story.drains()), ("starting", 3, None));
+}
+
+#[test]
+fn a_job_that_is_taken_out_while_one_drains_ends_in_the_time_that_one_had() {
+    for shut_down in [false, true] {
+        let mut story = two_up();
+        story.wait(5);
+        if shut_down {
+            let actions = story.fleet.shut_down(story.now.boot + 100_000, story.now);
+            story.note(actions);
+        } else {
+            story.tell(Event::Unload);
+        }
+        let told = story.did.iter().filter(|done| *done == "a worker Send(Stop { signal: 15 })").count();
+        assert_eq!((story.word(), told), ("leaving", 2));
+        story.wait(14);
+        assert!(!story.has_done("Kill"), "{:?}", story.did);
+        // ExitTimeOut is 20 s, and was asked of the one 5 s before the other.
+        story.wait(1);
+        assert_eq!(story.did.iter().filter(|done| *done == "a worker Kill").count(), 1);
+        drained(&mut story);
+        assert_eq!((story.word(), story.drains()), ("leaving", None));
+        story.tell(Event::Unload);
+        assert_eq!(story.did.iter().filter(|done| *done == "a worker Kill").count(), 2, "said twice, it is killed");
+    }
+}
+
+#[test]
+fn a_run_whose_listener_is_another_now_makes_way_for_one_that_has_it() {
+    let mut story = Story::with(serving(at_load()));
+    story.up().wait(1).tell(Event::Rebound).tell(Event::Rebound);
+    assert_eq!((story.word(), story.has_done("Drain"), story.has_done("Kill")), ("stopping", true, false));
+    story.ends(Outcome::Stopped);
+    assert_eq!((story.word(), story.waits(), story.starts()), ("waiting", Some(9), 1), "held back like every demand");
+    story.wait(9);
+    assert_eq!((story.last_start(), story.starts()), ("a starts: Sockets: a listener was bound anew", 2));
+    story.event(failure());
+    for _ in 0..8 {
+        let wait = story.waits().expect("a wait");
+        story.wait(wait).event(failure());
+    }
+    assert_eq!((story.word(), story.waits()), ("misconfigured", Some(1200)));
+    assert_eq!(story.tell(Event::Rebound).waits(), Some(10), "what it missed is there");
+}
+
 #[test]
 fn what_starts_with_its_load_is_started_once_by_a_reload() {
     for new in [job(LABEL, at_load()), serving(at_load())] {

@@ -1,28 +1,32 @@
 //! `wjob upgrade`: the supervisor executes the program that is installed in its place now, in its own process. Workers
 //! stay the children of that process, sockets stay open, and clients keep their connections and get their answers.
 //!
-//! The new program is asked first whether it can go on with what this one has; one that cannot changes nothing. What
-//! goes over is told in a sealed file (`state`), and taken up by the other side (`resume`). Two things do not go over:
-//! what is under way for runs that have no worker yet, which begin anew, and the logger, which ends in order; the pipes
-//! wait for the next one.
+//! The new program is asked first whether it can go on with what this one has, which it is shown (`asked`); one that
+//! cannot changes nothing. What goes over is told in a sealed file (`state`), and taken up by the other side (`resume`).
+//! Two things do not go over: what is under way for runs that have no worker yet, which begin anew, and the logger, which
+//! ends in order; the pipes wait for the next one.
 
+mod asked;
+#[cfg(test)]
+mod form;
 mod resume;
 mod state;
 mod words;
 
 use std::ffi::{CString, OsString};
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wjob_model::control::Failure;
 use wjob_model::fleet::{Run, RunId};
-use wjob_model::handover::{FORM, Version};
+use wjob_model::handover::{FORM, Question, Version};
 use wjob_model::job::Job;
 use wjob_model::run;
-use wjob_sandbox::channel::Heard;
+use wjob_sandbox::channel::{ChannelError, Heard};
 use wjob_sandbox::handover::{self, Kept};
 
 use super::log::Level;
@@ -33,6 +37,7 @@ use crate::spawn::{Image, Standing, Worker, spawn};
 
 use words::{ASK, RESUME};
 
+pub use asked::tell_version;
 pub use resume::Resumed;
 pub use state::read_state;
 pub use words::{Begun, begun};
@@ -40,20 +45,9 @@ pub use words::{Begun, begun};
 /// The name it is asked under.
 const NAME: &std::ffi::CStr = c"wjobd";
 /// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest answer, bytes.
 const MOST_BYTES: usize = 16 << 10;
-
-/// What this program says when it is asked whether it can take over; `flaw` is why it would not begin with its flags.
-/// It tells whoever has started it, if that is a supervisor, and returns the same in words.
-pub fn tell_version(build: &str, flaw: Option<String>) -> String {
-    let version = Version { form: FORM, build: build.to_owned(), flaw };
-    if let Some(channel) = handover::channel() {
-        // Nobody who is gone has to be told.
-        let _ = channel.send(&version, &[]);
-    }
-    format!("wjobd {build}, which takes over form {FORM}\n")
-}
 
 /// A program that is asked whether it can take over.
 #[derive(Debug)]
@@ -80,13 +74,27 @@ impl Upgrade {
         let words = std::iter::once(ASK).chain(settings.arguments.iter().map(String::as_str));
         let arguments = words.map(string).collect::<Result<Vec<CString>, String>>()?;
         let standing = Standing { name: Some(NAME), arguments: &arguments, ..Standing::default() };
+        let (state, _) = daemon.packed(client, &workers)?;
         let asked = spawn(&program, &standing)?;
+        // One that is gone by now is heard of by its end.
+        let _ = asked.channel.send(&Question, &[state.as_fd(), workers.program()]);
         Ok(Self { client, program, workers, asked, deadline: Instant::now() + PATIENCE })
+    }
+
+    /// What it says. One that has not taken the question closes with an error, and only behind that comes what it had to
+    /// say (unix(7), ECONNRESET).
+    fn hear(&self) -> Result<Heard<Version>, ChannelError> {
+        match self.asked.channel.hear(MOST_BYTES) {
+            Err(ChannelError::System(error)) if error.kind() == ErrorKind::ConnectionReset => {
+                self.asked.channel.hear(MOST_BYTES)
+            }
+            heard => heard,
+        }
     }
 
     /// Its answer, which is there, or its end.
     fn answer(&mut self) -> Result<Version, String> {
-        match self.asked.channel.hear::<Version>(MOST_BYTES) {
+        match self.hear() {
             Ok(Heard::Message(version)) => Ok(version),
             Ok(Heard::Nothing) => Err(Silence::Nonsense.to_string()),
             Ok(Heard::End) => {
@@ -166,12 +174,18 @@ impl Daemon {
         why
     }
 
-    fn execute(&self, client: u64, program: &Image, workers: &Image) -> String {
+    /// What goes over, sealed, and the descriptors that stay open for it.
+    fn packed(&self, client: u64, workers: &Image) -> Result<(OwnedFd, Kept), String> {
         let mut kept = Kept::default();
         let state = self.saved(client, workers, &mut kept);
-        let file = match handover::pack(FORM, &state) {
-            Ok(file) => file,
-            Err(error) => return error.to_string(),
+        let file = handover::pack(FORM, &state).map_err(|error| error.to_string())?;
+        Ok((file, kept))
+    }
+
+    fn execute(&self, client: u64, program: &Image, workers: &Image) -> String {
+        let (file, mut kept) = match self.packed(client, workers) {
+            Ok(packed) => packed,
+            Err(why) => return why,
         };
         let number = kept.keep(&file).to_string();
         match (self.arguments(number), environment()) {

@@ -20,7 +20,7 @@ use crate::daemon::log::Level;
 use crate::daemon::logger::Logger;
 use crate::daemon::settings::Settings;
 use crate::daemon::setup::{Parts, SetupError, own_process};
-use crate::daemon::sockets::Sockets;
+use crate::daemon::sockets::{Sockets, Unbound};
 use crate::daemon::{Daemon, Running, Wakes, adopted, clock};
 use crate::spawn::Image;
 use crate::watch::Watcher;
@@ -85,7 +85,7 @@ impl Daemon {
 
     /// Which of them wait for their next client is told.
     fn take_up_jobs(&mut self, jobs: Jobs, inherited: &mut Inherited) -> Result<Vec<Label>, HandoverError> {
-        let Jobs { runs, left_over, origins, watched, next_token, sockets } = jobs;
+        let Jobs { runs, left_over, origins, watched, next_token, sockets, unbound } = jobs;
         for SavedRun { run, attempt, record, written } in runs {
             let attempt = Attempt::resumed(attempt, inherited)?;
             self.runs.insert(run, Running { attempt, record, written });
@@ -102,6 +102,7 @@ impl Daemon {
         self.tokens = watched.iter().map(|(token, label, kind)| ((label.clone(), *kind), *token)).collect();
         self.watched = watched.into_iter().map(|(token, label, kind)| (token, (label, kind))).collect();
         (self.origins, self.next_token) = (origins, next_token);
+        self.unbound = unbound.into_iter().map(|(label, why)| (label, Unbound { why, again_at: 0 })).collect();
         Ok(traffic)
     }
 
@@ -127,8 +128,10 @@ impl Daemon {
         traffic.iter().for_each(|label| self.await_traffic(label));
         adopted::reap();
         self.look_at_paths = true;
-        // The clock and the zone may be others, and nobody was told.
-        let actions = self.fleet.clock_set(clock::now());
+        // The clock and the zone may be others, and nobody was told. The zone is the fleet's already, and not yet that of
+        // the times that were found in the former one.
+        let (now, zone) = (clock::now(), self.fleet.zone().clone());
+        let actions = [self.fleet.clock_set(now), self.fleet.zone_set(zone, now)].concat();
         self.act(actions);
         self.begin_unprepared();
     }

@@ -68,6 +68,8 @@ pub(super) struct Jobs {
     pub watched: Vec<(u64, Label, Watched)>,
     pub next_token: u64,
     pub sockets: Vec<(Label, SavedSockets)>,
+    /// Jobs of which a listener could not be bound anew, and why.
+    pub unbound: Vec<(Label, String)>,
 }
 
 /// A run with its worker.
@@ -138,6 +140,7 @@ impl Daemon {
             watched: watched.collect(),
             next_token: self.next_token,
             sockets: self.sockets.iter().map(|(label, sockets)| (label.clone(), sockets.saved(kept))).collect(),
+            unbound: self.unbound.iter().map(|(label, unbound)| (label.clone(), unbound.why.clone())).collect(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Requests of HTTP/1.1 by the thousand: an answer is read in as few pieces as it comes in, and of one that did not come
 //! it is said how it was lost. The client beside, which stops a test at the first fault, is for fewer of them.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 
 use super::super::Client;
 
@@ -18,7 +19,8 @@ pub struct Answer {
 /// How an answer was lost.
 #[derive(Debug)]
 pub enum Lost {
-    /// The other end had closed in order, and not a byte of the answer had come.
+    /// The other end had closed, and not a byte of the answer had come. One that closes before it has read what was sent
+    /// resets the connection by that (unix(7), RFC 9293 3.6.1).
     Closed,
     /// Otherwise, and how.
     Broken(String),
@@ -29,7 +31,7 @@ pub fn ask(client: &mut Client, request: &str) -> Result<Answer, Lost> {
     match client.0.write_all(request.as_bytes()) {
         Ok(()) => answer(client),
         // The other end has closed, and told so by that alone (shutdown(2), send(2)).
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Lost::Closed),
+        Err(error) if has_closed(&error) => Err(Lost::Closed),
         Err(error) => Err(Lost::Broken(format!("asking: {error}"))),
     }
 }
@@ -43,12 +45,17 @@ pub fn answer(client: &mut Client) -> Result<Answer, Lost> {
             Ok(0) if bytes.is_empty() => return Err(Lost::Closed),
             Ok(0) => return Err(broken("the end", &bytes)),
             Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(error) if bytes.is_empty() && has_closed(&error) => return Err(Lost::Closed),
             Err(error) => return Err(broken(&error.to_string(), &bytes)),
         }
         if let Some(answer) = whole(&bytes) {
             return Ok(answer);
         }
     }
+}
+
+fn has_closed(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 fn broken(what: &str, bytes: &[u8]) -> Lost {
@@ -65,4 +72,18 @@ fn whole(bytes: &[u8]) -> Option<Answer> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let body = bytes.get(end..end + length)?.to_vec();
     Some(Answer { status, body, is_last: header("connection:") == Some("close") })
+}
+
+#[test]
+fn who_closes_without_a_byte_of_an_answer_has_closed_whatever_he_did_not_read() {
+    for (said, closed) in [("", true), ("HTTP/1.1 200 OK\r\n", false)] {
+        let (client, mut server) = UnixStream::pair().expect("a pair of sockets");
+        let mut client = Client::of(client);
+        client.say("unread");
+        server.write_all(said.as_bytes()).expect("a client that is there");
+        drop(server);
+        let lost = answer(&mut client).err().expect("no answer");
+        assert_eq!(matches!(lost, Lost::Closed), closed, "{said:?}: {lost:?}");
+        assert!(matches!(ask(&mut client, "more"), Err(Lost::Closed)), "{said:?}");
+    }
 }

@@ -3,7 +3,7 @@
 //! asked is asked in time, whether or not the server keeps up: a client that is late makes up for nothing.
 //!
 //! A request is lost when its connection breaks off, or ends before the answer does. One that was sent on a connection
-//! that had been used before, and which the server closed in order without a byte of an answer, is asked once more on
+//! that had been used before, and which the server closed without a byte of an answer, is asked once more on
 //! another: a server may close a connection that nobody uses, and cannot know that a request is on its way (RFC 9112,
 //! 9.3.1 and 9.5). Every client does so with what is idempotent; it is counted and no loss.
 
