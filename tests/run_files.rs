@@ -303,3 +303,24 @@ fn a_job_file_may_come_from_standard_input() {
     let command = sandbox.command("wjob", &["run", "-"]);
     harness::Running::start_with_input(command, &text).end().exits(5);
 }
+
+/// What a program holds open it can use whatever wall is around it: writing the memory of the process outside, a disk.
+#[test]
+fn what_is_no_file_is_opened_for_nobodys_input_and_output() {
+    let sandbox = Sandbox::new();
+    for (key, path) in [
+        ("StandardInPath", "/proc/self/mem"),
+        ("StandardOutPath", "/proc/self/mem"),
+        ("StandardErrorPath", "/proc/self/oom_score_adj"),
+        ("StandardInPath", "/proc/self/environ"),
+    ] {
+        for job in [Job::shell("true"), Job::guest("probe-exit", &["0"])] {
+            sandbox.run(&job.with(key, path)).exits(78).complains(key).complains("it leads into /proc or /sys");
+        }
+    }
+    sandbox.run(&Job::shell("cat").with("StandardInPath", "/dev/null").with("StandardOutPath", "/dev/zero")).exits(0);
+    sandbox
+        .run(&Job::shell("true").with("StandardOutPath", "/dev/ptmx"))
+        .exits(78)
+        .complains("StandardOutPath /dev/ptmx");
+}

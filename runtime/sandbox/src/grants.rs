@@ -75,6 +75,32 @@ fn open_one(grant: &PathGrant, own: &[OwnFolder], root: Option<&Root>) -> Result
     }
 }
 
+/// Why an open file is none that a job may be given for its standard input, output or error.
+pub fn unfit_for_stdio(descriptor: &OwnedFd, own: &[OwnFolder]) -> Option<String> {
+    let status = match fstat(descriptor) {
+        Ok(status) => status,
+        Err(error) => return Some(error.to_string()),
+    };
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::Directory => return Some("is a directory, expected a file".into()),
+        FileType::BlockDevice => return Some("is a block device, expected a file, a terminal or /dev/null".into()),
+        FileType::CharacterDevice if !is_harmless(status.st_rdev) && !rustix::termios::isatty(descriptor) => {
+            return Some("is a device, expected a file, a terminal or /dev/null".into());
+        }
+        _ => {}
+    }
+    if descriptor_in_proc(descriptor) {
+        return Some("it leads into /proc or /sys".into());
+    }
+    touches_own(descriptor, own).map(|folder| format!("it leads to {folder}, which is wjob's own"))
+}
+
+/// Whether a device is one of [`HARMLESS_DEVICES`] (null(4), full(4), random(4)), whatever it is called.
+fn is_harmless(device: u64) -> bool {
+    const MEMORY: u32 = 1;
+    rustix::fs::major(device) == MEMORY && [3, 5, 7, 8, 9].contains(&rustix::fs::minor(device))
+}
+
 /// Where no job may get, whatever links led there.
 fn forbidden(descriptor: &OwnedFd, own: &[OwnFolder]) -> Option<String> {
     if descriptor_in_proc(descriptor) {

@@ -43,12 +43,14 @@ pub struct WallError {
     pub doing: String,
     /// The system's answer.
     pub why: String,
+    /// Whether the system has none left just now, rather than none at all.
+    pub is_exhaustion: bool,
 }
 
 impl WallError {
     /// An error of a wall.
     pub fn new(wall: Wall, doing: impl Into<String>, why: impl ToString) -> Self {
-        Self { wall, doing: doing.into(), why: why.to_string() }
+        Self { wall, doing: doing.into(), why: why.to_string(), is_exhaustion: false }
     }
 }
 

@@ -1,11 +1,15 @@
 //! The namespaces a plan asks for, entered by the worker before it opens anything: a mount made visible by a
 //! descriptor of another mount namespace could not be bound. What is shown in them is `mount`'s business.
 
+use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
 use wjob_model::wall::{Wall, WallPlan};
 
 use crate::{Doing, WallError, capabilities};
+
+/// What the kernel answers when too many are in use (unshare(2), namespaces(7)).
+const EXHAUSTED: [Errno; 4] = [Errno::AGAIN, Errno::NOMEM, Errno::NOSPC, Errno::USERS];
 
 /// Enters the namespaces of the plan; the caller must be single-threaded.
 ///
@@ -18,7 +22,10 @@ pub fn enter(plan: &WallPlan) -> Result<(), WallError> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     for (wall, flags) in flags(plan).into_iter().filter(|(_, flags)| !flags.is_empty()) {
         // SAFETY: no flag touches descriptors or memory that safe code relies on: CLONE_FILES is not among them.
-        unsafe { rustix::thread::unshare_unsafe(flags) }.doing(wall, "unshare")?;
+        unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(|error| WallError {
+            is_exhaustion: EXHAUSTED.contains(&error),
+            ..WallError::new(wall, "unshare", error)
+        })?;
     }
     if plan.user_namespace {
         map_self(user, group)?;

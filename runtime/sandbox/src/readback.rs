@@ -46,7 +46,8 @@ pub fn judge_status(status: &str, who: Who<'_>, plan: &WallPlan) -> Vec<Evidence
     if !plan.is_unwalled() {
         evidence.push(judge(status, Wall::NoNewPrivileges, "NoNewPrivs", |value| value == "1"));
         // Whoever never had the right to cannot empty the bounding set, and gains nothing by what is in it.
-        let bounding = plan.user_namespace.then_some("CapBnd");
+        let had_it = plan.user_namespace || plan.mounts_by_leave(who.user);
+        let bounding = had_it.then_some("CapBnd");
         for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"].into_iter().chain(bounding) {
             evidence.push(judge(status, Wall::Capabilities, set, no_bit));
         }

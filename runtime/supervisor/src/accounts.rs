@@ -58,6 +58,10 @@ pub fn person(job: &Job, question: &Question, known: Known) -> Result<Person, St
         let why = format!("{user} has user id {}, which is nobody's", account.uid);
         return Err(StartFailure::job("UserName", why, "make an account for the job"));
     }
+    if account.uid == 0 && !["root", "0"].contains(&user.as_str()) {
+        let why = format!("{user} has user id 0, and a job is root's only where its file says so");
+        return Err(StartFailure::job("UserName", why, "name root, or an account of its own"));
+    }
     let gid = match &question.group {
         None => account.gid,
         Some(group) => known.group.ok_or_else(|| missing("GroupName", group, "group"))?,
@@ -146,6 +150,7 @@ mod tests {
             ("UserName = ghost;", Known::default(), "no such user"),
             ("UserName = www; GroupName = ghost;", Known { group: None, ..known(33) }, "no such group"),
             ("UserName = nobody;", known(65_534), "65534"),
+            ("UserName = toor;", known(0), "toor has user id 0"),
             ("UserName = root;", known(u32::MAX), "4294967295"),
         ] {
             let failure = of(keys, known).unwrap_err().to_string();

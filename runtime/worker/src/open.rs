@@ -3,9 +3,9 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use wjob_model::message::{OwnFolder, StartFailure, Stdio};
-use wjob_sandbox::grants::touches_own;
+use wjob_sandbox::grants::unfit_for_stdio;
 use wjob_sandbox::root::{Root, open_on_host};
 
 /// The three descriptors of the job; `inherited` are those that came with the start message.
@@ -37,12 +37,9 @@ fn open(index: usize, path: &str, own: &[OwnFolder], root: Option<&Root>) -> Res
     let flags = direction | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mode = if index == 0 { Mode::empty() } else { Mode::from_raw_mode(0o666) };
     let descriptor = open_on_host(root, path, flags, mode).map_err(|error| refuse(error.to_string()))?;
-    let status = fstat(&descriptor).map_err(|error| refuse(error.to_string()))?;
-    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
-        return Err(refuse("is a directory, expected a file".into()));
-    }
-    if let Some(folder) = touches_own(&descriptor, own) {
-        return Err(refuse(format!("it leads to {folder}, which is wjob's own")));
+    // A program that a descriptor of /proc was left to could write the memory of the process around its walls.
+    if let Some(why) = unfit_for_stdio(&descriptor, own) {
+        return Err(refuse(why));
     }
     // Non-blocking was for the opening; the job expects a plain descriptor.
     let flags = fcntl_getfl(&descriptor).map_err(|error| refuse(error.to_string()))?;

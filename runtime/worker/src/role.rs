@@ -34,10 +34,11 @@ pub(crate) fn told_to_go(channel: &Channel) -> bool {
     matches!(channel.receive::<ToWorker>(INLINE_BYTES), Ok(Some(ToWorker::Go)))
 }
 
-/// Namespaces that the kernel refuses, which only trying can tell. What comes with them and is refused is another wall's.
+/// Namespaces that the kernel refuses, which only trying can tell. What comes with them and is refused is another wall's;
+/// and where there are just too many of them somebody may have seen to that, so that nothing is done without them.
 pub(crate) fn no_namespaces(error: &wjob_sandbox::WallError) -> StartFailure {
     match error.wall {
-        Wall::Mount | Wall::Processes | Wall::Network => {
+        Wall::Mount | Wall::Processes | Wall::Network if !error.is_exhaustion => {
             StartFailure { fault: Fault::Namespaces(error.wall), ..wall(error) }
         }
         _ => wall(error),

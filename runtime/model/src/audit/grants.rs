@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::{Judged, Subject, WORST, count, named, worst};
-use crate::grant::{Access, Control, PathGrant};
+use crate::grant::{Access, Control};
 use crate::wall::Wall;
 
 /// Whoever changes these decides what others run.
-const RUNS_OTHERS: &[&str] = &["/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/root", "/sbin", "/usr"];
+const RUNS_OTHERS: &[&str] =
+    &["/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/root", "/sbin", "/usr", "/var/spool/cron"];
 /// Where secrets of the machine are.
 const SECRETS: &[&str] = &["/etc", "/root"];
 /// Where users keep their keys, by the name of the folder.
@@ -18,32 +19,52 @@ const SECRET_NAMES: &[&str] = &["AUTH", "CREDENTIAL", "KEY", "PASS", "SECRET", "
 /// `Grants.Paths` with ReadWrite.
 pub(super) fn changes(subject: &Subject<'_>) -> Judged {
     let steps = [WORST, WORST, 7, 5, 4];
-    paths(subject, |access| access == Access::ReadWrite, RUNS_OTHERS, steps, "change")
+    let granted = subject.job.grants.paths.iter().filter(|grant| grant.access == Access::ReadWrite);
+    paths(subject, granted.map(|grant| grant.host.as_str()).collect(), RUNS_OTHERS, steps, "change")
 }
 
 /// The rest of `Grants.Paths`.
 pub(super) fn reads(subject: &Subject<'_>) -> Judged {
-    let steps = [8, 8, 5, 3, 2];
-    paths(subject, |access| access != Access::ReadWrite, SECRETS, steps, "read")
+    let steps = [WORST, 8, 5, 3, 2];
+    let granted = subject.job.grants.paths.iter().filter(|grant| grant.access != Access::ReadWrite);
+    // A native program sees all of a root of its own.
+    let root = subject.job.root_directory.as_deref().filter(|_| !subject.is_wasm());
+    paths(subject, granted.map(|grant| grant.host.as_str()).chain(root).collect(), SECRETS, steps, "read")
+}
+
+/// StandardInPath, StandardOutPath and StandardErrorPath: what it says there is of its own choice, too.
+pub(super) fn stdio(subject: &Subject<'_>) -> Judged {
+    let job = subject.job;
+    let read = job.standard_in.iter().map(|path| (path, SECRETS));
+    let written = [&job.standard_out, &job.standard_error].into_iter().flatten().map(|path| (path, RUNS_OTHERS));
+    let all: Vec<(&String, &[&str])> = read.chain(written).filter(|(path, _)| *path != "/dev/null").collect();
+    let held = subject.held(&[]);
+    if all.is_empty() {
+        return Judged::new(0, held, "no file is opened for its standard input, output or error");
+    }
+    let badness: Vec<u32> = all.iter().map(|(path, bad)| breadth(path, bad, [1; 5])).collect();
+    let paths: Vec<String> = all.iter().map(|(path, _)| (*path).clone()).collect();
+    Judged::new(worst(&badness), held, format!("it reads or writes through what is opened for it: {}", named(&paths)))
 }
 
 /// Paths of one kind: those in bad places are the worst, and for the others it counts how far in they lie, since a
 /// folder at the top has more in it.
-fn paths(subject: &Subject<'_>, wanted: impl Fn(Access) -> bool, bad: &[&str], steps: [u32; 5], verb: &str) -> Judged {
+fn paths(subject: &Subject<'_>, granted: Vec<&str>, bad: &[&str], steps: [u32; 5], verb: &str) -> Judged {
     let held = subject.held(&[Wall::Mount, Wall::Landlock]);
-    let granted: Vec<&PathGrant> = subject.job.grants.paths.iter().filter(|grant| wanted(grant.access)).collect();
     if granted.is_empty() {
         return Judged::new(0, held, format!("it may {verb} no path of the host"));
     }
-    let badness: Vec<u32> = granted.iter().map(|grant| breadth(&grant.host, bad, steps)).collect();
-    let hosts: Vec<String> = granted.iter().map(|grant| grant.host.clone()).collect();
+    let badness: Vec<u32> = granted.iter().map(|host| breadth(host, bad, steps)).collect();
+    let hosts: Vec<String> = granted.into_iter().map(str::to_owned).collect();
     Judged::new(worst(&badness), held, format!("it may {verb} {}", named(&hosts)))
 }
 
 fn breadth(host: &str, bad: &[&str], steps: [u32; 5]) -> u32 {
     let is_bad = bad.iter().any(|folder| Path::new(host).starts_with(folder));
     let names: Vec<&str> = host.split('/').filter(|name| !name.is_empty()).collect();
-    if is_bad || names.iter().any(|name| KEYS.contains(name)) {
+    // A home has its user's keys in it, and the folder of homes everybody's.
+    let is_home = matches!(names[..], ["home"] | ["home", _]);
+    if is_bad || is_home || names.iter().any(|name| KEYS.contains(name)) {
         return WORST;
     }
     steps[names.len().min(steps.len() - 1)]

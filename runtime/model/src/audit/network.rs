@@ -1,13 +1,14 @@
 //! Where the job may connect and what it may bind, and how much of that the kernel holds.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Held, Judged, Subject, WORST, named, worst};
 use crate::grant::{Endpoint, Host, Port, Transport};
 use crate::wall::Wall;
 
-/// Sockets whose service does for whoever asks what root could do.
+/// Sockets whose service does for whoever asks what root could do, or its user outside of all walls.
 const POWERFUL: &[&str] = &[
+    "bus",
     "containerd.sock",
     "crio.sock",
     "docker.sock",
@@ -16,7 +17,13 @@ const POWERFUL: &[&str] = &[
     "private",
     "snapd.socket",
     "system_bus_socket",
+    "unix.socket",
+    "virtlxcd-sock",
+    "virtqemud-sock",
 ];
+
+/// Where a cloud gives out credentials over IPv6.
+const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// `Grants.Connect` in the network.
 pub(super) fn connect(subject: &Subject<'_>) -> Judged {
@@ -38,6 +45,7 @@ fn destinations<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Endpoint>
 fn distance(endpoint: &Endpoint) -> u32 {
     let host = match endpoint.host {
         Host::Address(IpAddr::V4(address)) if address.is_link_local() => WORST,
+        Host::Address(IpAddr::V6(address)) if address.is_unicast_link_local() || address == METADATA => WORST,
         Host::Address(address) if address.is_loopback() => 2,
         Host::Address(_) | Host::Name(_) | Host::Path(_) => 4,
     };
@@ -61,6 +69,17 @@ pub(super) fn unix(subject: &Subject<'_>) -> Judged {
     let more = if beside { ", and to those in its Paths" } else { "" };
     let words = format!("it may connect to {}{more}", named(&sockets));
     Judged::new(worst(&badness) + u32::from(beside), held, words)
+}
+
+/// Those of them whose service acts for whoever asks: what holds the job does not hold that.
+pub(super) fn powerful(subject: &Subject<'_>) -> Judged {
+    let sockets = subject.job.grants.sockets().filter(|path| is_powerful(path));
+    let sockets: Vec<String> = sockets.map(str::to_owned).collect();
+    if sockets.is_empty() {
+        return Judged::new(0, subject.held(&[Wall::Mount, Wall::Landlock]), "no service that it reaches acts for it");
+    }
+    let words = format!("what answers at {} does for it what no wall holds", named(&sockets));
+    Judged::new(WORST, Held::Nothing, words)
 }
 
 fn is_powerful(path: &str) -> bool {

@@ -30,6 +30,7 @@ fn in_network(socket: &Socket) -> Option<(u32, String)> {
     };
     Some(match node {
         None => (10, format!("{port} of every address")),
+        Some(node) if is_unspecified(node) => (10, format!("{port} of every address")),
         Some(node) if is_loopback(node) => (3, format!("{port} of {node}")),
         Some(node) => (8, format!("{port} of {node}")),
     })
@@ -37,6 +38,10 @@ fn in_network(socket: &Socket) -> Option<(u32, String)> {
 
 fn is_loopback(node: &str) -> bool {
     node.eq_ignore_ascii_case("localhost") || node.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+fn is_unspecified(node: &str) -> bool {
+    node.parse().is_ok_and(|address: std::net::IpAddr| address.is_unspecified())
 }
 
 /// Unix sockets: their modes and access lists say who, and whoever accepts looks again.

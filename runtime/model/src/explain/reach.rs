@@ -12,7 +12,11 @@ pub(super) fn paths(job: &Job) -> Vec<Sentence> {
     let mut all: Vec<Sentence> = grants.iter().enumerate().map(|(index, grant)| path(index, grant)).collect();
     if all.is_empty() {
         let kernel = "the mount wall shows an empty tree (a native program the system's own files, to read)";
-        all.push(held("Grants.Paths", "It sees no file.", "nothing is preopened", kernel));
+        let says = match &job.root_directory {
+            None => "It sees no file.".to_owned(),
+            Some(root) => format!("It sees no file, or as a native program what is in {root}, to read."),
+        };
+        all.push(held("Grants.Paths", says, "nothing is preopened", kernel));
     }
     all.extend(job.working_directory.as_ref().map(|folder| say("WorkingDirectory", format!("It begins in {folder}."))));
     all.extend(job.root_directory.as_ref().map(|root| {
