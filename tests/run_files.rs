@@ -320,7 +320,7 @@ fn what_is_no_file_is_opened_for_nobodys_input_and_output() {
     }
     sandbox.run(&Job::shell("cat").with("StandardInPath", "/dev/null").with("StandardOutPath", "/dev/zero")).exits(0);
     sandbox
-        .run(&Job::shell("true").with("StandardOutPath", "/dev/ptmx"))
+        .run(&Job::shell("true").with("StandardOutPath", "/dev/kmsg"))
         .exits(78)
-        .complains("StandardOutPath /dev/ptmx");
+        .complains("StandardOutPath /dev/kmsg");
 }
