@@ -122,10 +122,14 @@ const HARMLESS_DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev
 /// The folder of wjob's own that an open file or folder lies in, is or contains, whatever links led to it.
 pub fn touches_own<'a>(descriptor: &OwnedFd, own: &'a [OwnFolder]) -> Option<&'a str> {
     let real = real_path(descriptor)?;
-    let is = |folder: &Path, own: &OwnFolder| {
-        std::fs::metadata(folder).is_ok_and(|status| (status.dev(), status.ino()) == (own.device, own.inode))
+    let identity = |folder: &Path| std::fs::metadata(folder).ok().map(|status| (status.dev(), status.ino()));
+    let above: Vec<_> = real.ancestors().map(|folder| (folder, identity(folder))).collect();
+    let inside = |own: &&OwnFolder| {
+        let is = |(folder, found): &(&Path, Option<(u64, u64)>)| {
+            *folder == Path::new(&own.path) || *found == Some((own.device, own.inode))
+        };
+        above.iter().any(is)
     };
-    let inside = |own: &&OwnFolder| real.ancestors().any(|folder| folder == Path::new(&own.path) || is(folder, own));
     let contains = |own: &&OwnFolder| Path::new(&own.path).starts_with(&real);
     own.iter().find(|own| inside(own) || contains(own)).map(|own| own.path.as_str())
 }

@@ -62,6 +62,7 @@ pub(crate) struct Programs {
 }
 
 /// Code, ready to be instantiated.
+#[derive(Clone)]
 pub(crate) enum Loaded {
     Component(wasmtime::component::Component, HowRun),
     Module(wasmtime::Module, HowRun),

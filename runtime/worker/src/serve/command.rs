@@ -71,7 +71,7 @@ async fn run(serving: &Serving, client: &Client, stderr: &Stdout, halt: &Halt) -
     let (time, counted) = (OwnTime::default(), limits.cpu_time.is_some());
     let spent = time.clone();
     let side = Side(client.stream.clone());
-    let Way::Command(ready) = &lane.way else {
+    let Way::Command(ready) = lane.way()? else {
         return Err(wasmtime::format_err!("it is no command"));
     };
     time.during(counted, async move {

@@ -60,7 +60,7 @@ async fn run(
     let limits = &template.run.limits;
     let (time, counted) = (OwnTime::default(), limits.cpu_time.is_some());
     let spent = time.clone();
-    let Way::Handler(Ready(pre)) = &lane.way else {
+    let Way::Handler(Ready(pre)) = lane.way()? else {
         return Err(wasmtime::format_err!("it is no handler"));
     };
     time.during(counted, async move {

@@ -102,7 +102,7 @@ impl HandlerState for Instances {
         }
         let hooked = time.clone();
         bound_time(&mut store, limits, &halt, move || time.so_far(), Some(hooked));
-        let Way::Http(Ready(pre)) = &lane.way else {
+        let Way::Http(Ready(pre)) = lane.way()? else {
             return Err(wasmtime::format_err!("it handles no requests"));
         };
         let bounds = Bounds {

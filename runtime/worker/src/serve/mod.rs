@@ -72,10 +72,11 @@ pub(crate) struct Serving {
     plain: Lane,
 }
 
-/// A way to serve in one engine.
+/// The program in one engine, linked when a client first needs it there.
 pub(crate) struct Lane {
     pub template: Arc<Template>,
-    pub way: Way,
+    program: Loaded,
+    way: OnceLock<Way>,
 }
 
 /// How a client is served.
@@ -123,14 +124,29 @@ impl Drop for Place {
 }
 
 impl Lane {
-    fn new(template: Arc<Template>, program: &Loaded) -> wasmtime::Result<Self> {
-        let way = match program.how() {
-            HowRun::Connection => Way::Handler(handler::Ready::new(&template, program)?),
+    fn new(template: Arc<Template>, program: &Loaded) -> Self {
+        Self { template, program: program.clone(), way: OnceLock::new() }
+    }
+
+    /// How a client is served there.
+    ///
+    /// # Errors
+    /// When the program cannot be linked.
+    pub fn way(&self) -> wasmtime::Result<&Way> {
+        match self.way.get() {
+            Some(way) => Ok(way),
+            None => self.linked().map(|way| self.way.get_or_init(|| way)),
+        }
+    }
+
+    fn linked(&self) -> wasmtime::Result<Way> {
+        let (template, program) = (&self.template, &self.program);
+        Ok(match program.how() {
+            HowRun::Connection => Way::Handler(handler::Ready::new(template, program)?),
             HowRun::Activation => Way::Activation,
-            HowRun::Http02 | HowRun::Http03 => Way::Http(http::Ready::new(&template, program)?),
-            _ => Way::Command(command::Ready::new(&template, program)?),
-        };
-        Ok(Self { template, way })
+            HowRun::Http02 | HowRun::Http03 => Way::Http(http::Ready::new(template, program)?),
+            _ => Way::Command(command::Ready::new(template, program)?),
+        })
     }
 }
 
@@ -140,11 +156,14 @@ impl Serving {
     /// # Errors
     /// When the program cannot be linked.
     pub fn new(template: &Arc<Template>, programs: &Programs) -> wasmtime::Result<Arc<Self>> {
-        let plain = Lane::new(template.clone(), &programs.plain)?;
+        let plain = Lane::new(template.clone(), &programs.plain);
         let pooled =
             programs.pooled.as_ref().map(|(engine, program)| Lane::new(Arc::new(template.in_engine(engine)), program));
+        // What cannot be linked is to be known before the first client; the other engine can wait until the pool is full.
+        pooled.as_ref().unwrap_or(&plain).way()?;
         let limits = &template.run.limits;
-        let many = matches!(plain.way, Way::Http(_) | Way::Activation);
+        let how = programs.plain.how();
+        let many = matches!(how, HowRun::Http02 | HowRun::Http03 | HowRun::Activation);
         let instances = limits.instances.unwrap_or(DEFAULT_INSTANCES);
         let most = usize::try_from(instances).unwrap_or(Semaphore::MAX_PERMITS);
         let connections = if many { MOST_CONNECTIONS } else { instances };
@@ -162,7 +181,7 @@ impl Serving {
             accepting: AtomicUsize::new(0),
             over: Notify::new(),
             places: Arc::new(Semaphore::new(usize::try_from(instances.min(Pool::MOST.into())).unwrap_or(0))),
-            pooled: pooled.transpose()?,
+            pooled,
             plain,
             template: template.clone(),
         }))
@@ -286,7 +305,8 @@ async fn served(serving: &Serving) {
 
 async fn one_thread(serving: Arc<Serving>, sockets: Arc<Vec<Socket>>, pulse: Pulse) {
     tokio::spawn(pulse.beat());
-    let handler = matches!(serving.plain.way, Way::Http(_)).then(|| http::handler(serving.clone()));
+    let requests = matches!(serving.plain.program.how(), HowRun::Http02 | HowRun::Http03);
+    let handler = requests.then(|| http::handler(serving.clone()));
     let thread = Thread { serving: serving.clone(), http: handler };
     join_all(sockets.iter().map(|socket| thread.accept_all(socket))).await;
     serving.accepting.fetch_sub(1, Ordering::AcqRel);
@@ -351,9 +371,9 @@ impl Thread {
         let Some(client) = self.serving.admit(socket, arrival, work, room) else {
             return;
         };
-        match (&self.serving.plain.way, &self.http) {
-            (Way::Http(_), Some(handler)) => drop(tokio::spawn(http::serve(handler.clone(), client))),
-            (Way::Handler(_), _) => drop(tokio::spawn(handler::serve(client))),
+        match (&self.http, self.serving.plain.program.how()) {
+            (Some(handler), _) => drop(tokio::spawn(http::serve(handler.clone(), client))),
+            (None, HowRun::Connection) => drop(tokio::spawn(handler::serve(client))),
             _ => drop(tokio::spawn(command::serve(client))),
         }
     }
