@@ -227,8 +227,8 @@ fn note_opened(watched: &mut Watched, memory: &GuestMemory<'_>, base: i32, name:
     }
 }
 
-/// What a call works on: the guest's memory and the parts of the store's data, whose context is told what is left of the
-/// fuel for calls of the host.
+/// What a call works on: the guest's memory and the parts of the store's data, whose context is told what is left of
+/// the fuel for calls of the host.
 fn enter<'a, T: 'static>(
     export: &'a Option<Extern>,
     caller: &'a mut Caller<'_, T>,

@@ -1,5 +1,5 @@
-//! What the watchers of `wasi:filesystem` 0.2 and 0.3 have in common: the functions that name a path, what an error says
-//! of the grants, and what opening takes. It is text that each of them expands, because the bindings of the two
+//! What the watchers of `wasi:filesystem` 0.2 and 0.3 have in common: the functions that name a path, what an error
+//! says of the grants, and what opening takes. It is text that each of them expands, because the bindings of the two
 //! versions are different types of the same names; how a call is made is each one's own.
 
 /// Defines `add_to_linker` and what it needs where the bindings of one version are imported. `$version` is its number,
