@@ -1,6 +1,7 @@
 //! Accounts that are in no file: the machine's name service is asked, by its own programs, and may hang. Another name
 //! service is put in its place for one supervisor, which only root can do; an ordinary user's asks the real one (users).
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -61,6 +62,17 @@ fn start(mut supervisor: Supervisor, ear: &Ear) -> Supervisor {
     supervisor
 }
 
+/// What hears who is asked, a supervisor that looks up the account of its job `a`, which takes long, and who is asked.
+fn looking_up() -> (Ear, Supervisor, OwnedFd) {
+    let job = Job::shell("true").with("UserName", "hangs").with("RunAtLoad", true);
+    let supervisor = Supervisor::new().flag(&["--account-seconds", "600"]).with("a", job);
+    let mut ear = Ear::new(&supervisor.sandbox, "ear");
+    let supervisor = start(supervisor, &ear);
+    ear.wait_for("asked ");
+    let asked = pidfd(ear.wait_for(".").parse().expect("a number"));
+    (ear, supervisor, asked)
+}
+
 #[test]
 fn an_account_of_another_source_is_found() {
     if !is_root() {
@@ -96,12 +108,7 @@ fn an_account_that_is_looked_up_is_asked_for_again_when_the_supervisor_is_replac
     if !is_root() {
         return println!("skipped: only root puts another name service in the place of the machine's");
     }
-    let job = Job::shell("true").with("UserName", "hangs").with("RunAtLoad", true);
-    let supervisor = Supervisor::new().flag(&["--account-seconds", "600"]).with("a", job);
-    let mut ear = Ear::new(&supervisor.sandbox, "ear");
-    let supervisor = start(supervisor, &ear);
-    ear.wait_for("asked ");
-    let asked = pidfd(ear.wait_for(".").parse().expect("a number"));
+    let (mut ear, supervisor, asked) = looking_up();
     supervisor.wjob(&["upgrade"]).exits(0);
     assert!(wait_for_end(&asked), "who was asked before is not waited for any more");
     ear.wait_for("asked ");
@@ -113,12 +120,7 @@ fn a_job_whose_account_is_looked_up_can_be_ended() {
     if !is_root() {
         return println!("skipped: only root puts another name service in the place of the machine's");
     }
-    let job = Job::shell("true").with("UserName", "hangs").with("RunAtLoad", true);
-    let supervisor = Supervisor::new().flag(&["--account-seconds", "600"]).with("a", job);
-    let mut ear = Ear::new(&supervisor.sandbox, "ear");
-    let supervisor = start(supervisor, &ear);
-    ear.wait_for("asked ");
-    let asked = pidfd(ear.wait_for(".").parse().expect("a number"));
+    let (_ear, supervisor, asked) = looking_up();
     assert_eq!(standing(&supervisor, "a"), "starting, 1 runs");
     supervisor.call("Bootout", json!({ "label": "a", "wait": true })).expect("it is taken out");
     assert!(wait_for_end(&asked), "who was asked is not waited for any more");

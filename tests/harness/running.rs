@@ -1,72 +1,38 @@
 //! A started process with its output gathered, and what it came to. It judges nothing but what a test asks.
 
+use wjob_sdk::harness::{Gathered, Waited};
+
 use super::*;
 
-/// What came out of a descriptor so far, gathered by a thread of its own.
+/// What came out of a descriptor so far. Nothing is waited for longer than patience lasts.
 #[derive(Clone, Default)]
-pub struct Stream(Arc<(Mutex<Gathered>, Condvar)>);
-
-#[derive(Default)]
-struct Gathered {
-    bytes: Vec<u8>,
-    ended: bool,
-}
+pub struct Stream(Gathered);
 
 impl Stream {
     /// Gathers until the end; an error (a terminal whose other side is closed) is an end too.
-    pub fn of(mut source: impl Read + Send + 'static) -> Self {
-        let stream = Self::default();
-        let own = stream.clone();
-        thread::spawn(move || {
-            let mut piece = [0; 4096];
-            loop {
-                let length = source.read(&mut piece).unwrap_or(0);
-                own.add(&piece[..length]);
-                if length == 0 {
-                    break;
-                }
-            }
-        });
-        stream
-    }
-
-    fn add(&self, piece: &[u8]) {
-        let (gathered, changed) = &*self.0;
-        let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered.bytes.extend_from_slice(piece);
-        gathered.ended = piece.is_empty();
-        changed.notify_all();
+    pub fn of(source: impl Read + Send + 'static) -> Self {
+        Self(Gathered::of(source))
     }
 
     /// Waits until the text has come; false if the end came before it.
     fn wait_for(&self, text: &str) -> bool {
-        let found = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        found(&self.wait(|gathered| gathered.ended || found(&gathered.bytes)))
+        self.0.wait(PATIENCE, |said| said.contains(text)) == Waited::Come
     }
 
     /// Waits until the text has come so many times; false if the end came before it.
     fn wait_for_times(&self, text: &str, times: usize) -> bool {
-        let found = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches(text).count() >= times;
-        found(&self.wait(|gathered| gathered.ended || found(&gathered.bytes)))
+        self.0.wait(PATIENCE, |said| said.matches(text).count() >= times) == Waited::Come
     }
 
-    /// What there is by now.
-    fn so_far(&self) -> Vec<u8> {
-        self.wait(|_| true)
+    /// What there is by now, as text.
+    fn so_far(&self) -> String {
+        self.0.text()
     }
 
     /// All of it.
     pub fn whole(&self) -> Vec<u8> {
-        self.wait(|gathered| gathered.ended)
-    }
-
-    fn wait(&self, until: impl Fn(&Gathered) -> bool) -> Vec<u8> {
-        let (gathered, changed) = &*self.0;
-        let gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let (gathered, _) = changed
-            .wait_timeout_while(gathered, PATIENCE, |gathered| !until(gathered))
-            .unwrap_or_else(PoisonError::into_inner);
-        gathered.bytes.clone()
+        self.0.wait(PATIENCE, |_| false);
+        self.0.bytes()
     }
 }
 
@@ -138,8 +104,7 @@ impl Running {
 
     /// What it has written to standard error by now.
     pub fn complaints(&self) -> String {
-        let bytes = self.stderr.as_ref().map(Stream::so_far).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.stderr.as_ref().map(Stream::so_far).unwrap_or_default()
     }
 
     /// Waits for its end.

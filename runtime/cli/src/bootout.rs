@@ -55,7 +55,7 @@ fn job(domain: Option<Domain>, word: &OsStr) -> Result<(Domain, String), Refusal
     if domain.is_none() && target::names_domain(&text) {
         return Target::job(&text);
     }
-    let domain = domain.unwrap_or_else(Domain::own);
+    let domain = domain.unwrap_or_else(target::own);
     let is_file = text.contains('/') || text.to_ascii_lowercase().ends_with(".plist");
     match is_file {
         true => Ok((domain, label_of(domain, Path::new(word))?)),
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn words_are_jobs_or_files() {
-        let own = Domain::own();
+        let own = target::own();
         for (domain, word, expected) in [
             (None, "a.b", Ok((own, "a.b"))),
             (None, "system/a.b", Ok((Domain::System, "a.b"))),

@@ -47,7 +47,7 @@ fn order(words: &[OsString]) -> Result<(Domain, &[OsString]), Refusal> {
             "name the job file; `wjob kickstart` starts a job that is loaded",
         ));
     }
-    Ok((domain.unwrap_or_else(Domain::own), paths))
+    Ok((domain.unwrap_or_else(target::own), paths))
 }
 
 fn load(client: &mut Client, path: &OsStr) -> anyhow::Result<()> {
@@ -100,7 +100,7 @@ mod tests {
         for (given, domain, count) in [
             (&["system", "a.plist", "b.plist"][..], Domain::System, 2),
             (&["gui/7", "/jobs"], Domain::User(7), 1),
-            (&["a.plist"], Domain::own(), 1),
+            (&["a.plist"], target::own(), 1),
         ] {
             let given = words(given);
             let (found, paths) = order(&given).unwrap();

@@ -3,24 +3,12 @@
 
 use std::process::ExitCode;
 
-use wjob_model::control::{Method, OfJob};
-use wjob_model::varlink::Nothing;
+use wjob_model::control::Method;
 
-use crate::socket;
-use crate::target::{self, Target};
-
-/// What `wjob disable` is told.
-#[derive(Debug, clap::Args)]
-#[command(after_help = target::HELP)]
-pub(crate) struct Arguments {
-    /// The job
-    #[arg(value_name = "TARGET")]
-    target: String,
-}
+pub(crate) use crate::enable::Arguments;
+use crate::enable::decide;
 
 /// Has it done.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let (domain, label) = Target::job(&arguments.target)?;
-    socket::control(domain)?.call::<Nothing>(Method::Disable, &OfJob { label })?;
-    Ok(ExitCode::SUCCESS)
+    decide(&arguments, Method::Disable)
 }

@@ -97,7 +97,7 @@ fn of_file(file: &Path, runs: u32) -> anyhow::Result<Explained> {
     };
     let (kind, sentences) = (kind(&job.program.file), sentences(&job, None));
     let explained = Explained { label: job.label, file: name, kind, sentences, past: None, unasked: None };
-    Ok(explained.with_past(Domain::own(), &job.grants.in_words(), runs))
+    Ok(explained.with_past(target::own(), &job.grants.in_words(), runs))
 }
 
 fn of_job(text: &str, runs: u32) -> anyhow::Result<Explained> {

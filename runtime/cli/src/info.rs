@@ -8,7 +8,7 @@ use wjob_model::control::Supervisor;
 use wjob_model::wall::{LANDLOCK_LEAST, LANDLOCK_TCP, WALLS};
 use wjob_sandbox::machine;
 
-use crate::target::Domain;
+use crate::target;
 use crate::when::Clock;
 use crate::{refusal, render, runtime, socket, supervisor};
 
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
     text += "\nheld by the WASI wall alone: addresses (landlock knows ports only) and UDP ports\n\n";
     text += &match supervisor {
         Ok(supervisor) => supervisor::in_words(&supervisor, build, &Clock::system()),
-        Err(why) => format!("supervisor of {}\n  {}\n", Domain::own(), render::escape(&why)),
+        Err(why) => format!("supervisor of {}\n  {}\n", target::own(), render::escape(&why)),
     };
     render::print(text)?;
     Ok(ExitCode::SUCCESS)
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
 
 /// The state of the caller's supervisor, or why there is none to tell.
 fn of_supervisor() -> Result<Supervisor, String> {
-    let asked = socket::control(Domain::own()).and_then(|mut client| Ok(supervisor::state(&mut client)?));
+    let asked = socket::control(target::own()).and_then(|mut client| Ok(supervisor::state(&mut client)?));
     let state = asked.map_err(|error| refusal::in_a_line(&error))?;
     state.ok_or_else(|| "it tells its state to the domain's owner and root alone".into())
 }

@@ -7,7 +7,7 @@ use wjob_model::control::{JobRow, Jobs, Method};
 use wjob_model::varlink::Nothing;
 
 use crate::client::Client;
-use crate::target::{self, Domain, Target};
+use crate::target::{self, Target};
 use crate::when::Clock;
 use crate::{print, render, socket, table};
 
@@ -51,7 +51,7 @@ pub(crate) fn jobs(client: &mut Client) -> anyhow::Result<Vec<JobRow>> {
 
 /// A shell that completes a word has no use for a reason.
 fn labels() -> anyhow::Result<ExitCode> {
-    let found = socket::control(Domain::own()).and_then(|mut client| jobs(&mut client)).unwrap_or_default();
+    let found = socket::control(target::own()).and_then(|mut client| jobs(&mut client)).unwrap_or_default();
     let lines: String = found.iter().map(|row| format!("{}\n", render::escape(&row.label))).collect();
     render::print(lines)?;
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use wjob_model::varlink::Nothing;
 
 use crate::client::{CallError, Client};
 use crate::refusal::Refusal;
-use crate::target::{Domain, caller};
+use crate::target::{self, Domain, caller};
 
 /// The system's control socket.
 const SYSTEM: &str = "/run/wjob/wjob.sock";
@@ -84,7 +84,7 @@ fn path(domain: Domain, caller: u32, variable: impl Fn(&str) -> Option<OsString>
 
 /// Whether it is the domain of a user who is not the caller.
 fn is_anothers(domain: Domain) -> bool {
-    domain != Domain::System && domain != Domain::own()
+    domain != Domain::System && domain != target::own()
 }
 
 fn connect(domain: Domain, path: &Path) -> anyhow::Result<Client> {

@@ -2,9 +2,9 @@
 //! domain has a supervisor and the supervisor such a job is found out by asking.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::Path;
 
+pub(crate) use wjob_model::domain::Domain;
 use wjob_model::status::Status;
 
 use crate::refusal::Refusal;
@@ -18,39 +18,14 @@ WJOB_SOCKET names the control socket of your own domain's supervisor, if it is n
 /// The same in a line, for messages.
 const EXPECTED: &str = "expected LABEL, system/LABEL or user/UID/LABEL, or the domain alone: system or user/UID";
 
-/// Where a job lives and whose supervisor is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Domain {
-    /// The machine's.
-    System,
-    /// A user's own.
-    User(u32),
-}
-
-impl Domain {
-    /// The caller's own.
-    pub fn own() -> Self {
-        Self::of(caller())
-    }
-
-    /// A user's own: root's is the system's.
-    pub fn of(uid: u32) -> Self {
-        if uid == 0 { Self::System } else { Self::User(uid) }
-    }
-}
-
-impl fmt::Display for Domain {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System => out.write_str("system"),
-            Self::User(uid) => write!(out, "user/{uid}"),
-        }
-    }
-}
-
 /// Who asks.
 pub(crate) fn caller() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// The domain of whoever asks.
+pub(crate) fn own() -> Domain {
+    Domain::of(caller())
 }
 
 /// What was typed.
@@ -76,7 +51,7 @@ impl Target {
     /// # Errors
     /// As [`Self::parse`].
     pub fn or_own(text: Option<&str>) -> Result<Self, Refusal> {
-        text.map_or_else(|| Ok(Self { domain: Domain::own(), label: None }), Self::parse)
+        text.map_or_else(|| Ok(Self { domain: own(), label: None }), Self::parse)
     }
 
     /// Reads a target that has to be a job: its domain and its label.
@@ -246,7 +221,7 @@ mod tests {
         assert_eq!(job("user/7/a.b"), Ok("user/7 a.b".into()));
         assert_eq!(job("system"), Err(Status::Usage));
         assert_eq!(domain(Some("gui/7")), Ok("user/7".into()));
-        assert_eq!(domain(None), Ok(Domain::own().to_string()));
+        assert_eq!(domain(None), Ok(own().to_string()));
         assert_eq!(domain(Some("system/a.b")), Err(Status::Usage));
     }
 

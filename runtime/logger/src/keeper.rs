@@ -13,7 +13,7 @@ use crate::desk::Desk;
 use crate::store::{self, Store, StoreError};
 
 /// Longest that something waits to be written, and shortest between two tries.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 /// Shortest between two tries to open a database.
 const REOPEN: Duration = Duration::from_secs(5);
 
@@ -165,26 +165,12 @@ impl Keeper {
 mod tests {
     use super::*;
     use crate::batch::{HELD_BYTES, LINE_COST, Source, WRITE_BYTES};
+    use crate::scene::Scene;
     use crate::store::Edge;
 
     const TEXT: usize = 1024;
 
-    struct Scene {
-        _folder: tempfile::TempDir,
-        desk: Arc<Desk>,
-        keeper: Keeper,
-        now: Moment,
-    }
-
     impl Scene {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let (desk, now) = (Arc::new(Desk::new("test", 0)), Moment::now());
-            let keeper = Keeper::open(folder.path().into(), Bounds::default(), Arc::clone(&desk), now);
-            assert_eq!(*keeper.condition(), Condition::Keeping);
-            Self { _folder: folder, desk, keeper, now }
-        }
-
         fn set(&self, pragma: &str) {
             self.keeper.store.as_ref().unwrap().connection().execute_batch(pragma).unwrap();
         }
@@ -195,12 +181,6 @@ mod tests {
                 let (label, run, source) = (Arc::from("job"), Some(1), Source::Out);
                 self.keeper.line(Entry { time: 0, label, run, source, continued: false, text }, self.now);
             }
-        }
-
-        /// The time at which what waits is due has come.
-        fn later(&mut self) {
-            self.now.steady += PAUSE;
-            self.keeper.turn(self.now);
         }
 
         fn kept(&self) -> Vec<String> {

@@ -13,6 +13,8 @@ mod keeper;
 mod lines;
 mod pipes;
 mod query;
+#[cfg(test)]
+mod scene;
 mod start;
 mod store;
 mod watch;

@@ -13,6 +13,7 @@ pub mod calendar;
 pub mod control;
 pub mod daemon;
 pub mod denial;
+pub mod domain;
 pub mod explain;
 pub mod finding;
 pub mod fleet;

@@ -34,7 +34,7 @@ pub use cache::Cache;
 pub use compile::{CompileError, compiled};
 pub use daemon::{Begun, Daemon, Resumed, Settings, SetupError, begun, read_state, tell_version};
 pub use environment::environment;
-pub use order::{Order, Reporter, Tools};
+pub use order::{Order, Reporter, Silent, Tools};
 pub use places::Places;
 pub use program::{Found, ProgramError, find};
 pub use run::run;

@@ -81,6 +81,18 @@ pub trait Reporter {
     fn used(&mut self, usage: Usage);
 }
 
+/// Tells nobody, where what came of a run is all that is asked.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn compiling(&mut self, _: &Path) {}
+    fn denied(&mut self, _: &Denial) {}
+    fn walls(&mut self, _: &[Evidence], _: &WallPlan) {}
+    fn warn(&mut self, _: &str) {}
+    fn used(&mut self, _: Usage) {}
+}
+
 /// What every run of a supervisor uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {

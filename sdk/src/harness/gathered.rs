@@ -7,8 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 /// What came out of a stream until now.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use wjob_sdk::harness::{Gathered, Waited};
+///
+/// let gathered = Gathered::of(&b"one\ntwo\n"[..]);
+/// let waited = gathered.wait(Duration::from_secs(60), |text| text.contains("two"));
+/// assert_eq!(waited, Waited::Come);
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gathered(Arc<(Mutex<Held>, Condvar)>);
+pub struct Gathered(Arc<(Mutex<Held>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -18,7 +28,7 @@ struct Held {
 
 /// How a wait for something in a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
+pub enum Waited {
     /// It has come.
     Come,
     /// The stream ended without it.
@@ -29,7 +39,7 @@ pub(super) enum Waited {
 
 impl Gathered {
     /// Gathers until the end; an error is an end too.
-    pub(super) fn of(mut source: impl Read + Send + 'static) -> Self {
+    pub fn of(mut source: impl Read + Send + 'static) -> Self {
         let gathered = Self::default();
         let own = gathered.clone();
         thread::spawn(move || {
@@ -53,15 +63,20 @@ impl Gathered {
         changed.notify_all();
     }
 
-    /// All until now, as text.
-    pub(super) fn text(&self) -> String {
+    /// All until now.
+    pub fn bytes(&self) -> Vec<u8> {
         let (held, _) = &*self.0;
         let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&held.bytes).into_owned()
+        held.bytes.clone()
+    }
+
+    /// All until now, as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
     /// Waits until the text is enough, or no more can come.
-    pub(super) fn wait(&self, patience: Duration, enough: impl Fn(&str) -> bool) -> Waited {
+    pub fn wait(&self, patience: Duration, enough: impl Fn(&str) -> bool) -> Waited {
         let is_enough = |held: &Held| enough(&String::from_utf8_lossy(&held.bytes));
         let (held, changed) = &*self.0;
         let held = held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -41,5 +41,6 @@ mod running;
 pub use self::address::Address;
 pub use self::error::Error;
 pub use self::exit::Exit;
+pub use self::gathered::{Gathered, Waited};
 pub use self::guest::{Access, Guest};
 pub use self::running::Running;

@@ -11,14 +11,16 @@ use tracing_core::{Event, Metadata, Subscriber};
 
 use super::Verbosity;
 
-struct Lines {
+/// Writes a line for each event, with what takes its level, its target and its text.
+struct Lines<W> {
     filter: LevelFilter,
+    write: W,
 }
 
 /// Makes it the subscriber, unless there is one.
 pub(super) fn install(verbosity: Verbosity) {
     // That there is one already is no failure: it was somebody's choice.
-    let _ = dispatcher::set_global_default(Dispatch::new(Lines { filter: filter(verbosity) }));
+    let _ = dispatcher::set_global_default(Dispatch::new(Lines { filter: filter(verbosity), write: super::write }));
 }
 
 fn filter(verbosity: Verbosity) -> LevelFilter {
@@ -32,7 +34,7 @@ fn filter(verbosity: Verbosity) -> LevelFilter {
     }
 }
 
-impl Subscriber for Lines {
+impl<W: Fn(&str, &str, &str) + Send + Sync + 'static> Subscriber for Lines<W> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && *metadata.level() <= self.filter
     }
@@ -45,7 +47,7 @@ impl Subscriber for Lines {
         let mut text = Text::default();
         event.record(&mut text);
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        super::write(&level, event.metadata().target(), &text.whole());
+        (self.write)(&level, event.metadata().target(), &text.whole());
     }
 
     /// Never called for a span that counts: none is enabled.
@@ -91,39 +93,17 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the text of what it is given.
-    struct Kept(Arc<Mutex<Vec<String>>>);
-
-    impl Subscriber for Kept {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-
-        fn event(&self, event: &Event<'_>) {
-            let mut text = Text::default();
-            event.record(&mut text);
-            self.0.lock().expect("no test failed with it").push(text.whole());
-        }
-
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-        fn enter(&self, _: &Id) {}
-
-        fn exit(&self, _: &Id) {}
-    }
-
     #[test]
     fn fields_follow_the_message() {
         let kept = Arc::new(Mutex::new(Vec::new()));
-        dispatcher::with_default(&Dispatch::new(Kept(kept.clone())), || {
+        let own = kept.clone();
+        let write = move |level: &str, _: &str, text: &str| {
+            own.lock().expect("no test failed with it").push(format!("<{level}> {text}"));
+        };
+        dispatcher::with_default(&Dispatch::new(Lines { filter: LevelFilter::WARN, write }), || {
             tracing::warn!(attempts = 3, name = "a b", "nobody answers");
+            tracing::info!("somebody does");
         });
-        assert_eq!(*kept.lock().expect("no test failed with it"), ["nobody answers attempts=3 name=\"a b\""]);
+        assert_eq!(*kept.lock().expect("no test failed with it"), ["<warn> nobody answers attempts=3 name=\"a b\""]);
     }
 }

@@ -1,8 +1,6 @@
 //! `cargo xtask bench run`: one hello, run by wjob and by its peers, in alternating rounds of one run.
 //! Numbers of different runs or machines are not comparable, so it keeps none and judges by ratios only.
 
-use anyhow::Context as _;
-
 use crate::cargo;
 use crate::dist;
 use crate::idle;
@@ -12,6 +10,7 @@ use crate::statistics::Times;
 use crate::step::{Steps, advise};
 use crate::temporary::Temporary;
 use crate::traffic;
+use crate::traffic::options::Options;
 
 /// Rounds nobody counts: they fill the page cache and compile what is not compiled.
 const WARM_UPS: usize = 3;
@@ -26,17 +25,10 @@ const YARDSTICK: &str = "wasmtime";
 const MUST: f64 = 1.2;
 const AIM: f64 = 0.8;
 
-struct Options {
-    rounds: usize,
-    json: bool,
-    build: bool,
-    enforce: bool,
-}
-
 /// Parses `run [--rounds N] [--json] [--no-build] [--enforce]` and does it; the other benches are elsewhere.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     match arguments.split_first() {
-        Some((what, rest)) if what == "run" => bench(&options(rest)?),
+        Some((what, rest)) if what == "run" => bench(&Options::without_time("run", rest, ROUNDS)?),
         Some((what, rest)) if what == "idle" => idle::run(rest),
         Some((what, rest)) => traffic::run(what, rest),
         None => Err(advise(
@@ -45,25 +37,6 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
             "`cargo xtask bench NAME [--json] [--no-build]`; see `cargo xtask help` for more options",
         )),
     }
-}
-
-fn options(arguments: &[String]) -> anyhow::Result<Options> {
-    let mut options = Options { rounds: ROUNDS, json: false, build: true, enforce: false };
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--json" => options.json = true,
-            "--no-build" => options.build = false,
-            "--enforce" => options.enforce = true,
-            "--rounds" => options.rounds = rounds(words.next())?,
-            other => anyhow::bail!("bench run does not know {other:?}; see `cargo xtask help`"),
-        }
-    }
-    Ok(options)
-}
-
-fn rounds(word: Option<&String>) -> anyhow::Result<usize> {
-    word.and_then(|word| word.parse().ok()).filter(|rounds| *rounds > 0).context("--rounds wants a number from 1")
 }
 
 fn bench(options: &Options) -> anyhow::Result<()> {
@@ -170,10 +143,11 @@ fn object(peers: &[Peer], times: &[Times], missing: &[Missing], machine: &Machin
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, options, verdict};
+    use super::{Options, ROUNDS, verdict};
 
     fn parsed(line: &str) -> anyhow::Result<Options> {
-        options(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
+        let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+        Options::without_time("run", &words, ROUNDS)
     }
 
     #[test]

@@ -3,20 +3,16 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use rustix::fs::{MemfdFlags, memfd_create};
-use wjob_model::denial::Denial;
 use wjob_model::grant::{Grants, Host};
 use wjob_model::job::{Job, Program, ProgramFile};
 use wjob_model::limit::Limits;
-use wjob_model::message::Evidence;
 use wjob_model::outcome::{StopReason, Verdict};
 use wjob_model::status::Status;
-use wjob_model::wall::WallPlan;
-use wjob_supervisor::{Order, Reporter, RunError, Usage, environment};
+use wjob_supervisor::{Order, RunError, Silent, environment};
 
 use super::corpus::{Attack, Corpus};
 use super::stage::{Stage, only_read};
@@ -148,6 +144,7 @@ impl Run {
             raw: true,
             job: Arc::new(job),
         };
+        // What came of it is told, once; nobody is told of what happens meanwhile.
         let ended = match wjob_supervisor::run(runtime.tools(), order, &mut Silent) {
             Ok(verdict) => Ended::Ran(verdict),
             Err(error) if error.status() == Status::Misconfigured => Ended::Refused(error.to_string()),
@@ -176,17 +173,6 @@ fn beginning(file: &mut File) -> anyhow::Result<String> {
     file.rewind()?;
     file.take(SAID).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Nobody is told of what happens meanwhile: what came of it is told once.
-struct Silent;
-
-impl Reporter for Silent {
-    fn compiling(&mut self, _: &Path) {}
-    fn denied(&mut self, _: &Denial) {}
-    fn walls(&mut self, _: &[Evidence], _: &WallPlan) {}
-    fn warn(&mut self, _: &str) {}
-    fn used(&mut self, _: Usage) {}
 }
 
 #[cfg(test)]

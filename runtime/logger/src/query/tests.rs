@@ -6,46 +6,31 @@ use std::net::Shutdown;
 
 use serde_json::{Value, json};
 use wjob_model::control::{DenialRow, GrantUse};
-use wjob_model::record::{Began, Bounds, HistoryQuery, INTERFACE, LogLine, LogQuery, RunRow};
+use wjob_model::record::{Began, HistoryQuery, INTERFACE, LogLine, LogQuery, RunRow};
 use wjob_model::varlink::{Answer, call};
 
 use super::*;
 use crate::batch::{Entry, Record, Source};
-use crate::keeper::{Keeper, Moment};
+use crate::scene::Scene;
 
-struct Scene {
-    _folder: tempfile::TempDir,
-    desk: Arc<Desk>,
-    keeper: Keeper,
-    now: Moment,
+/// One with three lines and a run in it.
+fn scene() -> Scene {
+    let mut scene = Scene::new();
+    for (second, label, source, text) in
+        [(1, "a", Source::Out, "one"), (2, "b", Source::Error, "two"), (3, "", Source::Supervisor, "three\u{0}")]
+    {
+        scene.line(second, label, source, text);
+    }
+    let began = Began { run: 7, label: "a".into(), causes: Vec::new(), pid: 1, wall_ms: 1 };
+    scene.keeper.record(Record::Began(began), scene.now);
+    scene.later();
+    scene
 }
 
 impl Scene {
-    /// With three lines and a run in it.
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (desk, now) = (Arc::new(Desk::new("test 1", 1000)), Moment::now());
-        let keeper = Keeper::open(folder.path().into(), Bounds::default(), Arc::clone(&desk), now);
-        let mut scene = Self { _folder: folder, desk, keeper, now };
-        for (second, label, source, text) in
-            [(1, "a", Source::Out, "one"), (2, "b", Source::Error, "two"), (3, "", Source::Supervisor, "three\u{0}")]
-        {
-            scene.line(second, label, source, text);
-        }
-        let began = Began { run: 7, label: "a".into(), causes: Vec::new(), pid: 1, wall_ms: 1 };
-        scene.keeper.record(Record::Began(began), now);
-        scene.write();
-        scene
-    }
-
     fn line(&mut self, second: i64, label: &str, source: Source, text: &str) {
         let (time, label, run, text) = (second * 1_000_000, Arc::from(label), Some(7), text.as_bytes().to_vec());
         self.keeper.line(Entry { time, label, run, source, continued: false, text }, self.now);
-    }
-
-    fn write(&mut self) {
-        self.now.steady += Duration::from_secs(1);
-        self.keeper.turn(self.now);
     }
 
     fn say(&self, caller: Caller, said: &[u8]) -> Vec<Answer> {
@@ -80,7 +65,7 @@ fn fault(answers: &[Answer]) -> &str {
 
 #[test]
 fn lines_are_told_in_order_and_the_stream_has_an_end() {
-    let scene = Scene::new();
+    let scene = scene();
     let found = scene.ask("Log", json!({}), true);
     let first = json!({ "time": "1970-01-01T00:00:01.000000Z", "label": "a", "run": 7, "stream": "out",
         "text": "one", "continued": false });
@@ -93,7 +78,7 @@ fn lines_are_told_in_order_and_the_stream_has_an_end() {
 
 #[test]
 fn only_lines_that_are_wanted_are_told() {
-    let scene = Scene::new();
+    let scene = scene();
     for (wanted, expected) in [
         (json!({}), &["one", "two", "three\0"][..]),
         (json!({ "label": "a" }), &["one"]),
@@ -114,7 +99,7 @@ fn only_lines_that_are_wanted_are_told() {
 
 #[test]
 fn bad_calls_are_told_what_is_bad() {
-    let scene = Scene::new();
+    let scene = scene();
     for (method, parameters, more, expected) in [
         ("Log", json!({}), false, "org.varlink.service.ExpectedMore"),
         ("Log", json!({ "since": "yesterday" }), true, "org.varlink.service.InvalidParameter"),
@@ -136,7 +121,7 @@ fn bad_calls_are_told_what_is_bad() {
 
 #[test]
 fn a_stranger_is_told_that_it_may_not() {
-    let scene = Scene::new();
+    let scene = scene();
     let said = [call("io.wjob.log.History", &json!({}), false), call("io.wjob.log.Log", &json!({}), true)].concat();
     let found = scene.say(Caller::Stranger, &said);
     assert_eq!((found.len(), fault(&found)), (1, "org.varlink.service.PermissionDenied"));
@@ -147,7 +132,7 @@ fn a_stranger_is_told_that_it_may_not() {
 
 #[test]
 fn runs_are_told_in_one_reply() {
-    let scene = Scene::new();
+    let scene = scene();
     let found = scene.ask("History", json!({ "label": "a" }), false);
     assert_eq!((found.len(), &found[0].parameters["runs"][0]["run"]), (1, &json!(7)));
     let none = scene.ask("History", json!({ "label": "b", "last": 1 }), false);
@@ -156,7 +141,7 @@ fn runs_are_told_in_one_reply() {
 
 #[test]
 fn a_follower_gets_what_comes() {
-    let mut scene = Scene::new();
+    let mut scene = scene();
     let (ours, theirs) = UnixStream::pair().unwrap();
     let desk = Arc::clone(&scene.desk);
     let served = thread::spawn(move || client::serve(theirs, Caller::Owner, &desk));
@@ -167,7 +152,7 @@ fn a_follower_gets_what_comes() {
     ours.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     let length = loop {
         scene.line(4, "a", Source::Out, "more");
-        scene.write();
+        scene.later();
         if let Ok(length) = (&ours).read(&mut buffer) {
             break length;
         }

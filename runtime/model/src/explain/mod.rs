@@ -4,39 +4,13 @@
 mod past;
 mod reach;
 
-use std::fmt;
-
 use crate::control::Sentence;
+use crate::domain::Domain;
 use crate::fleet::demands;
 use crate::job::{Isolation, Job};
 use crate::limit::LIMITS;
 
 pub use past::{Denied, Unused, denied, unused};
-
-/// Where a job is loaded, which decides who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Domain {
-    /// The machine's.
-    System,
-    /// A user's own.
-    User(u32),
-}
-
-impl Domain {
-    /// The domain that a user's own supervisor serves: root's is the system.
-    pub fn of(uid: u32) -> Self {
-        if uid == 0 { Self::System } else { Self::User(uid) }
-    }
-}
-
-impl fmt::Display for Domain {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System => out.write_str("system"),
-            Self::User(uid) => write!(out, "user/{uid}"),
-        }
-    }
-}
 
 /// Everything there is to say of a job; without a domain it is run in the foreground.
 pub fn sentences(job: &Job, domain: Option<Domain>) -> Vec<Sentence> {

@@ -1,7 +1,8 @@
 //! Jobs as the control socket tells of them: a row of a list, and everything about one.
 
 use wjob_model::control::{JobDetail, JobRow, Pair, WallRow};
-use wjob_model::explain::{Domain, sentences};
+use wjob_model::domain::Domain;
+use wjob_model::explain::sentences;
 use wjob_model::fleet::{Member, Now, Words, demands};
 use wjob_model::job::{Isolation, Job};
 use wjob_model::message::Evidence;

@@ -12,7 +12,7 @@ use wjob_model::control::{
     Blame, Bootout, Bootstrap, DESCRIPTION, Failure, Happened, INTERFACE, Jobs, Kickstart, Kickstarted, Kill, Method,
     OfJob, Override, Overrides, Reload, Supervisor,
 };
-use wjob_model::explain::Domain;
+use wjob_model::domain::Domain;
 use wjob_model::fleet::{Event, Label, Other, State};
 use wjob_model::run;
 use wjob_model::spec::label_fault;

@@ -28,6 +28,7 @@ pub mod watch;
 pub mod watch_p1;
 pub mod watch_p2;
 pub mod watch_p3;
+mod watch_paths;
 pub mod watch_sockets;
 
 /// The 0.2 version under which wasmtime-wasi and wasmtime-wasi-http define their interfaces.

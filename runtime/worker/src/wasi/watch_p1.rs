@@ -73,15 +73,12 @@ macro_rules! watch {
             $name,
             move |mut caller: Caller<'_, T>, ($($arg,)+): ($($ty,)+)| {
                 Box::new(async move {
-                    let fuel = caller.as_context_mut().hostcall_fuel();
                     let export = caller.get_export("memory");
-                    let (mut memory, data) = split(&export, &mut caller)?;
+                    let (mut memory, parts) = enter(&export, &mut caller, $get)?;
                     let names = [$((
                         $fd,
                         Named { pointer: $pointer, length: $length }.read(&memory),
                     )),+];
-                    let parts = $get(data);
-                    parts.ctx.set_hostcall_fuel(fuel);
                     let errno = p1::$function(&mut *parts.ctx, &mut memory, $($arg),+).await?;
                     for (fd, name) in names {
                         parts.tell(fd, name.as_deref(), Need::$need, errno);
@@ -162,11 +159,8 @@ fn add_listing<T: Send + 'static>(linker: &mut Linker<T>, get: fn(&mut T) -> Par
         "fd_readdir",
         move |mut caller: Caller<'_, T>, (fd, buffer, length, cookie, result): (i32, i32, i32, i64, i32)| {
             Box::new(async move {
-                let fuel = caller.as_context_mut().hostcall_fuel();
                 let export = caller.get_export("memory");
-                let (mut memory, data) = split(&export, &mut caller)?;
-                let parts = get(data);
-                parts.ctx.set_hostcall_fuel(fuel);
+                let (mut memory, parts) = enter(&export, &mut caller, get)?;
                 let errno = p1::fd_readdir(&mut *parts.ctx, &mut memory, fd, buffer, length, cookie, result).await?;
                 parts.tell(fd, Some(""), Need::List, errno);
                 Ok::<i32, wasmtime::Error>(errno)
@@ -183,11 +177,8 @@ type Open = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
 fn add_open<T: Send + 'static>(linker: &mut Linker<T>, get: fn(&mut T) -> Parts<'_>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "path_open", move |mut caller: Caller<'_, T>, arguments: Open| {
         Box::new(async move {
-            let fuel = caller.as_context_mut().hostcall_fuel();
             let export = caller.get_export("memory");
-            let (mut memory, data) = split(&export, &mut caller)?;
-            let parts = get(data);
-            parts.ctx.set_hostcall_fuel(fuel);
+            let (mut memory, parts) = enter(&export, &mut caller, get)?;
             open(parts, &mut memory, arguments).await
         })
     })?;
@@ -234,6 +225,20 @@ fn note_opened(watched: &mut Watched, memory: &GuestMemory<'_>, base: i32, name:
     if let (Ok(opened), Some(name)) = (opened, name) {
         watched.opened(base as u32, name, opened);
     }
+}
+
+/// What a call works on: the guest's memory and the parts of the store's data, whose context is told what is left of
+/// the fuel for calls of the host.
+fn enter<'a, T: 'static>(
+    export: &'a Option<Extern>,
+    caller: &'a mut Caller<'_, T>,
+    get: fn(&mut T) -> Parts<'_>,
+) -> wasmtime::Result<(GuestMemory<'a>, Parts<'a>)> {
+    let fuel = caller.as_context_mut().hostcall_fuel();
+    let (memory, data) = split(export, caller)?;
+    let parts = get(data);
+    parts.ctx.set_hostcall_fuel(fuel);
+    Ok((memory, parts))
 }
 
 /// The guest's memory and the store's data, borrowed side by side.

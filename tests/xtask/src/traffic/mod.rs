@@ -15,7 +15,7 @@ mod http_response;
 mod load;
 mod loopback;
 mod neighbours;
-mod options;
+pub mod options;
 mod ours;
 mod server;
 mod tcp_peer;

@@ -1,4 +1,4 @@
-//! The options that the benches of traffic share. It measures nothing.
+//! The options that the benches share. It measures nothing.
 
 use std::time::Duration;
 
@@ -24,6 +24,15 @@ pub struct Options {
 impl Options {
     /// Reads `[--rounds N] [--seconds S] [--json] [--no-build] [--enforce]`; without a number there are so many rounds.
     pub fn parse(bench: &str, arguments: &[String], rounds: usize) -> anyhow::Result<Self> {
+        Self::read(bench, arguments, rounds, true)
+    }
+
+    /// The same without `--seconds`, for a bench that has no load.
+    pub fn without_time(bench: &str, arguments: &[String], rounds: usize) -> anyhow::Result<Self> {
+        Self::read(bench, arguments, rounds, false)
+    }
+
+    fn read(bench: &str, arguments: &[String], rounds: usize, timed: bool) -> anyhow::Result<Self> {
         let mut options = Self { rounds, time: Duration::from_secs(2), json: false, build: true, enforce: false };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -32,7 +41,7 @@ impl Options {
                 "--no-build" => options.build = false,
                 "--enforce" => options.enforce = true,
                 "--rounds" => options.rounds = number(words.next())?,
-                "--seconds" => options.time = seconds(words.next())?,
+                "--seconds" if timed => options.time = seconds(words.next())?,
                 other => anyhow::bail!("bench {bench} does not know {other:?}; see `cargo xtask help`"),
             }
         }

@@ -3,35 +3,23 @@
 
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
 
 use rustix::net::SendFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use wjob_model::denial::Denial;
-use wjob_model::message::{Evidence, INLINE_BYTES, Manner, TEXT_BYTES, ToWorker};
+use wjob_model::message::{INLINE_BYTES, Manner, TEXT_BYTES, ToWorker};
 use wjob_model::noted::Used;
 use wjob_model::outcome::Outcome;
 use wjob_model::run::{Action, Exit};
 use wjob_model::spec::{Context, load};
-use wjob_model::wall::{CompileBounds, Machine, WallPlan};
+use wjob_model::wall::{CompileBounds, Machine};
 use wjob_sandbox::channel::Channel;
 
 use super::*;
-use crate::order::Order;
-use crate::spawn::{Image, Usage, Worker};
-
-/// Tells nobody.
-struct Silent;
-
-impl Reporter for Silent {
-    fn compiling(&mut self, _: &Path) {}
-    fn denied(&mut self, _: &Denial) {}
-    fn walls(&mut self, _: &[Evidence], _: &WallPlan) {}
-    fn warn(&mut self, _: &str) {}
-    fn used(&mut self, _: Usage) {}
-}
+use crate::order::{Order, Silent};
+use crate::spawn::{Image, Worker};
 
 /// A run whose worker the test is.
 struct Scene {

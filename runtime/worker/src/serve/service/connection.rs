@@ -48,6 +48,11 @@ impl Connection {
     pub(crate) fn opened(stream: Arc<Stream>, peer: listening::Peer) -> Self {
         Self { stream, number: 0, socket: String::new(), peer, received: false, sent: false, held: None }
     }
+
+    /// One of its ways, which tells how it ends.
+    fn way(&self, ending: Ending) -> Way {
+        Way { stream: self.stream.clone(), ending: Some(ending), _held: self.held.clone() }
+    }
 }
 
 /// Why a socket failed, in the guest's words.
@@ -65,17 +70,26 @@ pub(crate) fn error_code(error: &io::Error) -> ErrorCode {
 /// How a stream ended, for the future beside it.
 type Ending = oneshot::Sender<Result<(), ErrorCode>>;
 
-fn end(ending: &mut Option<Ending>, result: Result<(), ErrorCode>) {
-    if let Some(ending) = ending.take() {
-        // Whoever does not ask is not told.
-        let _ = ending.send(result);
-    }
+/// A connection one way.
+struct Way {
+    stream: Arc<Stream>,
+    ending: Option<Ending>,
+    _held: Option<Arc<Client>>,
 }
 
-/// The socket takes or gives nothing more.
-fn failed(ending: &mut Option<Ending>, error: &io::Error) -> Poll<wasmtime::Result<StreamResult>> {
-    end(ending, Err(error_code(error)));
-    Poll::Ready(Ok(StreamResult::Dropped))
+impl Way {
+    fn end(&mut self, result: Result<(), ErrorCode>) {
+        if let Some(ending) = self.ending.take() {
+            // Whoever does not ask is not told.
+            let _ = ending.send(result);
+        }
+    }
+
+    /// The socket takes or gives nothing more.
+    fn failed(&mut self, error: &io::Error) -> Poll<wasmtime::Result<StreamResult>> {
+        self.end(Err(error_code(error)));
+        Poll::Ready(Ok(StreamResult::Dropped))
+    }
 }
 
 /// The socket takes or gives nothing now; somebody who is to finish does not wait for it.
@@ -84,11 +98,7 @@ fn pending(finish: bool) -> Poll<wasmtime::Result<StreamResult>> {
 }
 
 /// From the socket into the guest.
-struct Incoming {
-    stream: Arc<Stream>,
-    ending: Option<Ending>,
-    _held: Option<Arc<Client>>,
-}
+struct Incoming(Way);
 
 impl<D> StreamProducer<D> for Incoming {
     type Item = u8;
@@ -107,27 +117,23 @@ impl<D> StreamProducer<D> for Incoming {
             // The guest asks whether it could read; reading is how to find out.
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        match self.stream.poll_read_into(context, room) {
+        match self.0.stream.poll_read_into(context, room) {
             Poll::Ready(Ok(0)) => {
-                end(&mut self.ending, Ok(()));
+                self.0.end(Ok(()));
                 Poll::Ready(Ok(StreamResult::Dropped))
             }
             Poll::Ready(Ok(length)) => {
                 destination.mark_written(length);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(Err(error)) => failed(&mut self.ending, &error),
+            Poll::Ready(Err(error)) => self.0.failed(&error),
             Poll::Pending => pending(finish),
         }
     }
 }
 
 /// From the guest into the socket.
-struct Outgoing {
-    stream: Arc<Stream>,
-    ending: Option<Ending>,
-    _held: Option<Arc<Client>>,
-}
+struct Outgoing(Way);
 
 impl<D> StreamConsumer<D> for Outgoing {
     type Item = u8;
@@ -144,12 +150,12 @@ impl<D> StreamConsumer<D> for Outgoing {
         if bytes.is_empty() {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        match self.stream.poll_write(context, bytes) {
+        match self.0.stream.poll_write(context, bytes) {
             Poll::Ready(Ok(length)) => {
                 source.mark_read(length);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(Err(error)) => failed(&mut self.ending, &error),
+            Poll::Ready(Err(error)) => self.0.failed(&error),
             Poll::Pending => pending(finish),
         }
     }
@@ -158,10 +164,10 @@ impl<D> StreamConsumer<D> for Outgoing {
 impl Drop for Outgoing {
     /// The guest has sent everything it had.
     fn drop(&mut self) {
-        if self.ending.is_some() {
-            self.stream.end_sending();
+        if self.0.ending.is_some() {
+            self.0.stream.end_sending();
         }
-        end(&mut self.ending, Ok(()));
+        self.0.end(Ok(()));
     }
 }
 
@@ -203,7 +209,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for Host {
         let (sender, receiver) = oneshot::channel();
         let entry = access.get().table.get_mut(&connection)?;
         let again = std::mem::replace(&mut entry.received, true);
-        let incoming = Incoming { stream: entry.stream.clone(), ending: Some(sender), _held: entry.held.clone() };
+        let incoming = Incoming(entry.way(sender));
         let reader = if again {
             drop(incoming);
             StreamReader::new(&mut access, std::iter::empty())?
@@ -223,8 +229,8 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for Host {
         if std::mem::replace(&mut entry.sent, true) {
             let _ = sender.send(Err(ErrorCode::Invalid));
         } else {
-            let (stream, held) = (entry.stream.clone(), entry.held.clone());
-            data.pipe(&mut access, Outgoing { stream, ending: Some(sender), _held: held })?;
+            let outgoing = Outgoing(entry.way(sender));
+            data.pipe(&mut access, outgoing)?;
         }
         ending(&mut access, receiver)
     }

@@ -1,0 +1,68 @@
+//! Processes that run no job's program: those that compile one, look names up, or keep what jobs write.
+
+use super::entry::{Entry, entry};
+
+/// Compiling makes code: memory files and executable mappings, but never a path or a socket.
+pub(super) const COMPILE: &[Entry] = &[
+    entry!(mmap, Any, "the compiler's own image of what it makes"),
+    entry!(mprotect, Any, "the compiler's own image of what it makes"),
+    entry!(ftruncate, Any, "the size of the result"),
+    entry!(openat, Any, "the number of processors; refused by landlock, which is harmless"),
+    entry!(readlink, Any, "the standard library looks for its own path"),
+    entry!(pread64, Any, "the program"),
+    entry!(pwrite64, Any, "the result"),
+    entry!(statx, Any, "the program's size"),
+    entry!(newfstatat, Any, "the number of processors"),
+];
+
+/// Looking names up: libc loads libraries and asks servers at port 53.
+pub(super) const RESOLVE: &[Entry] = &[
+    entry!(mmap, Any, "libc loads its name service libraries"),
+    entry!(mprotect, Any, "libc loads its name service libraries"),
+    entry!(openat, Any, "resolver files; which is landlock's"),
+    entry!(newfstatat, Any, "resolver files"),
+    entry!(statx, Any, "resolver files"),
+    entry!(access, Any, "resolver files"),
+    entry!(pread64, Any, "libraries"),
+    entry!(fstatfs, Any, "libraries"),
+    entry!(uname, Any, "the host's own name"),
+    entry!(sendmmsg, NoFastOpen, "libc asks for both address families at once"),
+    entry!(bind, Any, "libc's netlink question is refused before; datagrams need a port"),
+    entry!(recvmsg, Any, "answers"),
+    entry!(sendmsg, MessageNoFastOpen, "questions"),
+    entry!(ioctl, Any, "how much of an answer waits"),
+    entry!(lseek, Any, "resolver files"),
+    entry!(sysinfo, Any, "the allocator"),
+];
+
+/// Keeping what jobs write: a database in one folder, which is landlock's, and clients that come by themselves.
+pub(super) const LOGGER: &[Entry] = &[
+    entry!(openat, Any, "the database, opened again after a fault"),
+    entry!(access, Any, "whether the database's files are there"),
+    entry!(newfstatat, Any, "the database's files"),
+    entry!(statx, Any, "the database's files"),
+    entry!(readlink, Any, "the database's real path"),
+    entry!(getcwd, Any, "the database's real path"),
+    entry!(pread64, Any, "the database"),
+    entry!(pwrite64, Any, "the database"),
+    entry!(ftruncate, Any, "the database, its log of changes"),
+    entry!(fallocate, Any, "the database's index"),
+    entry!(fsync, Any, "what was committed"),
+    entry!(fdatasync, Any, "what was committed"),
+    entry!(fcntl, Any, "locks on the database"),
+    entry!(fchmod, Any, "a new file gets the database's mode"),
+    entry!(fchown, Any, "a new file gets the database's owner"),
+    entry!(unlink, Any, "the database's log of changes"),
+    entry!(rename, Any, "a damaged database is set aside"),
+    entry!(geteuid, Any, "whether the owner of a new file is to be set"),
+    entry!(getdents64, Any, "older damaged databases"),
+    entry!(accept4, Any, "those who ask"),
+    entry!(getsockopt, Any, "who asks"),
+    entry!(setsockopt, PlainOptions, "how long a client may take"),
+    entry!(recvfrom, Any, "questions"),
+    entry!(sendto, NoFastOpen, "answers"),
+    entry!(shutdown, Any, "clients that are sent away"),
+    entry!(recvmsg, DescriptorThree, "messages and pipes from the supervisor"),
+    entry!(getppid, Any, "whether the supervisor is still there"),
+    entry!(sysinfo, Any, "the allocator"),
+];

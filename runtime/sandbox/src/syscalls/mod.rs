@@ -1,0 +1,93 @@
+//! Which system calls each kind of worker may make, and why: data, with a reason for each entry.
+//! What is not listed is refused. `seccomp` turns the lists into a filter; nothing is installed here.
+
+mod arguments;
+mod entry;
+mod helpers;
+mod native;
+mod number;
+#[cfg(test)]
+mod tests;
+mod wasm;
+
+use wjob_model::wall::{NetworkPlan, WorkerKind};
+
+use crate::filter::{Answer, Rule};
+use arguments::conditions;
+use helpers::{COMPILE, LOGGER, RESOLVE};
+use native::{NATIVE_LISTENING, NATIVE_NARROWED};
+use wasm::{BIND, ENGINE, FILES, LISTEN, SERVE, SOCKETS};
+
+pub use arguments::Arguments;
+pub use entry::Entry;
+pub use native::NATIVE_REFUSED;
+
+/// The rules for a worker, and what an unlisted call gets.
+pub fn rules(kind: WorkerKind, network: &NetworkPlan) -> (Vec<Rule>, Answer) {
+    let refused = Answer::Errno(libc::EPERM);
+    if kind == WorkerKind::Native {
+        return (native_rules(network), Answer::Allow);
+    }
+    let mut rules = Vec::new();
+    for entry in lists(kind, network).into_iter().flatten() {
+        rules.retain(|rule: &Rule| i64::from(rule.number) != entry.number);
+        rules.push(rule(entry, network, Answer::Allow, refused));
+    }
+    rules.push(no_clone3());
+    (rules, refused)
+}
+
+/// The lists that make up an allow list; a later entry replaces an earlier one of the same call.
+pub fn lists(kind: WorkerKind, network: &NetworkPlan) -> Vec<&'static [Entry]> {
+    let mut lists = vec![ENGINE];
+    match kind {
+        WorkerKind::Wasm | WorkerKind::Native => lists.push(FILES),
+        WorkerKind::Compile => lists.push(COMPILE),
+        WorkerKind::Resolve => lists.push(RESOLVE),
+        WorkerKind::Logger => lists.push(LOGGER),
+    }
+    if network.any() || network.unix {
+        lists.push(SOCKETS);
+        if network.bind || network.udp {
+            lists.push(BIND);
+        }
+        if network.bind {
+            lists.push(LISTEN);
+        }
+    }
+    if network.serves && kind == WorkerKind::Wasm {
+        lists.push(SERVE);
+    }
+    lists
+}
+
+/// clone3's flags are behind a pointer, which a filter cannot follow; glibc falls back to clone, whose it can.
+fn no_clone3() -> Rule {
+    let unknown = Answer::Errno(libc::ENOSYS);
+    let number = u32::try_from(number::clone3).unwrap_or_default();
+    Rule { number, any_of: Vec::new(), answer: unknown, otherwise: unknown }
+}
+
+fn native_rules(network: &NetworkPlan) -> Vec<Rule> {
+    let refused = Answer::Errno(libc::EPERM);
+    let mut rules: Vec<Rule> = NATIVE_REFUSED.iter().map(|entry| rule(entry, network, refused, refused)).collect();
+    for entry in NATIVE_NARROWED {
+        rules.push(rule(entry, network, Answer::Allow, refused));
+    }
+    if (network.any() || network.unix) && !network.bind {
+        for entry in NATIVE_LISTENING {
+            rules.push(rule(entry, network, refused, refused));
+        }
+    }
+    rules.push(no_clone3());
+    rules
+}
+
+fn rule(entry: &Entry, network: &NetworkPlan, answer: Answer, otherwise: Answer) -> Rule {
+    Rule {
+        number: u32::try_from(entry.number).unwrap_or_default(),
+        any_of: conditions(entry.arguments, network),
+        answer,
+        otherwise,
+    }
+}
