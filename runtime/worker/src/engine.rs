@@ -31,7 +31,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Most places of a pool: each takes a system call to make.
-    pub const MOST: u32 = 128;
+    pub const MOST: u32 = 64;
 
     fn strategy(self) -> InstanceAllocationStrategy {
         let mut pool = PoolingAllocationConfig::new();
