@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::output::{captured, history};
 use super::users::STAYS;
-use crate::harness::{Job, Sandbox, Supervisor, is_root, pidfd};
+use crate::harness::{Job, Running, Sandbox, Supervisor, is_root, pidfd};
 
 const MEBIBYTE: u64 = 1 << 20;
 /// Longest wait; only a hang reaches it.
@@ -177,4 +177,29 @@ fn a_folder_that_is_no_group_is_told_at_the_start_and_jobs_run_all_the_same() {
     supervisor.logs(&format!("jobs get no control groups: {folder}/cgroup.controllers: No such file"));
     captured(&supervisor, "a", "ready", 1);
     assert_eq!(wall(&supervisor, "a"), None);
+}
+
+/// The supervisor starts the jobs, and whoever asks is seldom in the same group.
+#[test]
+fn info_tells_of_the_supervisors_group_and_without_one_of_its_own() {
+    let with = supervisor().start();
+    let folder = with.sandbox.name("cgroup");
+    with.wjob(&["info"]).exits(0).says(format!("yes, of the supervisor of {}: {folder}", domain(&with)));
+    let info: Json = serde_json::from_slice(&with.wjob(&["info", "--json"]).stdout).expect("JSON");
+    assert_eq!((&info["cgroup"], &info["supervisor"]["cgroup"]), (&json!(folder), &json!(folder)), "{info}");
+    let supervisor = Supervisor::new();
+    let folder = supervisor.sandbox.make_folder("empty");
+    let folder = folder.to_str().expect("a path").to_owned();
+    let without = supervisor.flag(&["--cgroup", &folder]).start();
+    let words = format!("no, of the supervisor of {}: {folder}/cgroup.controllers: No such file", domain(&without));
+    without.wjob(&["info"]).exits(0).says(words);
+    let alone = Sandbox::new();
+    let mut command = alone.command("wjob", &["info"]);
+    command.env("WJOB_SOCKET", alone.name("nobody.sock"));
+    Running::start(command).end().exits(0).says(", of this process: ");
+}
+
+fn domain(supervisor: &Supervisor) -> String {
+    let told = supervisor.call("Supervisor", json!({})).expect("an answer");
+    told["domain"].as_str().expect("its domain").to_owned()
 }
