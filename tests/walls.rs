@@ -2,6 +2,7 @@
 //! namespace in which the kernel gives no further ones, which only root can make; for an ordinary user there is
 //! nothing to test here but what `lacking` has. What each wall holds is the sandbox's own tests' business.
 
+mod exhausted;
 mod lacking;
 
 use std::fs;
@@ -51,6 +52,11 @@ fn shared_sandbox() -> Option<Sandbox> {
 
 /// Runs wjob there. Each run has a machine of its own, so the traces of the last are removed.
 fn run(sandbox: &Sandbox, options: &[&str]) -> Ran {
+    run_inside(sandbox, INSIDE, options)
+}
+
+/// The same, with another way to begin there.
+fn run_inside(sandbox: &Sandbox, begin: &str, options: &[&str]) -> Ran {
     let _ = fs::remove_file(sandbox.path("go"));
     let _ = fs::remove_dir_all(sandbox.path("inside"));
     let wjob = sandbox.name("wjob");
@@ -58,7 +64,7 @@ fn run(sandbox: &Sandbox, options: &[&str]) -> Ran {
     arguments.extend(options);
     let mut command = sandbox.command_at(Path::new("/bin/sh"), &arguments);
     let inside = sandbox.name("inside");
-    command.env("INSIDE", INSIDE).env("HOME", &inside);
+    command.env("INSIDE", begin).env("HOME", &inside);
     command.env("XDG_CACHE_HOME", format!("{inside}/cache")).env("XDG_STATE_HOME", format!("{inside}/state"));
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     Running::start(command).end()
