@@ -128,3 +128,18 @@ fn namespaces_refused_only_when_tried_are_done_without_where_they_may_be() {
     setpriv(&["run", "/bin/echo", "hi"]).exits(77).complains("the mount wall is required");
     setpriv(&["run", "--best-effort", "/bin/echo", "hi"]).exits(0).says_only("hi\n").complains(refused);
 }
+
+/// What bounds root's capabilities is emptied and read back, unless root was never given the right to.
+#[test]
+fn the_set_that_bounds_roots_capabilities_is_read_back() {
+    let Some(sandbox) = shared_sandbox() else { return };
+    let wjob = sandbox.name("wjob");
+    let run = |how: &[&str]| {
+        let words = [how, &[wjob.as_str(), "run", "--show-walls", "probe-read.wasm", "/etc/passwd"][..]].concat();
+        Running::start(sandbox.command_at(Path::new("/usr/bin/setpriv"), &words)).end()
+    };
+    run(&["--inh-caps=-all"]).exits(3).complains("capabilities       stands  CapBnd: 0000000000000000");
+    let without = run(&["--bounding-set=-setpcap", "--inh-caps=-setpcap"]);
+    without.exits(3).complains("capabilities       stands  CapBnd: ");
+    run(&["--securebits=+noroot"]).exits(3).does_not_complain("CapBnd");
+}
