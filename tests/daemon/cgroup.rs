@@ -143,6 +143,25 @@ fn a_program_that_is_ended_alone_is_told_alike() {
     supervisor.logs(" a: ended: limit Memory reached, held by the kernel wall");
 }
 
+/// The program was refused it, did something else and went on; the group alone knows.
+#[test]
+fn a_process_that_was_refused_is_in_the_record() {
+    let job = || limited().limit("Processes", 8);
+    let supervisor = supervisor().with("above", job()).with("below", job()).start();
+    for (label, events, expected) in [("above", "max 3\n", 1), ("below", "max 0\n", 0)] {
+        captured(&supervisor, label, "ready", 1);
+        fs::write(group(&supervisor, label).join("pids.events"), events).expect("a file");
+        pidfd_send_signal(pidfd(pid(&supervisor, label)), Signal::KILL).expect("a program that can be ended");
+        let runs = history(&supervisor, label, 1);
+        let denials = runs[0]["denials"].as_array().expect("denials").clone();
+        assert_eq!(denials.len(), expected, "{runs:?}");
+        for denial in denials {
+            let found = (&denial["what"], &denial["wall"]);
+            assert_eq!(found, (&json!("going beyond the limit Processes"), &json!("the kernel wall")), "{denial}");
+        }
+    }
+}
+
 #[test]
 fn the_processes_of_root_are_counted_where_a_group_does() {
     if !is_root() {
