@@ -1,6 +1,7 @@
 //! A machine that lacks a wall: what is refused, what runs without it, and that it says so. The machine is a user
 //! namespace in which the kernel gives no further ones, which only root can make; for an ordinary user there is
-//! nothing to test here but what `lacking` has. What each wall holds is the sandbox's own tests' business.
+//! nothing to test here but what `lacking` and `exhausted` have. What each wall holds is the sandbox's own tests'
+//! business.
 
 mod exhausted;
 mod lacking;

@@ -119,7 +119,10 @@ impl<'a> Trials<'a> {
             return Some(self.group.found.map(|_| ()));
         }
         let (_, result) = self.tried.iter().find(|(tried, _)| *tried == wall)?;
-        Some(result.as_ref().map(|()| ()).map_err(String::as_str))
+        Some(match result {
+            Ok(()) => Ok(()),
+            Err(why) => Err(why.as_str()),
+        })
     }
 
     fn objects(&self) -> Vec<Value> {
