@@ -141,15 +141,38 @@ fn what_lies_outside_is_refused_said_and_not_granted() {
 
 #[test]
 fn destinations_are_learned_with_the_port_that_was_reached() {
+    // A network is let loose to, and what is learned is the address in it.
+    for connect in ["tcp://127.0.0.1:*", "tcp://127.0.0.0/8:*", "tcp://0.0.0.0/0:*"] {
+        let sandbox = Sandbox::new();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address").to_string();
+        // It reads what the probe says and closes, which the probe takes for an answer.
+        let server = thread::spawn(move || listener.accept().map(|(mut client, _)| client.read(&mut [0; 64]).is_ok()));
+        let ran = learn(&sandbox, &["--connect", connect], &Job::guest("probe-connect", &[&address]));
+        ran.exits(0);
+        assert!(server.join().expect("a server").expect("a client"), "{}", ran.described());
+        assert_eq!(learned(&ran).in_words(), [format!("connect tcp://{address}")], "{}", ran.described());
+    }
+}
+
+#[test]
+fn what_lies_outside_of_a_network_is_refused_and_not_learned() {
     let sandbox = Sandbox::new();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let address = listener.local_addr().expect("an address").to_string();
-    // It reads what the probe says and closes, which the probe takes for an answer.
-    let server = thread::spawn(move || listener.accept().map(|(mut client, _)| client.read(&mut [0; 64]).is_ok()));
-    let ran = learn(&sandbox, &["--connect", "tcp://127.0.0.1:*"], &Job::guest("probe-connect", &[&address]));
-    ran.exits(0);
-    assert!(server.join().expect("a server").expect("a client"), "{}", ran.described());
-    assert_eq!(learned(&ran).in_words(), [format!("connect tcp://{address}")], "{}", ran.described());
+    let job = Job::guest("probe-connect", &["127.0.0.1:9"]);
+    let ran = learn(&sandbox, &["--connect", "tcp://10.0.0.0/8:*"], &job);
+    ran.exits(3).complains("connecting to tcp://127.0.0.1:9: refused: none of --root, --connect");
+    assert_eq!(learned(&ran), Grants::default(), "{}", ran.described());
+}
+
+#[test]
+fn networks_are_for_learning_alone() {
+    let sandbox = Sandbox::new();
+    let network = "tcp://10.0.0.0/8:80";
+    let job = Job::guest("probe-connect", &["10.0.0.1:80"]).grant("Connect", network);
+    let file = sandbox.job_file(&job);
+    sandbox.wjob(&["run", &file]).exits(65).complains("a grant covers a whole host and port, not a path");
+    let probe = harness::guest("probe-connect");
+    sandbox.wjob(&["run", "--connect", network, &probe]).exits(65).complains("a whole host and port");
 }
 
 #[test]
@@ -208,6 +231,12 @@ fn what_cannot_be_learned_from_is_refused_with_the_reason() {
     let guest = Job::guest("probe-exit", &["0"]);
     learn(&sandbox, &["--root", "/proc"], &guest).exits(64).says_only("").complains("/proc");
     learn(&sandbox, &["--env", "A=b"], &guest).exits(64).complains("only names are passed on");
+    learn(&sandbox, &["--connect", "tcp://10.0.0.1/8:*"], &guest)
+        .exits(64)
+        .says_only("")
+        .complains("--connect tcp://10.0.0.1/8:*: ")
+        .complains("that network is 10.0.0.0/8")
+        .complains("or name single addresses");
     learn(&sandbox, &["--root", &sandbox.name("none")], &guest).exits(78).says_only("").complains("none");
     sandbox.wjob(&["learn", &sandbox.name("none.plist")]).exits(78).complains("none.plist");
     let bad = sandbox.write("bad.plist", "{ Label = a; }");

@@ -122,6 +122,41 @@ fn handles_are_counted() {
     };
 }
 
+/// A module opens a file so often, closing it each time or never.
+const OPENS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "file")
+    (func (export "_start") (local $number i32)
+        (loop $next
+            (if (call $open (i32.const 3) (i32.const 1) (i32.const 0) (i32.const 4)
+                    (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 1024))
+                (then (call $exit (i32.const 3))))
+            CLOSE
+            (local.set $number (i32.add (local.get $number) (i32.const 1)))
+            (br_if $next (i32.lt_u (local.get $number) (i32.const TIMES))))))"#;
+const CLOSE: &str = "(drop (call $close (i32.load (i32.const 1024))))";
+
+/// They are counted in the guest's own wall, so that the kernel's is not the first to be met.
+#[test]
+fn handles_of_a_module_are_counted_too() {
+    let sandbox = Sandbox::new();
+    sandbox.make_folder("data");
+    sandbox.write("data/file", "");
+    let data = sandbox.name("data");
+    let run = |times: &str, close: &str| {
+        let text = OPENS.replace("TIMES", times).replace("CLOSE", close);
+        let program = sandbox.write("opens.wasm", wat::parse_str(text).expect("a module"));
+        sandbox.run(&Job::new(&program, &[]).path(&data, "/data", "ReadOnly").limit("Handles", 64))
+    };
+    run("20", "").exits(0);
+    run("1000", CLOSE).exits(0);
+    held(&run("1000", ""), "Handles", GUEST);
+}
+
 #[test]
 fn output_ends_at_its_size_to_the_byte() {
     let sandbox = Sandbox::new();

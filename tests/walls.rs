@@ -1,7 +1,9 @@
 //! A machine that lacks a wall: what is refused, what runs without it, and that it says so. The machine is a user
 //! namespace in which the kernel gives no further ones, which only root can make; for an ordinary user there is
-//! nothing to test here but what `lacking` has. What each wall holds is the sandbox's own tests' business.
+//! nothing to test here but what `lacking` and `exhausted` have. What each wall holds is the sandbox's own tests'
+//! business.
 
+mod exhausted;
 mod lacking;
 
 use std::fs;
@@ -51,6 +53,11 @@ fn shared_sandbox() -> Option<Sandbox> {
 
 /// Runs wjob there. Each run has a machine of its own, so the traces of the last are removed.
 fn run(sandbox: &Sandbox, options: &[&str]) -> Ran {
+    run_inside(sandbox, INSIDE, options)
+}
+
+/// The same, with another way to begin there.
+fn run_inside(sandbox: &Sandbox, begin: &str, options: &[&str]) -> Ran {
     let _ = fs::remove_file(sandbox.path("go"));
     let _ = fs::remove_dir_all(sandbox.path("inside"));
     let wjob = sandbox.name("wjob");
@@ -58,7 +65,7 @@ fn run(sandbox: &Sandbox, options: &[&str]) -> Ran {
     arguments.extend(options);
     let mut command = sandbox.command_at(Path::new("/bin/sh"), &arguments);
     let inside = sandbox.name("inside");
-    command.env("INSIDE", INSIDE).env("HOME", &inside);
+    command.env("INSIDE", begin).env("HOME", &inside);
     command.env("XDG_CACHE_HOME", format!("{inside}/cache")).env("XDG_STATE_HOME", format!("{inside}/state"));
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     Running::start(command).end()
@@ -121,4 +128,19 @@ fn namespaces_refused_only_when_tried_are_done_without_where_they_may_be() {
     setpriv(&["run", &sandbox.name("probe-read.wasm"), "/etc/passwd"]).exits(3).complains(refused);
     setpriv(&["run", "/bin/echo", "hi"]).exits(77).complains("the mount wall is required");
     setpriv(&["run", "--best-effort", "/bin/echo", "hi"]).exits(0).says_only("hi\n").complains(refused);
+}
+
+/// What bounds root's capabilities is emptied and read back, unless root was never given the right to.
+#[test]
+fn the_set_that_bounds_roots_capabilities_is_read_back() {
+    let Some(sandbox) = shared_sandbox() else { return };
+    let wjob = sandbox.name("wjob");
+    let run = |how: &[&str]| {
+        let words = [how, &[wjob.as_str(), "run", "--show-walls", "probe-read.wasm", "/etc/passwd"][..]].concat();
+        Running::start(sandbox.command_at(Path::new("/usr/bin/setpriv"), &words)).end()
+    };
+    run(&["--inh-caps=-all"]).exits(3).complains("capabilities       stands  CapBnd: 0000000000000000");
+    let without = run(&["--bounding-set=-setpcap", "--inh-caps=-setpcap"]);
+    without.exits(3).complains("capabilities       stands  CapBnd: ");
+    run(&["--securebits=+noroot"]).exits(3).does_not_complain("CapBnd");
 }

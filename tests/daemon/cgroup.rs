@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::output::{captured, history};
 use super::users::STAYS;
-use crate::harness::{Job, Sandbox, Supervisor, is_root, pidfd};
+use crate::harness::{Job, Running, Sandbox, Supervisor, is_root, pidfd};
 
 const MEBIBYTE: u64 = 1 << 20;
 /// Longest wait; only a hang reaches it.
@@ -143,6 +143,25 @@ fn a_program_that_is_ended_alone_is_told_alike() {
     supervisor.logs(" a: ended: limit Memory reached, held by the kernel wall");
 }
 
+/// The program was refused it, did something else and went on; the group alone knows.
+#[test]
+fn a_process_that_was_refused_is_in_the_record() {
+    let job = || limited().limit("Processes", 8);
+    let supervisor = supervisor().with("above", job()).with("below", job()).start();
+    for (label, events, expected) in [("above", "max 3\n", 1), ("below", "max 0\n", 0)] {
+        captured(&supervisor, label, "ready", 1);
+        fs::write(group(&supervisor, label).join("pids.events"), events).expect("a file");
+        pidfd_send_signal(pidfd(pid(&supervisor, label)), Signal::KILL).expect("a program that can be ended");
+        let runs = history(&supervisor, label, 1);
+        let denials = runs[0]["denials"].as_array().expect("denials").clone();
+        assert_eq!(denials.len(), expected, "{runs:?}");
+        for denial in denials {
+            let found = (&denial["what"], &denial["wall"]);
+            assert_eq!(found, (&json!("going beyond the limit Processes"), &json!("the kernel wall")), "{denial}");
+        }
+    }
+}
+
 #[test]
 fn the_processes_of_root_are_counted_where_a_group_does() {
     if !is_root() {
@@ -177,4 +196,29 @@ fn a_folder_that_is_no_group_is_told_at_the_start_and_jobs_run_all_the_same() {
     supervisor.logs(&format!("jobs get no control groups: {folder}/cgroup.controllers: No such file"));
     captured(&supervisor, "a", "ready", 1);
     assert_eq!(wall(&supervisor, "a"), None);
+}
+
+/// The supervisor starts the jobs, and whoever asks is seldom in the same group.
+#[test]
+fn info_tells_of_the_supervisors_group_and_without_one_of_its_own() {
+    let with = supervisor().start();
+    let folder = with.sandbox.name("cgroup");
+    with.wjob(&["info"]).exits(0).says(format!("yes, of the supervisor of {}: {folder}", domain(&with)));
+    let info: Json = serde_json::from_slice(&with.wjob(&["info", "--json"]).stdout).expect("JSON");
+    assert_eq!((&info["cgroup"], &info["supervisor"]["cgroup"]), (&json!(folder), &json!(folder)), "{info}");
+    let supervisor = Supervisor::new();
+    let folder = supervisor.sandbox.make_folder("empty");
+    let folder = folder.to_str().expect("a path").to_owned();
+    let without = supervisor.flag(&["--cgroup", &folder]).start();
+    let words = format!("no, of the supervisor of {}: {folder}/cgroup.controllers: No such file", domain(&without));
+    without.wjob(&["info"]).exits(0).says(words);
+    let alone = Sandbox::new();
+    let mut command = alone.command("wjob", &["info"]);
+    command.env("WJOB_SOCKET", alone.name("nobody.sock"));
+    Running::start(command).end().exits(0).says(", of this process: ");
+}
+
+fn domain(supervisor: &Supervisor) -> String {
+    let told = supervisor.call("Supervisor", json!({})).expect("an answer");
+    told["domain"].as_str().expect("its domain").to_owned()
 }

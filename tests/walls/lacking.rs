@@ -8,7 +8,7 @@ use crate::harness::{Job, Ran, Refused, Running, Sandbox, refusing};
 
 /// What comes of a run.
 #[derive(Clone, Copy, Debug)]
-enum Comes {
+pub(super) enum Comes {
     /// It is as ever: it has no such wall.
     AsEver,
     /// It runs, and says what it does without.
@@ -17,19 +17,19 @@ enum Comes {
     Refused,
 }
 
-use Comes::{AsEver, Without};
+pub(super) use Comes::{AsEver, Without};
 
 /// A run, and the same with `--best-effort`.
-type Both = [Comes; 2];
+pub(super) type Both = [Comes; 2];
 
 /// Used where it is there.
 const USED: Both = [Without, Without];
 /// Let go by that word.
-const REQUIRED: Both = [Comes::Refused, Without];
+pub(super) const REQUIRED: Both = [Comes::Refused, Without];
 /// Let go by no word.
 const ALWAYS: Both = [Comes::Refused, Comes::Refused];
 /// Not put up at all.
-const NONE: Both = [AsEver, AsEver];
+pub(super) const NONE: Both = [AsEver, AsEver];
 
 /// SECCOMP_SET_MODE_FILTER (seccomp(2)).
 const SET_FILTER: u32 = 1;
@@ -65,7 +65,7 @@ fn wjob(sandbox: &Sandbox, arguments: &[&str], refused: Refused) -> Ran {
 
 /// A job that leaves with status 4 came to this.
 #[track_caller]
-fn judge(ran: &Ran, wall: &str, comes: Comes) {
+pub(super) fn judge(ran: &Ran, wall: &str, comes: Comes) {
     match comes {
         AsEver => ran.exits(4).does_not_complain("wall"),
         Without => ran.exits(4).complains(format!("running without the {wall} wall")),

@@ -2,6 +2,8 @@
 //! that are named here, and prints the least grants for what it did. It writes nothing, and only the grants go to
 //! standard output: what the job itself writes there goes to standard error.
 
+mod network;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,7 +37,8 @@ pub(crate) struct Arguments {
     /// Let it change what is in those folders too
     #[arg(long)]
     rw_root: bool,
-    /// Let it connect: tcp://HOST:PORT (* = any port), udp://, http://, https://, unix:///PATH
+    /// Let it connect: tcp://HOST:PORT (* = any port), udp://, http://, https://, unix:///PATH; to a whole network:
+    /// tcp://10.0.0.0/8:*, tcp://[fd00::/8]:443
     #[arg(long, value_name = "URL")]
     connect: Vec<String>,
     /// Pass a variable on, beside those of the file
@@ -51,6 +54,7 @@ pub(crate) struct Arguments {
 
 const AFTER_HELP: &str = "\
 The Paths and Connect of a job file are left aside and learned anew; its other grants stay.
+Of a network, the addresses and ports that were reached are printed: job files name no networks.
 Exit status: the job's own, as with `wjob run`.
 
 Examples:
@@ -137,14 +141,17 @@ fn of_options(arguments: &Arguments, program: &Path) -> anyhow::Result<Job> {
         let advice = "write --env NAME; EnvironmentVariables of a job file set variables";
         return Err(Refusal::usage(format!("--env {entry}"), "only names are passed on", advice).into());
     }
-    let options = Options::recording(&arguments.root, arguments.rw_root, &arguments.connect, &arguments.env);
+    let (networks, connect) = network::apart(&arguments.connect)?;
+    let options = Options::recording(&arguments.root, arguments.rw_root, &connect, &arguments.env);
     let text = options.property_list(program, &[])?;
     let (home, uid) = (job_file::home(), rustix::process::geteuid().as_raw());
     let loaded = load(text.as_bytes(), &Context { folder: "/", home: &home, uid });
     run::complain("(command line)", text.as_bytes(), &loaded.findings);
     let refused =
         || Refusal::usage("nothing was run", "what is named here cannot be granted", "correct what is said above");
-    Ok(loaded.job.ok_or_else(refused)?)
+    let mut job = loaded.job.ok_or_else(refused)?;
+    job.grants.connect.extend(networks);
+    Ok(job)
 }
 
 /// A job's own grants, but where it may go: that is what is named here.
@@ -268,12 +275,15 @@ mod tests {
         let text = "{ Label = a; Program = \"/a\"; Grants = { Paths = (\"/own\"); Connect = (\"tcp://1.1.1.1:1\");
             Bind = (\"tcp://127.0.0.1:0\"); Environment = (TZ); }; }";
         let own = load(text.as_bytes(), &Context { folder: "/", home: "/", uid: 1 }).job.expect("a job");
+        let network = ["--connect", "tcp://10.0.0.0/8:*"];
         let words = ["--root", "/srv/x:/", "--connect", "tcp://127.0.0.1:*", "--env", "TZ", "--env", "LANG", "f"];
+        let words = [&network[..], &words].concat();
         let granted = of_options(&arguments(&words), Path::new("/a")).expect("grants").grants;
         let found = with_grants(own, granted).grants.in_words();
         let expected = [
             "ReadOnly /srv/x as /",
             "connect tcp://127.0.0.1:*",
+            "connect tcp://10.0.0.0/8:*",
             "bind tcp://127.0.0.1:0",
             "environment TZ",
             "environment LANG",
@@ -283,7 +293,12 @@ mod tests {
 
     #[test]
     fn what_no_file_could_grant_is_not_recorded_either() {
-        for words in [&["--root", "/proc", "f"][..], &["--connect", "tcp://0.0.0.0:1", "f"], &["--env", "A=b", "f"]] {
+        for words in [
+            &["--root", "/proc", "f"][..],
+            &["--connect", "tcp://0.0.0.0:1", "f"],
+            &["--connect", "tcp://10.0.0.1/8:1", "f"],
+            &["--env", "A=b", "f"],
+        ] {
             let error = of_options(&arguments(words), Path::new("/a")).expect_err("a refusal");
             let refusal = error.downcast_ref::<Refusal>().expect("a refusal");
             assert_eq!(refusal.status, Status::Usage, "{words:?}");

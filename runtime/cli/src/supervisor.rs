@@ -64,6 +64,8 @@ mod tests {
             configuration: "/c/daemon.json".into(),
             folders: vec!["/c/jobs".into(), "/etc/wjob/agents".into()],
             logger: "running".into(),
+            cgroup: None,
+            cgroup_lacking: Some("not delegated".into()),
         };
         let text = in_words(&supervisor, "0.1.0-a", &standing());
         for line in [

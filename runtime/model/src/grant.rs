@@ -1,6 +1,7 @@
 //! Grants: each piece of authority a property list can give, its text form and what it covers.
 //! Nothing is opened, resolved or enforced here; the walls do that from these values.
 
+mod network;
 mod words;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use crate::socket::LONGEST_PATH;
 
+pub use network::{IpNetwork, NetworkError};
 pub use words::is_watched;
 
 /// What a job may do with a granted path.
@@ -107,6 +109,8 @@ pub enum Host {
     Name(String),
     /// The path at which the job finds a Unix socket, absolute, without `.` or `..` segments.
     Path(String),
+    /// Every address of a network: only where a run is learned from, never in a job file.
+    Network(IpNetwork),
 }
 
 impl fmt::Display for Host {
@@ -115,6 +119,7 @@ impl fmt::Display for Host {
             Self::Address(IpAddr::V6(address)) => write!(out, "[{address}]"),
             Self::Address(address) => write!(out, "{address}"),
             Self::Name(text) | Self::Path(text) => out.write_str(text),
+            Self::Network(network) => network.fmt(out),
         }
     }
 }
@@ -227,12 +232,32 @@ impl Endpoint {
         }
     }
 
-    /// Whether a literal address grant covers `address`; names are the address table's business.
+    /// Whether a grant of an address or a network covers `address`; names are the address table's business.
     pub fn covers_address(&self, address: SocketAddr) -> bool {
-        match self.host {
-            Host::Address(granted) => granted == canonical(address.ip()) && self.port.covers(address.port()),
+        let ip = canonical(address.ip());
+        let host = match self.host {
+            Host::Address(granted) => granted == ip,
+            Host::Network(network) => network.contains(ip),
             Host::Name(_) | Host::Path(_) => false,
+        };
+        host && self.port.covers(address.port())
+    }
+
+    /// Whether requests to this host, an address or a name, are covered.
+    pub fn covers_host(&self, host: &Host) -> bool {
+        match (&self.host, host) {
+            (Host::Network(network), Host::Address(address)) => network.contains(*address),
+            (granted, asked) => granted == asked,
         }
+    }
+
+    /// The least grant that would have covered `address` as this one did: its port, and of a network that address.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        let host = match &self.host {
+            Host::Network(_) => Host::Address(canonical(address.ip())),
+            host => host.clone(),
+        };
+        Self { transport: self.transport, host, port: Port::Number(address.port()) }
     }
 
     /// Whether a literal `Bind` grant covers `address`: the unspecified address covers all of its family.
@@ -389,101 +414,10 @@ impl Grants {
     pub fn sockets(&self) -> impl Iterator<Item = &str> {
         self.connect.iter().filter_map(|endpoint| match &endpoint.host {
             Host::Path(path) => Some(path.as_str()),
-            Host::Address(_) | Host::Name(_) => None,
+            Host::Address(_) | Host::Name(_) | Host::Network(_) => None,
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_read_and_write_the_same_text() {
-        for text in [
-            "tcp://127.0.0.1:5432",
-            "udp://[::1]:53",
-            "http://127.0.0.1:*",
-            "https://api.example.com:443",
-            "unix:///run/postgresql/.s.PGSQL.5432",
-        ] {
-            assert_eq!(Endpoint::parse_connect(text).unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn defaults_and_canonical_forms() {
-        for (text, expected) in [
-            ("https://api.example.com", "https://api.example.com:443"),
-            ("http://Example.COM/", "http://example.com:80"),
-            ("tcp://[::ffff:10.0.0.1]:1", "tcp://10.0.0.1:1"),
-        ] {
-            assert_eq!(Endpoint::parse_connect(text).unwrap().to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn bad_endpoints_say_what_is_bad() {
-        for (text, expected) in [
-            ("127.0.0.1:1", EndpointError::NoScheme),
-            ("ftp://x:1", EndpointError::UnknownScheme("ftp".into())),
-            ("unix://run/x", EndpointError::BadPath("run/x".into())),
-            ("unix:///run/../x", EndpointError::BadPath("/run/../x".into())),
-            ("unix:///run//x", EndpointError::BadPath("/run//x".into())),
-            ("unix:///", EndpointError::BadPath("/".into())),
-            ("tcp://:1", EndpointError::NoHost),
-            ("tcp://x", EndpointError::NoPort),
-            ("tcp://x:70000", EndpointError::BadPort("70000".into())),
-            ("tcp://x:+1", EndpointError::BadPort("+1".into())),
-            ("tcp://x:0", EndpointError::PortOfNothing),
-            ("https://x/y", EndpointError::TrailingPath("/y".into())),
-            ("https://u@x", EndpointError::TrailingPath("@x".into())),
-            ("tcp://1.2.3:1", EndpointError::BadHost("1.2.3".into())),
-            ("tcp://0.0.0.0:1", EndpointError::Unspecified([0, 0, 0, 0].into())),
-            ("tcp://::1:1", EndpointError::BadHost("::1:1".into())),
-        ] {
-            assert_eq!(Endpoint::parse_connect(text), Err(expected), "{text}");
-        }
-        for (text, expected) in [
-            ("http://127.0.0.1:1", EndpointError::NoListener("http")),
-            ("tcp://localhost:1", EndpointError::NameOfListener("localhost".into())),
-            ("unix:///run/x", EndpointError::UnixListener),
-        ] {
-            assert_eq!(Endpoint::parse_bind(text), Err(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_path_has_the_length_that_an_address_can_have() {
-        for (length, expected) in [(LONGEST_PATH, true), (LONGEST_PATH + 1, false)] {
-            let url = format!("unix:///{}", "x".repeat(length - 1));
-            assert_eq!(Endpoint::parse_connect(&url).is_ok(), expected, "{length}");
-        }
-    }
-
-    #[test]
-    fn unix_sockets_are_told_from_the_rest() {
-        let connect = ["tcp://127.0.0.1:1", "unix:///run/a", "unix:///run/b"];
-        let connect = connect.iter().map(|text| Endpoint::parse_connect(text).unwrap()).collect();
-        let grants = Grants { connect, ..Grants::default() };
-        assert_eq!(grants.sockets().collect::<Vec<_>>(), ["/run/a", "/run/b"]);
-        assert!(!grants.connect[1].covers_address("127.0.0.1:1".parse().unwrap()));
-    }
-
-    #[test]
-    fn coverage() {
-        let covers = |grant: &str, address: &str| {
-            Endpoint::parse_connect(grant).unwrap().covers_address(address.parse().unwrap())
-        };
-        assert!(covers("tcp://127.0.0.1:80", "127.0.0.1:80"));
-        assert!(covers("tcp://127.0.0.1:80", "[::ffff:127.0.0.1]:80"));
-        assert!(covers("tcp://127.0.0.1:*", "127.0.0.1:9"));
-        assert!(!covers("tcp://127.0.0.1:80", "127.0.0.1:81"));
-        assert!(!covers("tcp://127.0.0.1:80", "127.0.0.2:80"));
-        let binds =
-            |grant: &str, address: &str| Endpoint::parse_bind(grant).unwrap().covers_bind(address.parse().unwrap());
-        assert!(binds("udp://0.0.0.0:0", "127.0.0.1:0"));
-        assert!(!binds("udp://0.0.0.0:0", "[::1]:0"));
-        assert!(!binds("tcp://127.0.0.1:0", "127.0.0.1:80"));
-    }
-}
+mod tests;

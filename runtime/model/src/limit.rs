@@ -57,6 +57,9 @@ pub struct LimitRow {
     pub guest_wall: &'static str,
     /// What holds it in the kernel.
     pub kernel_wall: &'static str,
+    /// What a native program sees beyond it, and who else is told; empty = beyond it the run ends, which is recorded, or
+    /// nothing native is held to it.
+    pub refused: &'static str,
 }
 
 const GIB: u64 = 1 << 30;
@@ -73,6 +76,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "sum over memories and tables",
         kernel_wall: "RLIMIT_DATA; memory.max where there is a control group",
+        refused: "a native program beyond it sees ENOMEM, and the record names it only when a control group ends the run for it",
     },
     LimitRow {
         limit: Limit::CpuTime,
@@ -84,6 +88,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "ticks of its own running time",
         kernel_wall: "RLIMIT_CPU",
+        refused: "",
     },
     LimitRow {
         limit: Limit::RunTime,
@@ -95,6 +100,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the run is dropped at the deadline",
         kernel_wall: "the worker is killed 1 s later",
+        refused: "",
     },
     LimitRow {
         limit: Limit::Instances,
@@ -106,6 +112,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "semaphore",
         kernel_wall: "the rest waits in the backlog",
+        refused: "",
     },
     LimitRow {
         limit: Limit::ConnectionsPerSource,
@@ -117,6 +124,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "closed at accept",
         kernel_wall: "the rest waits in the backlog",
+        refused: "",
     },
     LimitRow {
         limit: Limit::ConnectionRate,
@@ -128,6 +136,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "accepting pauses",
         kernel_wall: "the rest waits in the backlog",
+        refused: "",
     },
     LimitRow {
         limit: Limit::IdleTime,
@@ -139,6 +148,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the connection is dropped",
         kernel_wall: "none",
+        refused: "",
     },
     LimitRow {
         limit: Limit::Handles,
@@ -150,6 +160,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "component handles and table capacity",
         kernel_wall: "RLIMIT_NOFILE",
+        refused: "a native program beyond it sees EMFILE, and the record cannot name it",
     },
     LimitRow {
         limit: Limit::OutputRate,
@@ -161,6 +172,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the stream waits",
         kernel_wall: "the pipe waits",
+        refused: "",
     },
     LimitRow {
         limit: Limit::OutputSize,
@@ -172,6 +184,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the run ends at the first byte too many",
         kernel_wall: "reading stops and the run is killed",
+        refused: "",
     },
     LimitRow {
         limit: Limit::Processes,
@@ -183,6 +196,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "none: a guest has no processes",
         kernel_wall: "RLIMIT_NPROC in its own user namespace, or pids.max where there is a control group",
+        refused: "a program beyond it sees EAGAIN, and the record names it only where a control group counts",
     },
     LimitRow {
         limit: Limit::Message,
@@ -194,6 +208,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::NotYet,
         guest_wall: "checked on both ends",
         kernel_wall: "none",
+        refused: "",
     },
 ];
 
@@ -350,6 +365,8 @@ mod tests {
         for row in LIMITS {
             assert_eq!(row.limit.row().key, row.key);
             assert!(row.least <= row.most);
+            let by_the_kernel_alone = matches!(row.limit, Limit::Memory | Limit::Handles | Limit::Processes);
+            assert_eq!(!row.refused.is_empty(), by_the_kernel_alone, "{}", row.key);
             *limits.slot(row.limit) = Some(row.most);
         }
         for row in LIMITS {

@@ -125,6 +125,11 @@ fn drop_bounding() -> Result<(), WallError> {
     Ok(())
 }
 
+/// Whether a process of uid 0 has capabilities after an exec from here (capabilities(7), SECBIT_NOROOT).
+pub(crate) fn root_gains_by_exec() -> bool {
+    rustix::thread::capabilities_secure_bits().is_ok_and(|bits| !bits.contains(CapabilitiesSecureBits::NO_ROOT))
+}
+
 fn may_set() -> Result<bool, WallError> {
     let held = rustix::thread::capabilities(None).doing(Wall::Capabilities, "capget")?;
     Ok(held.effective.contains(CapabilitySet::SETPCAP))

@@ -15,7 +15,8 @@ use rustix::fs::{Access, access, statfs};
 use rustix::io::Errno;
 use wjob_model::message::Evidence;
 use wjob_model::wall::{
-    CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, Wall, delegated, group_name, own_group, ran_out_of_memory, to_divide,
+    CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, Wall, delegated, group_name, own_group, ran_out_of_memory,
+    ran_out_of_processes, to_divide,
 };
 
 use crate::{Doing, WallError};
@@ -29,6 +30,7 @@ const PROCESSES: &str = "cgroup.procs";
 const GIVEN: &str = "cgroup.controllers";
 const GIVEN_ON: &str = "cgroup.subtree_control";
 const EVENTS: &str = "memory.events";
+const REFUSALS: &str = "pids.events";
 /// How often a group is emptied before it is given up: its processes make others meanwhile.
 const TRIES: usize = 8;
 /// The farthest ancestor of a process that is looked at.
@@ -146,6 +148,11 @@ impl Group {
     /// Whether the kernel has ended it for what it has used of its own memory.
     pub fn ran_out_of_memory(&self) -> bool {
         fs::read_to_string(self.folder.join(EVENTS)).is_ok_and(|events| ran_out_of_memory(&events))
+    }
+
+    /// Whether the kernel has refused it a process for those that it had.
+    pub fn ran_out_of_processes(&self) -> bool {
+        fs::read_to_string(self.folder.join(REFUSALS)).is_ok_and(|events| ran_out_of_processes(&events))
     }
 
     fn write(&self, file: &str, text: &str) -> io::Result<()> {

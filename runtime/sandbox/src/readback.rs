@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use rustix::thread::CapabilitySet;
 use wjob_model::limit::ResourceLimit;
 use wjob_model::message::Evidence;
 use wjob_model::wall::{Wall, WallPlan};
+
+use crate::capabilities;
 
 /// Who a worker must be.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +27,14 @@ const MOST_GROUPS: usize = 16;
 pub fn read(pid: u32, who: Who<'_>, plan: &WallPlan) -> Vec<Evidence> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
-    let mut evidence = judge_status(&status, who, plan);
+    let mut evidence = judge_status(&status, who, plan, capabilities::root_gains_by_exec());
     evidence.push(judge_limits(&limits, &plan.limits));
     evidence
 }
 
-/// The lines of /proc/PID/status that show a wall (proc_pid_status(5)).
-pub fn judge_status(status: &str, who: Who<'_>, plan: &WallPlan) -> Vec<Evidence> {
+/// The lines of /proc/PID/status that show a wall (proc_pid_status(5)); `root_gains` is whether uid 0 had capabilities
+/// when it began.
+pub fn judge_status(status: &str, who: Who<'_>, plan: &WallPlan, root_gains: bool) -> Vec<Evidence> {
     let all = |value: &str, number: u32| value.split_whitespace().all(|id| id == number.to_string());
     let mut evidence = vec![judge(status, Wall::User, "Uid", |value| all(value, who.user))];
     if let Some((group, further)) = who.groups {
@@ -45,14 +49,22 @@ pub fn judge_status(status: &str, who: Who<'_>, plan: &WallPlan) -> Vec<Evidence
     }
     if !plan.is_unwalled() {
         evidence.push(judge(status, Wall::NoNewPrivileges, "NoNewPrivs", |value| value == "1"));
-        // Whoever never had the right to cannot empty the bounding set, and gains nothing by what is in it.
-        let had_it = plan.user_namespace || plan.mounts_by_leave(who.user);
-        let bounding = had_it.then_some("CapBnd");
-        for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"].into_iter().chain(bounding) {
+        for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
             evidence.push(judge(status, Wall::Capabilities, set, no_bit));
+        }
+        // Whoever never had the right to cannot empty the bounding set, and gains nothing by what is in it.
+        if plan.user_namespace || plan.mounts_by_leave(who.user) {
+            evidence.push(judge(status, Wall::Capabilities, "CapBnd", no_bit));
+        } else if who.user == 0 && root_gains {
+            evidence.push(judge(status, Wall::Capabilities, "CapBnd", |value| no_bit(value) || could_not_empty(value)));
         }
     }
     evidence
+}
+
+/// Whether a bounding set is that of a root who was given no right to empty it: then that right is not in it.
+fn could_not_empty(value: &str) -> bool {
+    u64::from_str_radix(value, 16).is_ok_and(|set| set & CapabilitySet::SETPCAP.bits() == 0)
 }
 
 /// Whether these are the groups, in any order.
@@ -126,7 +138,7 @@ mod tests {
     }
 
     fn fallen(status: &str, who: Who<'_>, plan: &WallPlan) -> Vec<Wall> {
-        let evidence = judge_status(status, who, plan);
+        let evidence = judge_status(status, who, plan, true);
         evidence.into_iter().filter(|evidence| !evidence.stands).map(|evidence| evidence.wall).collect()
     }
 
@@ -142,6 +154,29 @@ mod tests {
         let table = WallPlan { processes: true, ..plan() };
         assert_eq!(fallen(STATUS, SEVEN, &table), [Wall::Processes]);
         assert_eq!(fallen(&STATUS.replace("NSpid:\t9", "NSpid:\t9\t1"), SEVEN, &table), []);
+    }
+
+    #[test]
+    fn root_has_emptied_the_set_that_bounds_it_where_it_could() {
+        let root = STATUS.replace("Uid:\t7\t7\t7\t7", "Uid:\t0\t0\t0\t0");
+        let who = Who { user: 0, ..SEVEN };
+        let plan = compile_plan(&Machine::able(0), CompileBounds::default());
+        for (bounding, gains, stands) in [
+            ("0000000000000000", true, true),
+            ("000001ffffffffff", true, false),
+            ("0000000000000100", true, false),
+            // A container that took the right away.
+            ("000001fffffffeff", true, true),
+            // Root without power over the machine, as SECBIT_NOROOT has it.
+            ("000001ffffffffff", false, true),
+            ("none", true, false),
+        ] {
+            let status = root.replace("0000000000000400", bounding);
+            let evidence = judge_status(&status, who, &plan, gains);
+            assert_eq!(evidence.iter().all(|evidence| evidence.stands), stands, "{bounding}: {evidence:?}");
+            let read = evidence.iter().any(|evidence| evidence.found.starts_with("CapBnd: "));
+            assert_eq!(read, gains, "{bounding}");
+        }
     }
 
     #[test]
@@ -166,7 +201,7 @@ mod tests {
         let groups: Vec<u32> = (0..100).collect();
         let words: Vec<String> = groups.iter().map(u32::to_string).collect();
         let status = STATUS.replace("3 40 ", &words.join(" "));
-        let evidence = judge_status(&status, Who { groups: Some((3, &groups)), ..SEVEN }, &plan());
+        let evidence = judge_status(&status, Who { groups: Some((3, &groups)), ..SEVEN }, &plan(), true);
         let line = evidence.iter().find(|evidence| evidence.found.starts_with("Groups: ")).unwrap();
         assert!(line.stands && line.found.ends_with(" 15 and 84 more"), "{}", line.found);
     }

@@ -315,6 +315,11 @@ impl Worker {
     pub fn ran_out_of_memory(&self) -> bool {
         self.group.as_ref().is_some_and(Group::ran_out_of_memory)
     }
+
+    /// Whether the kernel has refused its own group a process for those that it had.
+    pub fn ran_out_of_processes(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::ran_out_of_processes)
+    }
 }
 
 impl Drop for Worker {

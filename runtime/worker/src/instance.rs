@@ -183,10 +183,9 @@ impl Template {
     ) -> Store<State> {
         let run = &self.run;
         let memory = run.limits.memory.unwrap_or(DEFAULT_MEMORY);
-        let handles = run.limits.handles.unwrap_or(DEFAULT_HANDLES);
+        let handles = self.handles();
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(header_bytes(memory, handles));
-        let handles = usize::try_from(handles).unwrap_or(usize::MAX);
+        http.set_field_size_limit(header_bytes(memory, handles as u64));
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
         let log = Box::into_pin(stderr.async_stream());
@@ -224,6 +223,8 @@ impl Template {
         watch_p1::start(&mut watched, &self.guests);
         let mut p1: WasiP1Ctx = self.builder(stdin, stdout, stderr).build_p1();
         *p1.ctx().ctx.filesystem() = self.filesystem.clone();
+        // Behind each of its descriptors is an entry of this table.
+        p1.ctx().table.set_max_capacity(self.handles());
         let state = ModuleState {
             p1,
             denials: self.denials.clone(),
@@ -234,6 +235,11 @@ impl Template {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store
+    }
+
+    /// Handles that an instance may hold.
+    fn handles(&self) -> usize {
+        usize::try_from(self.run.limits.handles.unwrap_or(DEFAULT_HANDLES)).unwrap_or(usize::MAX)
     }
 
     /// Whether the guest can name any file, so that watching is of use.

@@ -66,7 +66,7 @@ fn grants(granted: &Grants, attack: &Attack, stage: &Stage) -> Grants {
     }
     let named = NETWORK.contains(&attack.group);
     grants.connect.retain(|endpoint| match endpoint.host {
-        Host::Address(_) => true,
+        Host::Address(_) | Host::Network(_) => true,
         Host::Name(_) => named,
         Host::Path(_) => false,
     });

@@ -48,6 +48,8 @@ fn distance(endpoint: &Endpoint) -> u32 {
         Host::Address(IpAddr::V6(address)) if address.is_unicast_link_local() || address == METADATA => WORST,
         Host::Address(address) if address.is_loopback() => 2,
         Host::Address(_) | Host::Name(_) | Host::Path(_) => 4,
+        // No job file has one; where one is recorded, link-local addresses may lie in it.
+        Host::Network(_) => WORST,
     };
     host + if endpoint.port == Port::Any { 3 } else { 0 }
 }
@@ -101,7 +103,7 @@ fn reach(endpoint: &Endpoint) -> u32 {
     let host = match endpoint.host {
         Host::Address(address) if address.is_loopback() => 3,
         Host::Address(address) if !address.is_unspecified() => 5,
-        Host::Address(_) | Host::Name(_) | Host::Path(_) => 7,
+        Host::Address(_) | Host::Name(_) | Host::Network(_) | Host::Path(_) => 7,
     };
     let any = matches!(endpoint.port, Port::Any | Port::Number(0));
     host + if any { 2 } else { 0 }

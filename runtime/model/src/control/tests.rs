@@ -197,6 +197,8 @@ impl Sample {
             configuration: self.text(),
             folders: self.texts(),
             logger: self.text(),
+            cgroup: self.maybe(self.text()),
+            cgroup_lacking: self.maybe(self.text()),
         }
     }
 

@@ -100,6 +100,12 @@ pub struct Supervisor {
     pub folders: Vec<String>,
     /// Whether the logger runs; else why not.
     pub logger: String,
+    /// Folder of the control group that it divides among its jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup_lacking: Option<String>,
 }
 
 /// What `Upgrade` came to, as the program that has taken over says it.

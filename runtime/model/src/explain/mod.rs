@@ -125,7 +125,8 @@ fn limits(job: &Job) -> Vec<Sentence> {
     let rows = LIMITS.iter().filter_map(|row| Some((row, (*limits.slot(row.limit))?)));
     rows.map(|(row, value)| {
         let says = format!("{} is at most {value} {} per {}.", row.key, row.unit, row.per);
-        held(format!("Limits.{}", row.key), says, row.guest_wall, row.kernel_wall)
+        let kernel = [row.kernel_wall, row.refused].into_iter().filter(|words| !words.is_empty());
+        held(format!("Limits.{}", row.key), says, row.guest_wall, &kernel.collect::<Vec<_>>().join("; "))
     })
     .collect()
 }
@@ -189,6 +190,19 @@ mod tests {
             assert!(found.iter().any(|sentence| sentence == expected), "{expected}: {found:#?}");
         }
         assert!(!found.concat().contains("secret"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_limit_says_what_a_native_program_sees_of_it() {
+        let keys = "Limits = { Handles = 64; RunTime = 9; };";
+        let found = sentences(&job(keys), None);
+        let kernel = |about: &str| {
+            let sentence = found.iter().find(|sentence| sentence.about == about);
+            sentence.unwrap_or_else(|| panic!("no {about} in {found:#?}")).kernel.clone()
+        };
+        let expected = "RLIMIT_NOFILE; a native program beyond it sees EMFILE, and the record cannot name it";
+        assert_eq!(kernel("Limits.Handles"), expected);
+        assert_eq!(kernel("Limits.RunTime"), "the worker is killed 1 s later");
     }
 
     #[test]

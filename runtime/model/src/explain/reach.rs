@@ -76,7 +76,7 @@ fn connect(index: usize, endpoint: &Endpoint) -> Sentence {
     }
     let named = match &endpoint.host {
         Host::Name(name) => format!(" and look {name} up"),
-        Host::Address(_) | Host::Path(_) => String::new(),
+        Host::Address(_) | Host::Network(_) | Host::Path(_) => String::new(),
     };
     let what = match endpoint.transport {
         Transport::Http | Transport::Https => "send requests to",

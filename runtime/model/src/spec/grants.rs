@@ -4,6 +4,7 @@
 use crate::finding::{Finding, Severity};
 use crate::grant::{Access, Control, Endpoint, EndpointError, Grants, Host, PathGrant};
 
+use super::contradictions::contradictions;
 use super::paths::{self, lies_in, normalise};
 use super::raw::{RawData, RawJob, RawValue, items};
 use super::{Context, sockets};
@@ -32,16 +33,18 @@ fn path_grants(
     findings: &mut Vec<Finding>,
 ) -> Vec<PathGrant> {
     let mut read: Vec<PathGrant> = Vec::new();
+    let mut entries: Vec<&RawValue> = Vec::new();
     for entry in items(grants.get("Paths")) {
         match path_grant(entry, context, root) {
             Ok(Some(grant)) => {
-                findings.extend(contradiction(&read, &grant, entry));
                 read.push(grant);
+                entries.push(entry);
             }
             Ok(None) => {}
             Err(finding) => findings.push(finding),
         }
     }
+    findings.extend(contradictions(&read, &entries));
     read
 }
 
@@ -137,34 +140,6 @@ fn guest_path(value: &RawValue, text: &str) -> Result<String, Finding> {
         }
         None => Ok(guest),
     }
-}
-
-/// What a grant contradicts among those before it.
-fn contradiction(before: &[PathGrant], grant: &PathGrant, entry: &RawValue) -> Option<Finding> {
-    if let Some(other) = before.iter().find(|other| other.guest == grant.guest) {
-        let message = format!(
-            "{} and {} are both granted at {}; expected one grant for each place",
-            other.host, grant.host, grant.guest
-        );
-        return Some(error(entry, "duplicate-guest-path", message));
-    }
-    before.iter().find_map(|other| nested(other, grant).or_else(|| nested(grant, other))).map(|(narrow, wide)| {
-        let message = format!(
-            "{} is {}, but {}, which is ReadWrite, lets it be changed",
-            narrow.host,
-            narrow.access.word(),
-            wide.host
-        );
-        error(entry, "read-only-inside-read-write", message)
-            .help("make the outer grant ReadOnly, or grant the inner folders one by one")
-    })
-}
-
-/// The two grants, if the first forbids changes inside what the second lets be changed.
-fn nested<'a>(narrow: &'a PathGrant, wide: &'a PathGrant) -> Option<(&'a PathGrant, &'a PathGrant)> {
-    let contradicts =
-        narrow.access != Access::ReadWrite && wide.access == Access::ReadWrite && lies_in(&narrow.host, &wide.host);
-    contradicts.then_some((narrow, wide))
 }
 
 fn endpoints(

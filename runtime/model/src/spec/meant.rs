@@ -9,9 +9,9 @@ use super::paths::{below, normalise, protected, resolve};
 use super::raw::{RawData, RawJob, RawValue, entries, items, number, text, truth};
 use super::{Context, grants, launch, limits, sockets};
 
-/// Labels that stay launchd's own, whatever the letter case (jobmgr_label_test of launchd 842).
 /// Longest label, bytes: it is a line's beginning in logs and tables.
 const LABEL_BYTES: usize = 1024;
+/// Labels that stay launchd's own, whatever the letter case (jobmgr_label_test of launchd 842).
 const RESERVED_LABELS: [&str; 2] = ["com.apple.launchd", "com.apple.launchctl"];
 
 /// The job, if it has a label and a program; whether it counts is up to the findings.

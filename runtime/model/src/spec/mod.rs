@@ -1,6 +1,7 @@
 //! A job file, as written and as meant: bytes to a checked tree ([`RawJob`]), the tree to a [`Job`], and
 //! everything worth saying on the way. It opens no file: whether a path exists is for whoever starts the job.
 
+mod contradictions;
 mod grants;
 mod launch;
 mod limits;

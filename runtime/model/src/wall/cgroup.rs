@@ -150,11 +150,17 @@ impl CgroupPlan {
 /// Whether `memory.events` says that processes of the group were ended because they had used up what it may have. Those
 /// that were ended for the machine's own want of memory have reached no limit.
 pub fn ran_out_of_memory(events: &str) -> bool {
-    let count = |name: &str| {
-        let value = events.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-        value.unwrap_or_default()
-    };
-    count("oom ") > 0 && count("oom_kill ") > 0
+    count(events, "oom ") > 0 && count(events, "oom_kill ") > 0
+}
+
+/// Whether `pids.events` says that a process was refused because the group had as many as it may have.
+pub fn ran_out_of_processes(events: &str) -> bool {
+    count(events, "max ") > 0
+}
+
+fn count(events: &str, name: &str) -> u64 {
+    let value = events.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_default()
 }
 
 /// Whether the job has a limit that a group would hold.
@@ -267,6 +273,13 @@ mod tests {
             ("oom many\noom_kill 1\n", false),
         ] {
             assert_eq!(ran_out_of_memory(events), expected, "{events}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_refused_a_process_is_told_from_others() {
+        for (events, expected) in [("max 3\n", true), ("max 0\n", false), ("", false), ("max many\n", false)] {
+            assert_eq!(ran_out_of_processes(events), expected, "{events}");
         }
     }
 

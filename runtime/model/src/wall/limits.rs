@@ -3,7 +3,7 @@
 use super::WorkerKind;
 use crate::limit::{Limits, Resource, ResourceLimit};
 
-/// Descriptors of a guest when the job says nothing; a core module's are counted by the kernel alone.
+/// Descriptors of a guest when the job says nothing.
 const DEFAULT_HANDLES: u64 = 10_000;
 /// Core files: 0 would not keep a handler in core_pattern from being fed, 1 does, and is too little for a file
 /// (core(5); fs/coredump.c).

@@ -18,7 +18,8 @@ mod namespaces;
 mod network;
 
 pub use cgroup::{
-    CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, delegated, group_name, own_group, ran_out_of_memory, to_divide,
+    CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, delegated, group_name, own_group, ran_out_of_memory,
+    ran_out_of_processes, to_divide,
 };
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
 pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, MOST_LINGERING, kernel_limits};

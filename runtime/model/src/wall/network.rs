@@ -91,6 +91,7 @@ impl NetworkPlan {
         self.unix |= endpoint.transport == Transport::Unix;
         let (four, six) = match &endpoint.host {
             Host::Address(address) => (address.is_ipv4(), address.is_ipv6()),
+            Host::Network(network) => (network.is_ipv4(), !network.is_ipv4()),
             Host::Name(_) => (true, true),
             Host::Path(_) => (false, false),
         };
@@ -118,6 +119,10 @@ mod tests {
         let plan = NetworkPlan::of(&grants);
         assert!(plan.tcp && plan.udp && plan.ipv4 && plan.ipv6 && !plan.bind);
         assert_eq!(plan.connect_ports, Ports::These(vec![443]));
+        let connect = vec![Endpoint::parse_network("tcp://[fd00::/8]:*").unwrap()];
+        let plan = NetworkPlan::of(&Grants { connect, ..Grants::default() });
+        assert!(plan.tcp && plan.ipv6 && !plan.ipv4 && !plan.udp);
+        assert_eq!(plan.connect_ports, Ports::Any);
         let none = NetworkPlan::of(&Grants::default());
         assert!(!none.any());
     }

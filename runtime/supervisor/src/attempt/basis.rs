@@ -37,7 +37,7 @@ pub(super) fn wanted_names(job: &Job) -> Vec<String> {
     let mut names: Vec<String> = hosts
         .filter_map(|host| match host {
             Host::Name(name) => Some(name.clone()),
-            Host::Address(_) | Host::Path(_) => None,
+            Host::Address(_) | Host::Network(_) | Host::Path(_) => None,
         })
         .collect();
     names.sort();

@@ -1,6 +1,7 @@
 //! The control group of a run: its worker is put into it before it is told anything, and its end is held against what the
 //! group says. Where there is none to be had after all, the run is planned without.
 
+use wjob_model::denial::Denial;
 use wjob_model::limit::Limit;
 use wjob_model::message::{Evidence, FromWorker};
 use wjob_model::outcome::{HeldBy, Outcome};
@@ -46,6 +47,17 @@ impl Attempt {
                 FromWorker::Ended(Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel })
             }
             (_, said) => said,
+        }
+    }
+
+    /// What the group has refused the run, of which its program was told and nobody else; asked before its worker is reaped.
+    pub(super) fn refused_by_group(&self) -> Option<Denial> {
+        let counted = self.plan.cgroup.is_some_and(|group| group.processes.is_some());
+        match &self.phase {
+            Phase::Working(worker) if counted && worker.ran_out_of_processes() => {
+                Some(Denial::Limit { limit: Limit::Processes, wall: HeldBy::Kernel })
+            }
+            _ => None,
         }
     }
 }

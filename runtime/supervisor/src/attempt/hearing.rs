@@ -114,6 +114,9 @@ impl Attempt {
     }
 
     pub(super) fn gone(&mut self, reporter: &mut dyn Reporter) -> Option<Event> {
+        if let Some(denial) = self.refused_by_group() {
+            reporter.denied(&denial);
+        }
         let Phase::Working(worker) = &mut self.phase else {
             return None;
         };

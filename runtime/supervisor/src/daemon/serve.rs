@@ -444,6 +444,8 @@ impl Daemon {
             configuration: self.settings.configuration.display().to_string(),
             folders: self.settings.folders(&self.configuration).iter().map(|path| path.display().to_string()).collect(),
             logger: self.logger.in_words(),
+            cgroup: self.machine.cgroup.as_ref().ok().map(|delegated| delegated.folder.clone()),
+            cgroup_lacking: self.machine.cgroup.as_ref().err().cloned(),
         }
     }
 

@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn answers_that_are_dropped() {
-        let grants = [Endpoint::parse_connect("tcp://127.0.0.1:1").unwrap()];
+        // What is learned names no network, so an answer that only a network covers would be dropped the next time.
+        let network = Endpoint::parse_network("tcp://127.0.0.0/8:*").unwrap();
+        let grants = [Endpoint::parse_connect("tcp://127.0.0.1:1").unwrap(), network];
         for (ip, expected) in [
             ("192.0.2.1", true),
             ("10.0.0.1", true),

@@ -80,7 +80,7 @@ impl Outgoing {
         let config = self.tls.clone().ok_or(Error::ConfigurationError)?;
         let name = match &endpoint.host {
             Host::Address(address) => ServerName::from(*address),
-            Host::Path(_) => return Err(Error::HttpRequestUriInvalid),
+            Host::Network(_) | Host::Path(_) => return Err(Error::HttpRequestUriInvalid),
             Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
         };
         Ok(Some(Tls { connector: TlsConnector::from(config), name }))

@@ -108,12 +108,12 @@ impl Network {
         }
         let names = self.names();
         let granted = |grant: &Endpoint| kind.serves(grant.transport) && covers(grant, address, &names);
-        self.reaches(granted, Some(address.port()))
+        self.reaches(granted, |grant| grant.at(address))
     }
 
     /// Whether a connection to the Unix socket at this path of the job's view is granted.
     pub fn allows_socket(&self, path: &str) -> bool {
-        self.reaches(|grant| matches!(&grant.host, Host::Path(granted) if granted == path), None)
+        self.reaches(|grant| matches!(&grant.host, Host::Path(granted) if granted == path), Endpoint::clone)
     }
 
     /// Whether a socket of this kind may be bound to `address`; a client's own bind, any address and
@@ -134,14 +134,13 @@ impl Network {
         self.is_bound(|grant| grant.transport == Transport::Tcp && covers(grant))
     }
 
-    /// Whether a destination is granted; its use is told, at `port` if it is one of several.
-    fn reaches(&self, granted: impl Fn(&Endpoint) -> bool, port: Option<u16>) -> bool {
+    /// Whether a destination is granted; its use is told, and what of it was `reached` where somebody learns.
+    fn reaches(&self, granted: impl Fn(&Endpoint) -> bool, reached: impl FnOnce(&Endpoint) -> Endpoint) -> bool {
         let Some(place) = self.connect.iter().position(granted) else {
             return false;
         };
-        let grant = &self.connect[place];
         self.uses.connect(place);
-        self.uses.did_connect(|| Endpoint { port: port.map_or(grant.port, Port::Number), ..grant.clone() });
+        self.uses.did_connect(|| reached(&self.connect[place]));
         true
     }
 
@@ -163,7 +162,7 @@ impl Network {
         }
         let name = fold(name);
         let granted = |grant: &Endpoint| matches!(&grant.host, Host::Name(host) if *host == name);
-        if !self.reaches(granted, None) {
+        if !self.reaches(granted, Endpoint::clone) {
             return None;
         }
         Some(self.names().get(&name).cloned().unwrap_or_default())
@@ -176,14 +175,14 @@ impl Network {
             return None;
         };
         let granted = |grant: &Endpoint| {
-            grant.transport == asked.transport && grant.host == asked.host && grant.port.covers(port)
+            grant.transport == asked.transport && grant.covers_host(&asked.host) && grant.port.covers(port)
         };
-        if !self.reaches(granted, Some(port)) {
+        if !self.reaches(granted, |_| asked.clone()) {
             return None;
         }
         let addresses = match &asked.host {
             Host::Address(address) => vec![*address],
-            Host::Path(_) => Vec::new(),
+            Host::Network(_) | Host::Path(_) => Vec::new(),
             Host::Name(name) => self.names().get(name).cloned().unwrap_or_default(),
         };
         let at = |ip| SocketAddr::new(ip, port);
@@ -269,7 +268,7 @@ fn denial(address: SocketAddr, purpose: SocketAddrUse) -> Option<Denial> {
 fn covers(grant: &Endpoint, address: SocketAddr, names: &Names) -> bool {
     match &grant.host {
         Host::Path(_) => false,
-        Host::Address(_) => grant.covers_address(address),
+        Host::Address(_) | Host::Network(_) => grant.covers_address(address),
         Host::Name(name) => {
             let current = names.get(name);
             grant.port.covers(address.port()) && current.is_some_and(|ips| ips.contains(&canonical(address.ip())))
@@ -329,6 +328,25 @@ mod tests {
             let network = network(&[grant], &[], &[("DB.example.", "192.0.2.7")]);
             let allowed = network.allows_connect(kind, address.parse().unwrap());
             assert_eq!(allowed, expected, "{grant} {kind:?} {address}");
+        }
+    }
+
+    #[test]
+    fn a_network_reaches_every_address_in_it_and_no_name() {
+        let grants = ["tcp://10.0.0.0/8:*", "http://[fd00::/8]:80"].map(|text| Endpoint::parse_network(text).unwrap());
+        let network = Network::new(grants.into(), Vec::new(), vec![("x.example".into(), vec![[10, 0, 0, 1].into()])]);
+        for (address, expected) in
+            [("10.1.2.3:9", true), ("[::ffff:10.1.2.3]:9", true), ("11.0.0.1:9", false), ("[fd00::1]:80", true)]
+        {
+            assert_eq!(network.allows_connect(Kind::Tcp, address.parse().unwrap()), expected, "{address}");
+        }
+        assert_eq!(network.lookup("x.example"), None);
+        for (url, expected) in
+            [("http://[fd00::1]", Some("[fd00::1]:80")), ("http://10.1.2.3", None), ("http://x.example", None)]
+        {
+            let found = network.request(&Endpoint::parse_connect(url).unwrap());
+            let expected = expected.map(|text| vec![text.parse::<SocketAddr>().unwrap()]);
+            assert_eq!(found, expected, "{url}");
         }
     }
 
