@@ -147,6 +147,15 @@ impl Watcher {
         Ok(())
     }
 
+    /// Whether something that can be looked at is at an absolute path now. It is not watched for that.
+    pub fn is_there(&mut self, path: &Path) -> bool {
+        if check(path).is_err() {
+            return false;
+        }
+        let look = walk(None, &mut self.mounts, path, false).look;
+        look.is_some_and(|look| look.status.is_some())
+    }
+
     /// Ends all watches of a token.
     pub fn remove(&mut self, token: u64) {
         for id in self.tokens.remove(&token).unwrap_or_default() {

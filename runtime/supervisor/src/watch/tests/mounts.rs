@@ -33,7 +33,7 @@ fn what_is_in_a_closed_mount_counts_as_missing_and_is_said_to_be_there() {
         let expected = format!("{path} lies on fuse.x mounted by uid 12345, which wjobd does not enter");
         assert!(said.len() == 1 && said[0].starts_with(&expected), "{said:?}");
         assert_eq!((watcher.newly_unseen(), watcher.newly_unseen()), (said, vec![]), "{path}");
-        assert_eq!(watcher.shortage(), None, "{path}");
+        assert_eq!((watcher.shortage(), watcher.is_there(Path::new(path))), (None, false), "{path}");
         watcher.remove(7);
         assert_eq!((watcher.unseen(7), watches(&watcher)), (vec![], 0), "{path}");
     }
@@ -51,4 +51,19 @@ fn a_link_into_a_closed_mount_leads_nowhere() {
     fs::write(top.path().join("elsewhere"), "").unwrap();
     assert_eq!(whats(&mut watcher, &link), [What::Exists(true)]);
     assert_eq!(watcher.unseen(7), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_there_is_found_without_a_watch() {
+    let top = tempfile::tempdir().unwrap();
+    linked_folder(top.path()).unwrap();
+    dangling(&top.path().join("one")).unwrap();
+    let mut watcher = Watcher::new().unwrap();
+    for (name, expected) in
+        [("", true), ("one", true), ("one/b", true), ("a/b", true), ("c", false), ("c/d", false), ("one/a/b", false)]
+    {
+        assert_eq!(watcher.is_there(&top.path().join(name)), expected, "{name}");
+    }
+    assert!(!watcher.is_there(Path::new("relative")) && watcher.is_there(Path::new("/")));
+    assert_eq!(watches(&watcher), 0);
 }
