@@ -3,12 +3,13 @@
 //! ordinary user cannot be several, and what he can try alone is tried in the files beside this folder.
 //!
 //! The rules are those of privilege, and each has its file here: what a job file names is opened as the job's user
-//! (`opened`), places and links of others (`places`), what others ask for (`asked`), what is kept for each user (`kept`),
-//! what a worker is started with and what a program gains (`started`), and who may take a supervisor's place
-//! (`succeeded`). What a worker may say is told in `attempt::hearing` of the supervisor.
+//! (`opened`), places and links of others (`places`) and their mounts (`mounts`), what others ask for (`asked`), what is
+//! kept for each user (`kept`), what a worker is started with and what a program gains (`started`), and who may take a
+//! supervisor's place (`succeeded`). What a worker may say is told in `attempt::hearing` of the supervisor.
 
 mod asked;
 mod kept;
+mod mounts;
 mod opened;
 mod places;
 mod started;

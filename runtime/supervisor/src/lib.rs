@@ -19,6 +19,7 @@ mod daemon;
 mod environment;
 mod helper;
 pub mod listen;
+mod mounts;
 mod order;
 mod places;
 mod program;

@@ -179,18 +179,24 @@ fn what_another_has_put_in_the_place_of_a_socket_stays_and_is_not_used() {
     supervisor.sandbox.write("open/file", SECRET);
     supervisor.sandbox.make_fifo("open/fifo");
     let listener = UnixListener::bind(open.join("socket")).expect("a socket");
+    listener.set_nonblocking(true).expect("a socket that waits for nobody");
+    drop(UnixListener::bind(open.join("stale")).expect("a socket"));
     let supervisor = supervisor.start();
-    for name in ["link", "link-to-a-socket", "file", "fifo", "socket"] {
+    for name in ["link", "link-to-a-socket", "file", "fifo", "socket", "stale"] {
         let path = open.join(name);
         lchown(&path, Some(OTHER), Some(OTHER)).expect("an owner");
         let before = fs::symlink_metadata(&path).expect("what is there");
         let why = refusal(&supervisor, &supervisor.sandbox.name(&format!("open/{name}")));
-        let expected = if name == "socket" { "another process answers there" } else { "something else is there" };
-        assert!(why.contains(expected), "{name}: {why}");
+        let expected = match name {
+            "socket" | "stale" => format!("a socket of user {OTHER} is there"),
+            _ => "something else is there".to_owned(),
+        };
+        assert!(why.contains(&expected), "{name}: {why}");
         let after = fs::symlink_metadata(&path).expect("what was there");
         assert_eq!(inode(&before), inode(&after), "{name} was replaced");
     }
-    drop(listener);
+    let error = listener.accept().expect_err("root is nobody's client");
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     theirs.is_untouched();
 }
 

@@ -179,7 +179,7 @@ static KEYS: &[Key] = &[
     key("StartOnMount", Boolean, Honoured, NotYet, "launchd 10.5",
         "Starts the job each time a file system is mounted."),
     key("WatchPaths", PATHS, Honoured, Supervisor, "launchd 10.4",
-        "Starts the job when one of these files or folders changes; a link of another user is watched itself and not followed."),
+        "Starts the job when one of these files or folders changes; a link of another user is watched itself and not followed, and what lies on another user's FUSE mount, or for root's wjobd on a server's file system, is not looked at."),
     key("QueueDirectories", PATHS, Honoured, Supervisor, "launchd 10.4",
         "Keeps the job running as long as one of these folders has anything in it."),
     noted("LaunchEvents", Anything, "launchd 10.7", "Its events come from macOS frameworks; WatchPaths, Sockets and schedules cover the usual needs."),

@@ -75,7 +75,8 @@ impl Daemon {
         let Some(job) = self.fleet.member(label).map(|member| member.job.clone()) else {
             return;
         };
-        let missing = named_paths(&job).into_iter().filter(|path| !Path::new(path).exists());
+        // Like a watched path: others may have put a link or a mount on the way.
+        let missing = named_paths(&job).into_iter().filter(|path| !self.watcher.is_there(Path::new(path)));
         let mut wanted: Vec<(String, Want)> = missing.map(|path| (path, Want::Appearance)).collect();
         if job.user.is_some() || job.group.is_some() || !job.grants.users.is_empty() {
             wanted.extend(["/etc/passwd", "/etc/group"].map(|path| (path.to_owned(), Want::Change)));

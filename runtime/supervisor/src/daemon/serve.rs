@@ -322,6 +322,7 @@ impl Daemon {
         let mut detail = describe::detail(row, member, domain, &path, walls, denials);
         detail.properties.extend(self.left_over_of(label));
         detail.properties.extend(self.sockets_in_words(label));
+        detail.properties.extend(self.unseen_in_words(&Label::from(label)));
         Ok(if redacted { who::redact(detail) } else { detail })
     }
 

@@ -142,6 +142,8 @@ impl Daemon {
         ] {
             poller.add(source, name).map_err(system("epoll"))?;
         }
+        // It can be read at any time, and has an error when there is news.
+        poller.add_for(parts.watcher.mounts(), Wakes::Watcher, false, false).map_err(system("epoll"))?;
         let machine = machine(configuration, &mut log);
         Ok(Self {
             machine,

@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use wjob_model::fleet::{Cause, Event, RunId};
+use wjob_model::control::Pair;
+use wjob_model::fleet::{Cause, Event, Label, RunId};
 use wjob_model::run;
 
 use super::log::Level;
@@ -127,7 +128,11 @@ impl Daemon {
 
     /// Paths changed, came or went: the jobs that asked for them are told.
     pub(super) fn paths_seen(&mut self) {
-        for Seen { token, path, what } in self.watcher.read() {
+        let seen = self.watcher.read();
+        for why in self.watcher.newly_unseen() {
+            self.say(Level::Warn, None, &format!("a path is not looked at: {why}"));
+        }
+        for Seen { token, path, what } in seen {
             if token == ZONE {
                 self.zone_may_be_another();
                 continue;
@@ -145,6 +150,14 @@ impl Daemon {
             let actions = self.fleet.tell(&label, event, clock::now());
             self.act(actions);
         }
+    }
+
+    /// Which of a job's paths are not seen, and why, as `print` says it.
+    pub(super) fn unseen_in_words(&self, label: &Label) -> Vec<Pair> {
+        let kinds = [Watched::Demands, Watched::Missing];
+        let tokens = kinds.into_iter().filter_map(|kind| self.tokens.get(&(label.clone(), kind)));
+        let why = tokens.flat_map(|token| self.watcher.unseen(*token));
+        why.map(|value| Pair { name: "not looked at".into(), value }).collect()
     }
 
     /// A run's helper or worker has something to say, or has ended, or took too long.

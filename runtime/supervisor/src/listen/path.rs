@@ -3,15 +3,18 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, chmodat, chownat, mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chmodat, chownat, fstat, mkdirat, openat, openat2,
+    renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, bind as bind_to, connect, listen, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind as bind_to, connect, listen, socket_with,
+};
 use wjob_model::account::{Known, Question};
 use wjob_model::socket::{Place, Socket};
 
@@ -26,9 +29,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 impl Listener {
     /// Whether it is what a folder has under a name.
     fn is_there(&self, folder: &File, name: &Path) -> bool {
-        let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
         let own = self.place.as_ref().map(|place| (place.device, place.inode));
-        there.is_ok_and(|status| Some((status.st_dev, status.st_ino)) == own)
+        there(folder, name).is_ok_and(|(_, status)| Some((status.st_dev, status.st_ino)) == own)
     }
 }
 
@@ -44,8 +46,8 @@ pub(super) struct Placed {
 impl Drop for Placed {
     /// Takes it away if it is still the one that was made.
     fn drop(&mut self) {
-        let there = statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW);
-        if there.is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode)) {
+        let there = there(&self.folder, &self.name);
+        if there.is_ok_and(|(_, status)| (status.st_dev, status.st_ino) == (self.device, self.inode)) {
             let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
         }
     }
@@ -65,7 +67,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Re
         .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust: Box::new(distrust) })?;
     let (uid, gid) = identity(socket, path, owner, user.as_deref(), group.as_deref())?;
     if !own.is_some_and(|own| own.is_there(&folder, Path::new(name))) {
-        free(socket, path, &folder, Path::new(name))?;
+        free(socket, path, &folder, Path::new(name), [Some(owner.domain), uid])?;
     }
     let beside = Beside::make(&folder, parent, name).map_err(failed)?;
     let mode = mode.filter(|_| owner.admitted.is_none()).unwrap_or(0o600);
@@ -132,28 +134,46 @@ fn uid_of(known: &Known) -> Option<u32> {
     known.account.as_ref().map(|account| account.uid)
 }
 
-/// What is at a socket's place may be replaced if it is a socket that nobody answers.
-fn free(socket: &Socket, path: &str, folder: &File, name: &Path) -> Result<(), ListenError> {
-    let taken =
-        |what: &str| ListenError::Taken { name: socket.name.clone(), place: path.to_owned(), what: what.into() };
-    let status = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(status) => status,
+/// What is at a socket's place may be replaced if it is a socket that nobody answers, and one of the `owners`: the
+/// domain's, and whose the new one becomes, as one that a killed supervisor has left is. In a folder that is open to all
+/// it may be anybody's, who would have root for a client: nobody else's is connected to.
+fn free(socket: &Socket, path: &str, folder: &File, name: &Path, owners: [Option<u32>; 2]) -> Result<(), ListenError> {
+    let taken = |what: String| {
+        let what = format!("{what}, or choose another SockPathName");
+        ListenError::Taken { name: socket.name.clone(), place: path.to_owned(), what }
+    };
+    let (there, status) = match there(folder, name) {
+        Ok(there) => there,
         Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::XDEV) => return Err(taken("a file system is mounted there; take it off".into())),
         Err(error) => return Err(system(socket, path, error)),
     };
     if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
-        return Err(taken("something else is there; remove it, or choose another SockPathName"));
+        return Err(taken("something else is there; remove it".into()));
     }
-    let answered = address(folder, name).and_then(|address| {
-        let client =
-            socket_with(AddressFamily::UNIX, kind(socket.kind), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-        connect(&client, &address)
-    });
-    match answered {
+    if !owners.contains(&Some(status.st_uid)) {
+        return Err(taken(format!("a socket of user {} is there; remove it", status.st_uid)));
+    }
+    match answers(&there, kind(socket.kind)) {
         Err(Errno::CONNREFUSED) => Ok(()),
         // Whoever answers, or would if he had time.
-        _ => Err(taken("another process answers there; end it, or choose another SockPathName")),
+        _ => Err(taken("another process answers there; end it".into())),
     }
+}
+
+/// What a folder has under a name, as a mere place, and its state; `XDEV` when something is mounted there: for that
+/// another user's process may have to answer, and never do.
+pub(super) fn there(folder: impl AsFd, name: &Path) -> Result<(OwnedFd, Stat), Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = openat2(folder, name, flags, Mode::empty(), ResolveFlags::NO_XDEV)?;
+    let status = fstat(&place)?;
+    Ok((place, status))
+}
+
+/// Connects to the very socket that was looked at, whatever has its name by now.
+pub(super) fn answers(there: &OwnedFd, kind: SocketType) -> Result<(), Errno> {
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", there.as_raw_fd()))?;
+    connect(&socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?, &address)
 }
 
 /// A name in a folder that is open: the folder's own path may be longer than an address can be.
@@ -223,10 +243,11 @@ impl<'a> Beside<'a> {
         Path::new(self.socket.file_name().unwrap_or_default())
     }
 
-    /// Puts it into its place.
+    /// Puts it into its place; its state. Looked at there, it could be its user's next thing already.
     fn settle(&self, name: &Path) -> Result<Stat, Errno> {
+        let status = statat(&self.folder, self.made(), AtFlags::SYMLINK_NOFOLLOW)?;
         renameat(&self.folder, self.made(), self.parent, name)?;
-        statat(self.parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        Ok(status)
     }
 }
 

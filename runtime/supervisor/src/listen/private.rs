@@ -3,15 +3,15 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, mkdirat, openat2, unlinkat};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::SocketType;
 use wjob_model::socket::{LONGEST_PATH, Socket};
 
-use super::path::{bind_in, identity};
+use super::path::{answers, bind_in, identity, there};
 use super::{ListenError, Listener, Owner, system};
 use crate::trust::open_trusted_folder;
 
@@ -59,9 +59,10 @@ impl Drop for Folder {
     }
 }
 
+/// The folder itself and nothing that its user may have mounted over it, for which his process would answer.
 fn open(parent: &File, name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::empty())
+    openat2(parent, name, flags, Mode::empty(), ResolveFlags::NO_XDEV)
 }
 
 /// Binds a socket in a folder of its own.
@@ -113,18 +114,13 @@ pub(crate) fn sweep(runtime: &Path, owner: u32) {
 }
 
 /// Whether somebody listens at the socket of a folder, which is its user's to change: what is there is opened as a mere
-/// place, and that very thing connected to.
+/// place, and that very thing connected to, if it is that user's too.
 fn is_answered(folder: &OwnedFd) -> bool {
-    let Ok(there) = openat(folder, NAME, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) else {
+    let (Ok(user), Ok((there, status))) = (fstat(folder), there(folder, Path::new(NAME))) else {
         return false;
     };
-    let connected = |kind: SocketType| {
-        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", there.as_raw_fd()))?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        connect(&socket_with(AddressFamily::UNIX, kind, flags, None)?, &address)
-    };
     // One that is of another type is there all the same (EPROTOTYPE).
-    connected(SocketType::STREAM) != Err(Errno::CONNREFUSED)
+    status.st_uid == user.st_uid && answers(&there, SocketType::STREAM) != Err(Errno::CONNREFUSED)
 }
 
 #[cfg(test)]

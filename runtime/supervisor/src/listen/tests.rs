@@ -299,6 +299,36 @@ fn what_is_at_a_path_is_replaced_only_if_nobody_needs_it() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
 }
 
+/// Whose socket is where a job's is to be, whether anybody answers it, and what is said of it if it is not replaced.
+#[test]
+fn nobody_elses_socket_is_connected_to_or_replaced() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only root can give sockets away");
+    }
+    let (job, stranger) = (12_344, 12_345);
+    let owner = Owner { job: Some((job, job)), ..owner() };
+    for (user, answered, expected) in [
+        (stranger, true, Some("a socket of user 12345 is there; remove it")),
+        (stranger, false, Some("a socket of user 12345 is there; remove it")),
+        (job, true, Some("another process answers there; end it")),
+        (job, false, None),
+        (0, true, Some("another process answers there; end it")),
+        (0, false, None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let other = UnixListener::bind(&path).unwrap();
+        other.set_nonblocking(true).unwrap();
+        std::os::unix::fs::chown(&path, Some(user), None).unwrap();
+        let other = answered.then_some(other);
+        let said = bind(&[unix(&path, None)], &owner).err().map(|error| error.to_string());
+        assert_eq!(said.is_some(), expected.is_some(), "{user}, {answered}: {said:?}");
+        assert!(said.clone().unwrap_or_default().contains(expected.unwrap_or_default()), "{user}: {said:?}");
+        let connected = other.map(|other| other.accept().is_ok());
+        assert_eq!(connected, answered.then_some(user != stranger), "{user}");
+    }
+}
+
 #[test]
 fn a_folder_that_others_can_change_has_no_sockets() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,9 @@
 //! anew. Changes inside sub-directories are not reported. What inotify cannot see stays unseen: mounts over a folder
 //! on the way, changes that other machines make on a network file system, and folders that this user may pass but
 //! not read.
+//!
+//! A path in a mount that is not entered, because another user's process or a server answers for it (`crate::mounts`),
+//! counts as one that cannot be looked at until mounts are others.
 
 mod kernel;
 mod place;
@@ -29,6 +32,8 @@ use kernel::{Kernel, MOST_WATCHES, Shortage};
 use place::Place;
 use table::{Attention, Id, Table};
 use walk::{Look, Trail, Walk, walk};
+
+use crate::mounts::{Closed, Mounts};
 
 pub use saved::SavedWatcher;
 
@@ -74,10 +79,12 @@ pub struct Seen {
     pub what: What,
 }
 
-/// All watched paths. Its descriptor is readable when [`Watcher::read`] has something to do.
+/// All watched paths. Its descriptor is readable when [`Watcher::read`] has something to do, and that of the mounts has
+/// an error then.
 #[derive(Debug)]
 pub struct Watcher {
     kernel: Kernel,
+    mounts: Mounts,
     table: Table,
     places: BTreeMap<Id, Place>,
     /// By every byte of the path: as paths, `/a/b/` and `/a/b` would be one, and whoever asked for one be told of the
@@ -88,6 +95,10 @@ pub struct Watcher {
     due: BTreeMap<Id, Attention>,
     /// Paths that lack a watch, and why; each read tries again.
     short: BTreeMap<Id, Shortage>,
+    /// Paths in mounts that are not entered; they are tried again when mounts are others.
+    closed: BTreeMap<Id, Closed>,
+    /// Which of these nobody has been told of.
+    news: BTreeSet<Id>,
     next: Id,
     /// Most watches, and most paths.
     most: usize,
@@ -101,12 +112,15 @@ impl Watcher {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             kernel: Kernel::new()?,
+            mounts: Mounts::new()?,
             table: Table::default(),
             places: BTreeMap::new(),
             ids: HashMap::new(),
             tokens: HashMap::new(),
             due: BTreeMap::new(),
             short: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            news: BTreeSet::new(),
             next: 0,
             most: MOST_WATCHES,
         })
@@ -133,6 +147,15 @@ impl Watcher {
         Ok(())
     }
 
+    /// Whether something that can be looked at is at an absolute path now. It is not watched for that.
+    pub fn is_there(&mut self, path: &Path) -> bool {
+        if check(path).is_err() {
+            return false;
+        }
+        let look = walk(None, &mut self.mounts, path, false).look;
+        look.is_some_and(|look| look.status.is_some())
+    }
+
     /// Ends all watches of a token.
     pub fn remove(&mut self, token: u64) {
         for id in self.tokens.remove(&token).unwrap_or_default() {
@@ -147,6 +170,9 @@ impl Watcher {
     pub fn read(&mut self) -> Vec<Seen> {
         for id in self.short.keys() {
             heed(&mut self.due, *id, Attention::Look);
+        }
+        if self.mounts.are_others() {
+            self.closed.keys().for_each(|id| heed(&mut self.due, *id, Attention::Look));
         }
         self.drain();
         let mut seen = Vec::new();
@@ -164,6 +190,41 @@ impl Watcher {
     pub fn shortage(&self) -> Option<String> {
         let (id, shortage) = self.short.first_key_value()?;
         self.places.get(id).map(|place| format!("{}: {shortage}", place.path.display()))
+    }
+
+    /// What is not seen of a token's paths for now, each with the reason.
+    pub fn unseen(&self, token: u64) -> Vec<String> {
+        let ids = self.tokens.get(&token).into_iter().flatten();
+        ids.filter_map(|id| self.in_words(*id)).collect()
+    }
+
+    /// The same of all paths whose mounts were found closed since the last call.
+    pub fn newly_unseen(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.news).into_iter().filter_map(|id| self.in_words(id)).collect()
+    }
+
+    /// A descriptor with an error (EPOLLERR), once, when mounts are others; it is always readable.
+    pub fn mounts(&self) -> BorrowedFd<'_> {
+        self.mounts.bell()
+    }
+
+    /// Why a path is not seen.
+    fn in_words(&self, id: Id) -> Option<String> {
+        let path = self.places.get(&id)?.path.display();
+        let closed = self.closed.get(&id).map(|closed| format!("{path} {closed}"));
+        closed.or_else(|| self.short.get(&id).map(|shortage| format!("{path} is not watched in full: {shortage}")))
+    }
+
+    /// Notes the mount at which the way to a path ended, if one did not let it pass.
+    fn note(&mut self, id: Id, closed: Option<Closed>) {
+        let Some(closed) = closed else {
+            self.closed.remove(&id);
+            return;
+        };
+        if self.closed.get(&id) != Some(&closed) {
+            self.news.insert(id);
+            self.closed.insert(id, closed);
+        }
     }
 
     fn drain(&mut self) {
@@ -187,7 +248,7 @@ impl Watcher {
 
     /// Starts to watch a path.
     fn begin(&mut self, path: &Path) -> io::Result<Id> {
-        let mut walk = walk(&self.kernel, path, false);
+        let mut walk = walk(Some(&self.kernel), &mut self.mounts, path, false);
         self.fit(&mut walk);
         if self.places.len() >= self.most {
             walk.shortage = Some(Shortage::Bound);
@@ -201,14 +262,16 @@ impl Watcher {
         self.table.join(id, &walk.trail);
         self.ids.insert(path.as_os_str().to_owned(), id);
         self.places.insert(id, Place::new(path, walk.trail, walk.look.unwrap_or_default()));
+        self.note(id, walk.closed);
         Ok(id)
     }
 
     /// Walks to a path anew and moves its watches; whether another thing is there than before.
     fn settle(&mut self, id: Id) -> bool {
         let Some(place) = self.places.get(&id) else { return false };
-        let mut walk = walk(&self.kernel, &place.path, place.lists());
+        let mut walk = walk(Some(&self.kernel), &mut self.mounts, &place.path, place.lists());
         self.fit(&mut walk);
+        self.note(id, walk.closed.take());
         match walk.shortage {
             Some(shortage) => self.short.insert(id, shortage),
             None => self.short.remove(&id),
@@ -240,6 +303,8 @@ impl Watcher {
         }
         self.due.remove(&id);
         self.short.remove(&id);
+        self.closed.remove(&id);
+        self.news.remove(&id);
     }
 
     fn sweep(&mut self, trail: &Trail) {

@@ -43,6 +43,11 @@ impl Place {
         self.users.keys().map(|(token, _)| *token)
     }
 
+    /// Whether nothing was there that could be looked at.
+    pub(super) fn is_missing(&self) -> bool {
+        self.look.status.is_none()
+    }
+
     /// Whether somebody asks for a directory's entries.
     pub(super) fn lists(&self) -> bool {
         self.users.keys().any(|(_, want)| *want == Want::Queue)

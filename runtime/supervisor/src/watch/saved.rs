@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
-use super::Watcher;
 use super::kernel::{Kernel, MOST_WATCHES, Shortage};
 use super::place::Place;
 use super::table::{Attention, Id, Table};
+use super::{Watcher, heed};
+use crate::mounts::Mounts;
 
 /// A watcher as it is handed over.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,15 +41,20 @@ impl Watcher {
     /// # Errors
     /// When it was not handed over.
     pub fn resumed(saved: SavedWatcher, inherited: &mut Inherited) -> Result<Self, HandoverError> {
-        let SavedWatcher { kernel, table, places, due, short, next } = saved;
+        let SavedWatcher { kernel, table, places, mut due, short, next } = saved;
         let ids = places.iter().map(|(id, place)| (place.path.as_os_str().to_owned(), *id)).collect();
         let mut tokens: HashMap<u64, BTreeSet<Id>> = HashMap::new();
         for (id, place) in &places {
             for token in place.tokens() {
                 tokens.entry(token).or_default().insert(*id);
             }
+            // It may be in a mount that is not entered, of which nothing is handed over.
+            if place.is_missing() {
+                heed(&mut due, *id, Attention::Look);
+            }
         }
-        let kernel = Kernel::resumed(kernel, inherited)?;
-        Ok(Self { kernel, table, places, ids, tokens, due, short, next, most: MOST_WATCHES })
+        let (kernel, mounts) = (Kernel::resumed(kernel, inherited)?, Mounts::new()?);
+        let (closed, news) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { kernel, mounts, table, places, ids, tokens, due, short, closed, news, next, most: MOST_WATCHES })
     }
 }

@@ -1,7 +1,8 @@
 //! The rules of watching, against the kernel. inotify queues an event before the call that caused it returns, so
-//! nothing here waits. Links of other users are in `links`.
+//! nothing here waits. Links of other users are in `links`, mounts that are not entered in `mounts`.
 
 mod links;
+mod mounts;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;

@@ -5,6 +5,9 @@
 //! Each folder is watched before a name is looked up in it, and the last inode before its state is taken: whatever
 //! changes after the look is reported by a watch.
 //!
+//! A mount that may not be entered ends the way: nothing is there, as far as this user can reach. Its name is watched in
+//! the folder above, and its root is not: whoever answers for it would be asked whether this user may watch it.
+//!
 //! A link is followed if it and its folder belong to root or to this process's user. Through anybody else's he could have
 //! root look where he may not look himself: such a link is what is watched, and not what it leads to.
 
@@ -16,9 +19,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{Kernel, Shortage, Watch};
+use crate::mounts::{Closed, Mounts, NotOpened};
 
 /// As many symbolic links as the kernel follows (path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -98,24 +103,30 @@ pub(super) struct Walk {
     pub(super) look: Option<Look>,
     /// Why a watch, or the look, is missing that the kernel would have allowed.
     pub(super) shortage: Option<Shortage>,
+    /// The mount at which it ended, if one is not entered.
+    pub(super) closed: Option<Closed>,
 }
 
-/// Walks to an absolute path; `list` asks whether a directory has entries.
-pub(super) fn walk(kernel: &Kernel, path: &Path, list: bool) -> Walk {
-    let mut walker = Walker { kernel, trail: Trail::default(), ahead: Vec::new(), links: 0, shortage: None };
+/// Walks to an absolute path; `list` asks whether a directory has entries. Without a `kernel` to put watches on it only
+/// looks.
+pub(super) fn walk(kernel: Option<&Kernel>, mounts: &mut Mounts, path: &Path, list: bool) -> Walk {
+    let (trail, ahead) = (Trail::default(), Vec::new());
+    let mut walker = Walker { kernel, mounts, trail, ahead, links: 0, shortage: None, closed: None };
     walker.expect(path);
     let look = walker.arrive(list);
     let shortage = look.err().or(walker.shortage);
-    Walk { trail: walker.trail, look: look.ok(), shortage }
+    Walk { trail: walker.trail, look: look.ok(), shortage, closed: walker.closed }
 }
 
 struct Walker<'k> {
-    kernel: &'k Kernel,
+    kernel: Option<&'k Kernel>,
+    mounts: &'k mut Mounts,
     trail: Trail,
     /// Names still to be looked up, the next one last.
     ahead: Vec<OsString>,
     links: usize,
     shortage: Option<Shortage>,
+    closed: Option<Closed>,
 }
 
 impl Walker<'_> {
@@ -142,7 +153,7 @@ impl Walker<'_> {
         for _ in 0..MOST_NAMES {
             let Some(name) = self.ahead.pop() else { return Ok(Some(here)) };
             self.leave_watch(&here, &name);
-            let Some(next) = open(&here, &name)? else { return Ok(None) };
+            let Some(next) = self.open(&here, &name)? else { return Ok(None) };
             let Some(target) = target_of(&next) else {
                 here = next;
                 continue;
@@ -163,6 +174,18 @@ impl Walker<'_> {
         Ok(None)
     }
 
+    /// Opens a name as a mere place in the tree; `None` when there is nothing this user can reach.
+    fn open(&mut self, folder: &File, name: &OsStr) -> Result<Option<File>, Shortage> {
+        match self.mounts.open(folder, name) {
+            Ok(place) => Ok(Some(place)),
+            Err(NotOpened::System(error)) => reached(Err(error)),
+            Err(NotOpened::Closed(closed)) => {
+                self.closed = Some(closed);
+                Ok(None)
+            }
+        }
+    }
+
     fn leave_watch(&mut self, folder: &File, name: &OsStr) {
         // The parent has no entry `..` that could change.
         if name == ".." {
@@ -175,21 +198,22 @@ impl Walker<'_> {
 
     /// A folder that may be passed but not read cannot be watched; the way goes on.
     fn watch(&mut self, inode: &File, directory: bool) -> Option<Watch> {
-        self.kernel.watch(inode.as_fd(), directory).unwrap_or_else(|shortage| {
+        self.kernel?.watch(inode.as_fd(), directory).unwrap_or_else(|shortage| {
             self.shortage = Some(shortage);
             None
         })
     }
 }
 
+/// Where this program came out of: it is entered whatever it lies on.
 fn root() -> Result<Option<File>, Shortage> {
-    open(CWD, OsStr::new("/"))
+    reached(openat(CWD, "/", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map(File::from))
 }
 
-/// Opens a name as a mere place in the tree; `None` when there is nothing this user can reach.
-fn open(folder: impl AsFd, name: &OsStr) -> Result<Option<File>, Shortage> {
-    match openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(descriptor) => Ok(Some(File::from(descriptor))),
+/// A place that was opened; `None` when there is nothing this user can reach.
+fn reached(opened: Result<File, Errno>) -> Result<Option<File>, Shortage> {
+    match opened {
+        Ok(place) => Ok(Some(place)),
         Err(error) => Shortage::of(error).map_or(Ok(None), Err),
     }
 }
