@@ -271,8 +271,7 @@ impl Serving {
 /// # Errors
 /// When there are no threads or no runtime for them, or one of them is held beyond RunTime.
 pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmtime::Result<()> {
-    let sockets: Arc<Vec<Socket>> =
-        Arc::new(sockets.into_iter().filter(|socket| socket.about.kind.accepts()).collect());
+    let sockets: Arc<Vec<Socket>> = Arc::new(sockets);
     let most =
         usize::try_from(serving.template.run.limits.instances.unwrap_or(DEFAULT_INSTANCES)).unwrap_or(usize::MAX);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(most).max(1);
