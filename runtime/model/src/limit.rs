@@ -116,7 +116,7 @@ pub const LIMITS: &[LimitRow] = &[
         most: 1_000_000,
         available: Available::Run,
         guest_wall: "closed at accept",
-        kernel_wall: "the rest waits in the backlog",
+        kernel_wall: "none",
     },
     LimitRow {
         limit: Limit::ConnectionRate,

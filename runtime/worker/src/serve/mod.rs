@@ -203,6 +203,12 @@ impl Serving {
         }
     }
 
+    /// Nobody is accepted for a while, because there is no room for another connection.
+    pub async fn pause(&self, error: &std::io::Error) {
+        self.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
+        tokio::time::sleep(NO_ROOM).await;
+    }
+
     /// Takes a client in, if he may come.
     fn admit(
         self: &Arc<Self>,
@@ -243,10 +249,15 @@ impl Serving {
 
     /// Says how an instance has ended, if that was no good end. A limit that it met is in the run's record too.
     pub fn ended(&self, number: u64, outcome: &Outcome) {
-        if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = outcome {
-            self.template.denials.record_limit(Some(outcome));
-            let words = Verdict { outcome: outcome.clone(), stop: None }.in_words();
-            self.complain(number, &words.unwrap_or_default());
+        match outcome {
+            Outcome::Trapped(_) | Outcome::LimitHit { .. } => {
+                self.template.denials.record_limit(Some(outcome));
+                let words = Verdict { outcome: outcome.clone(), stop: None }.in_words();
+                self.complain(number, &words.unwrap_or_default());
+            }
+            // As it is said of a native program.
+            Outcome::Exited(status) if *status != 0 => self.complain(number, &format!("exit {status}")),
+            _ => {}
         }
     }
 
@@ -352,10 +363,7 @@ impl Thread {
                 Ok(arrival) => self.take_in(socket, arrival, work, room),
                 Err(NotNow::Nobody) => guard.clear_ready(),
                 Err(NotNow::Gone) => {}
-                Err(NotNow::NoRoom(error)) => {
-                    self.serving.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
-                    tokio::time::sleep(NO_ROOM).await;
-                }
+                Err(NotNow::NoRoom(error)) => self.serving.pause(&error).await,
                 Err(NotNow::Dead(error)) => return self.give_up(socket, &error.to_string()),
             }
         }
