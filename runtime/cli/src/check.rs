@@ -10,6 +10,7 @@ use wjob_model::imports;
 use wjob_model::job::{Job, ProgramFile, STANDARD_PATH};
 use wjob_model::plist;
 use wjob_model::status::Status;
+use wjob_model::wall::unheld;
 
 use wjob_worker::inspect;
 
@@ -94,7 +95,11 @@ impl Checked {
                 // What would not even start is not run in any way.
                 self.how = how.ok().filter(|_| self.count(Severity::Error) == 0).map(|how| how.in_words().to_owned());
             }
-            Ok(None) => {}
+            Ok(None) => {
+                let mut findings: Vec<Finding> = unheld(job).into_iter().collect();
+                self.place(&mut findings);
+                self.findings.extend(findings);
+            }
             Err(fault) => {
                 let message = format!("the program {} cannot be examined: {fault}", path.display());
                 self.findings.push(Finding::new(Severity::Error, "program-unreadable", message));

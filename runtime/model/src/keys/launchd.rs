@@ -2,7 +2,7 @@
 //! A flat table in the order of a reader's interest; what a value means in detail is written beside its use.
 
 use super::{Available, Class, Key, Kind};
-use crate::limit::{RESOURCES, ResourceRow};
+use crate::limit::{MOST_INSTANCES, RESOURCES, ResourceRow};
 
 use Available::{Nobody, NotYet, Run, Supervisor};
 use Class::{Adapted, Honoured, Noted};
@@ -189,7 +189,7 @@ static KEYS: &[Key] = &[
         "Hands each connection, or the listening socket, to the job as standard input and output."),
     key("inetdCompatibility.Wait", Boolean, Honoured, Run, "launchd 10.4",
         "True: the job gets the listening socket. False: one run for each connection."),
-    key("inetdCompatibility.Instances", integer(1, 1_000_000), Honoured, Run, "launchd 10.10",
+    key("inetdCompatibility.Instances", integer(1, MOST_INSTANCES as i64), Honoured, Run, "launchd 10.10",
         "Most connections served at once; Limits.Instances is the same."),
     // Sockets.
     key("Sockets", Map(&AnyOf(&[SOCKET, Array(&SOCKET)])), Honoured, Run, "launchd 10.4",
