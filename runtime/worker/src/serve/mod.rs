@@ -56,6 +56,8 @@ pub(crate) struct Serving {
     pub instances: Arc<Semaphore>,
     /// Instances that may live at once, where one may answer again.
     pub living: Arc<Living>,
+    /// Instances that may be handed another connection.
+    pub resting: handler::Resting,
     /// How long a connection may be silent.
     pub silence: Duration,
     connections: Arc<Semaphore>,
@@ -172,6 +174,7 @@ impl Serving {
         Ok(Arc::new(Self {
             instances: Arc::new(Semaphore::new(most)),
             living: Living::new(most),
+            resting: handler::Resting::default(),
             connections,
             crowd: Crowd::default(),
             silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),
