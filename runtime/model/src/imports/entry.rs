@@ -93,7 +93,7 @@ impl<'a> Asked<'a> {
     fn taken(self, how: HowRun) -> Result<HowRun, Finding> {
         match (self.packets, self.datagrams) {
             (Some(name), _) => Err(untaken(name, "takes packets, whose bounds no stream of WebAssembly keeps")
-                .help("give the socket the type stream or dgram, or name a native program")),
+                .help("give the socket the type stream, or name a native program")),
             (None, Some(name)) if how != HowRun::Activation => {
                 Err(untaken(name, "takes datagrams, which reach a component through wjob:service/activation alone")
                     .help("import wjob:service/activation in a command, or give the socket the type stream"))
