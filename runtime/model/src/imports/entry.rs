@@ -119,6 +119,17 @@ pub fn how_run(kind: ProgramKind, imports: &[&str], exports: &[&str], job: &Job)
     }
 }
 
+/// `InstanceReuse` where no instance is asked for anything twice, whatever it says.
+pub fn reuse_without_effect(how: HowRun, job: &Job) -> Option<Finding> {
+    let asked_again = matches!(how, HowRun::Connection | HowRun::Http02 | HowRun::Http03);
+    (job.instance_reuse > 1 && !asked_again).then(|| {
+        let message = format!("InstanceReuse does nothing for a program that {}", how.in_words());
+        Finding::new(Severity::Warning, "no-effect", message)
+            .at("InstanceReuse", None)
+            .help("it is for components that export a wasi:http handler or wjob:service/connection-handler")
+    })
+}
+
 fn component(imports: &[&str], exports: &[&str], asked: Asked<'_>) -> Result<HowRun, Finding> {
     let exports: Vec<Name> = exports.iter().map(|name| Name::read(name)).collect();
     let activates = imports.iter().any(|name| Name::read(name).is("wjob:service", "activation"));

@@ -15,7 +15,7 @@ use crate::grant::{Access, Endpoint, Transport};
 use crate::job::Job;
 use crate::program::ProgramKind;
 
-pub use entry::{Asked, HowRun, how_run, how_run_component, how_run_module};
+pub use entry::{Asked, HowRun, how_run, how_run_component, how_run_module, reuse_without_effect};
 
 /// The module whose functions a core module may import (WASI preview 1).
 pub const PREVIEW_1: &str = "wasi_snapshot_preview1";
@@ -426,6 +426,23 @@ mod tests {
                 }
                 _ => panic!("{export} {type_word}: {found:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn instances_are_used_again_only_where_they_are_asked_again() {
+        let reused = job("<key>InstanceReuse</key><integer>2</integer>");
+        for (how, expected) in [
+            (HowRun::Connection, false),
+            (HowRun::Http02, false),
+            (HowRun::Http03, false),
+            (HowRun::Inetd, true),
+            (HowRun::Activation, true),
+            (HowRun::Command02, true),
+            (HowRun::Native, true),
+        ] {
+            assert_eq!(reuse_without_effect(how, &reused).is_some(), expected, "{how:?}");
+            assert_eq!(reuse_without_effect(how, &job("")), None, "{how:?}");
         }
     }
 
