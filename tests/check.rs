@@ -52,6 +52,15 @@ fn a_clean_file_is_ok_and_the_program_says_how_it_is_run() {
     sandbox.wjob(&["check", "--strict", &file]).exits(0).says_only(expected);
 }
 
+/// Nobody sees how long a connection of a native program is silent.
+#[test]
+fn a_limit_that_nobody_holds_is_found_before_it_is_run_and_refused_when_it_is() {
+    let sandbox = Sandbox::new();
+    let silent = native("    <key>Limits</key>\n    <dict><key>IdleTime</key><integer>5</integer></dict>");
+    check(&sandbox, &silent, &[]).exits(65).says("error[limit-not-held]: Limits.IdleTime cannot be held");
+    sandbox.wjob(&["run", "job.plist"]).exits(77).complains("the limit IdleTime cannot be held here");
+}
+
 #[test]
 fn a_warning_fails_with_strict_only_and_an_error_always() {
     let sandbox = Sandbox::new();

@@ -204,3 +204,27 @@ fn a_component_that_could_never_accept_is_found_before_it_is_run_and_refused_whe
         sandbox.wjob(&["check", &sandbox.job_file(&job.with_in("inetdCompatibility", "Wait", false))]).exits(0);
     }
 }
+
+/// Of a type that whoever accepts for the component does not take: what comes there would wait for ever.
+#[test]
+fn a_socket_that_nobody_would_read_is_found_before_it_is_run_and_refused_when_it_is() {
+    let sandbox = Sandbox::new();
+    for (guest, kind, words) in [
+        ("handles", "dgram", "the socket odd takes datagrams"),
+        ("answers", "dgram", "the socket odd takes datagrams"),
+        ("handles", "seqpacket", "the socket odd takes packets"),
+        ("accepts", "seqpacket", "the socket odd takes packets"),
+    ] {
+        let entry = |name: &str, kind: &str| {
+            Dictionary::from_iter([("SockPathName", sandbox.name(name)), ("SockType", kind.to_owned())])
+        };
+        let job = Job::guest(guest, &[]).with_in("Sockets", "even", entry("even", "stream"));
+        let file = sandbox.job_file(&job.with_in("Sockets", "odd", entry("odd", kind)));
+        let words = format!("the job has Sockets, but nobody would accept: {words}");
+        sandbox.wjob(&["check", &file]).exits(65).says(format!("error[nobody-accepts]: {words}"));
+        sandbox.wjob(&["run", &file]).exits(78).complains(words).complains("the type stream");
+        for name in ["even", "odd"] {
+            assert!(!Path::new(&sandbox.name(name)).exists(), "of what is refused nothing is left");
+        }
+    }
+}

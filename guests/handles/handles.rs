@@ -1,12 +1,14 @@
 //! `handles`: is handed one connection at a time and does what its first line says: `peer` tells who is at the other
 //! end, through which socket and as which connection, `echo` sends everything back, `log` writes one line to standard
 //! error in two halves with a line of the client between them, and `trap`, `spin`, `grow` and `sleep` come to no good
-//! end. It holds no authority and tries none.
+//! end; `count` tells how many connections the instance has had, and `keep` keeps one although it has served it. It holds
+//! no authority and tries none.
 
 #[path = "../line.rs"]
 mod line;
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use wjob_sdk::{Connection, Error, copy};
 
@@ -15,9 +17,13 @@ use line::line;
 /// How much memory is taken at once.
 const MEBIBYTE: usize = 1 << 20;
 
+/// Connections so far.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
 wjob_sdk::connection_handler!(handle);
 
 async fn handle(mut connection: Connection) -> Result<(), Error> {
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     let word = line(&mut connection).await?;
     match word.as_str() {
         "peer" => {
@@ -34,6 +40,11 @@ async fn handle(mut connection: Connection) -> Result<(), Error> {
             connection.write_all(b"half\n").await?;
             line(&mut connection).await?;
             eprintln!("the second half");
+        }
+        "count" => connection.write_all(format!("{count}\n").as_bytes()).await?,
+        "keep" => {
+            std::mem::forget(connection);
+            return Ok(());
         }
         "trap" => panic!("handles traps on purpose"),
         "spin" => spin(),

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use wjob_model::finding::{Finding, Severity, line_and_column};
-use wjob_model::imports;
+use wjob_model::imports::{self, HowRun};
 use wjob_model::job::{Job, ProgramFile, STANDARD_PATH};
 use wjob_model::plist;
 use wjob_model::status::Status;
+use wjob_model::wall::unheld;
 
 use wjob_worker::inspect;
 
@@ -89,12 +90,18 @@ impl Checked {
                 let mut findings = imports::compare(seen.kind, &imports, job);
                 let how = imports::how_run(seen.kind, &imports, &exports, job);
                 findings.extend(how.as_ref().err().cloned());
+                findings.extend(how.as_ref().ok().and_then(|how| imports::reuse_without_effect(*how, job)));
                 self.place(&mut findings);
                 self.findings.extend(findings);
                 // What would not even start is not run in any way.
                 self.how = how.ok().filter(|_| self.count(Severity::Error) == 0).map(|how| how.in_words().to_owned());
             }
-            Ok(None) => {}
+            Ok(None) => {
+                let reuse = imports::reuse_without_effect(HowRun::Native, job);
+                let mut findings: Vec<Finding> = unheld(job).into_iter().chain(reuse).collect();
+                self.place(&mut findings);
+                self.findings.extend(findings);
+            }
             Err(fault) => {
                 let message = format!("the program {} cannot be examined: {fault}", path.display());
                 self.findings.push(Finding::new(Severity::Error, "program-unreadable", message));

@@ -63,6 +63,8 @@ pub struct LimitRow {
 }
 
 const GIB: u64 = 1 << 30;
+/// Most instances at once that a job may ask for, by either of the keys that say it.
+pub const MOST_INSTANCES: u64 = 1_000;
 
 /// The registry.
 pub const LIMITS: &[LimitRow] = &[
@@ -108,7 +110,7 @@ pub const LIMITS: &[LimitRow] = &[
         unit: "instances",
         per: "job",
         least: 1,
-        most: 1_000,
+        most: MOST_INSTANCES,
         available: Available::Run,
         guest_wall: "semaphore",
         kernel_wall: "the rest waits in the backlog",
@@ -123,7 +125,7 @@ pub const LIMITS: &[LimitRow] = &[
         most: 1_000_000,
         available: Available::Run,
         guest_wall: "closed at accept",
-        kernel_wall: "the rest waits in the backlog",
+        kernel_wall: "none",
         refused: "",
     },
     LimitRow {
@@ -147,7 +149,7 @@ pub const LIMITS: &[LimitRow] = &[
         most: 86_400,
         available: Available::Run,
         guest_wall: "the connection is dropped",
-        kernel_wall: "none",
+        kernel_wall: "none, and a native job that asks for it is refused",
         refused: "",
     },
     LimitRow {

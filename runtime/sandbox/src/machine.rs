@@ -15,6 +15,7 @@ pub fn look() -> Machine {
         seccomp: seccomp(),
         namespaces: namespaces(uid),
         cgroup: cgroup::look(),
+        mappings: mappings(),
         ..Machine::able(uid)
     }
 }
@@ -33,6 +34,11 @@ fn seccomp() -> bool {
     let action: u32 = libc::SECCOMP_RET_KILL_PROCESS;
     // SAFETY: the third argument points at a u32 that outlives the call, which only reads it.
     unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0u32, &raw const action) == 0 }
+}
+
+/// The setting of the whole machine; without /proc it is not known.
+fn mappings() -> Option<u64> {
+    fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
 }
 
 /// Settings that keep an ordinary user from having a user namespace.

@@ -67,7 +67,7 @@ impl RunError {
             }
             Self::Refused(WallRefusal::Limit { .. }) => "remove the limit, or run the job where it can be held",
             Self::Refused(WallRefusal::Required { wall, .. }) => wall.advice(),
-            Self::Listen(_) => "correct its Sockets, or end whoever is in the way",
+            Self::Listen(error) => error.advice(),
             Self::Program(_) => "correct Program or ProgramArguments",
             Self::Compile(_) => "`wjob compile` shows how far it comes; a smaller program helps",
             Self::System(_) => "the message names the call that failed",

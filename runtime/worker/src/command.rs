@@ -24,7 +24,7 @@ pub(crate) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec
 ///
 /// # Errors
 /// When it cannot be run as it is asked for, or imports what nobody provides; naming the import or export.
-pub(crate) fn how(engine: &Engine, component: &Component, asked: Asked) -> Result<HowRun, StartFailure> {
+pub(crate) fn how(engine: &Engine, component: &Component, asked: Asked<'_>) -> Result<HowRun, StartFailure> {
     let (imports, exports) = names(engine, component);
     let imports: Vec<&str> = imports.iter().map(String::as_str).collect();
     let exports: Vec<&str> = exports.iter().map(String::as_str).collect();

@@ -19,7 +19,7 @@ pub(crate) const START: &str = "_start";
 ///
 /// # Errors
 /// When it is something else, naming the import or export that shows it.
-pub(crate) fn how(module: &Module, asked: Asked) -> Result<HowRun, StartFailure> {
+pub(crate) fn how(module: &Module, asked: Asked<'_>) -> Result<HowRun, StartFailure> {
     let imports: Vec<(&str, &str)> = module.imports().map(|import| (import.module(), import.name())).collect();
     let exports: Vec<&str> = module
         .exports()

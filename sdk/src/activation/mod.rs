@@ -6,7 +6,7 @@ mod listener;
 
 pub use self::datagrams::{Datagram, Datagrams, Sender};
 pub use self::listener::Listener;
-use crate::{Connection, Error, host};
+use crate::{Error, host};
 
 /// Takes the job's sockets over, all of them. It may be called once in a run.
 ///
@@ -128,7 +128,6 @@ impl IntoIterator for Sockets {
 ///     match socket {
 ///         Socket::Listener(listener) => println!("{} takes connections", listener.socket()),
 ///         Socket::Datagrams(datagrams) => println!("{} takes datagrams", datagrams.socket()),
-///         Socket::Connection(connection) => println!("{} is a connection", connection.socket()),
 ///     }
 /// }
 /// ```
@@ -138,6 +137,4 @@ pub enum Socket {
     Listener(Listener),
     /// It takes datagrams.
     Datagrams(Datagrams),
-    /// It is a connection already.
-    Connection(Connection),
 }

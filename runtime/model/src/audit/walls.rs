@@ -95,7 +95,11 @@ pub(super) fn reuse(subject: &Subject<'_>) -> Judged {
         0 | 1 => Judged::new(0, Held::Guest, "each request or connection has a fresh instance"),
         reuse => {
             let badness = if reuse > 16 { 6 } else { 3 };
-            Judged::new(badness, Held::Nothing, format!("up to {reuse} requests share the memory of an instance"))
+            Judged::new(
+                badness,
+                Held::Nothing,
+                format!("up to {reuse} requests or connections share the memory of an instance"),
+            )
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::advice;
 use crate::finding::{Finding, Severity};
 use crate::job::Job;
 use crate::program::ProgramKind;
+use crate::socket::SocketKind;
 
 /// How a program is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,20 +53,58 @@ impl HowRun {
 
 /// What a job asks of its program, as far as that decides how it is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct Asked<'a> {
     /// Whether it is handed sockets.
     pub sockets: bool,
+    /// The name of the first of them that takes datagrams.
+    pub datagrams: Option<&'a str>,
+    /// The name of the first of them that takes packets.
+    pub packets: Option<&'a str>,
     /// Whether it owns names of services.
     pub services: bool,
     /// Whether `inetdCompatibility` is given, and then its `Wait`.
     pub inetd_wait: Option<bool>,
 }
 
-impl Asked {
+impl<'a> Asked<'a> {
     /// What a job asks.
-    pub fn of(job: &Job) -> Self {
-        Self { sockets: !job.sockets.is_empty(), services: !job.services.is_empty(), inetd_wait: job.inetd_wait }
+    pub fn of(job: &'a Job) -> Self {
+        let sockets = job.sockets.iter().map(|socket| (socket.name.as_str(), socket.kind));
+        Self { services: !job.services.is_empty(), inetd_wait: job.inetd_wait, ..Self::of_sockets(sockets) }
     }
+
+    /// What these sockets ask, by their names, of a job that asks nothing else.
+    pub fn of_sockets(sockets: impl Iterator<Item = (&'a str, SocketKind)>) -> Self {
+        let mut asked = Self::default();
+        for (name, kind) in sockets {
+            asked.sockets = true;
+            match kind {
+                SocketKind::Stream => {}
+                SocketKind::Datagram => asked.datagrams = asked.datagrams.or(Some(name)),
+                SocketKind::Seqpacket => asked.packets = asked.packets.or(Some(name)),
+            }
+        }
+        asked
+    }
+
+    /// Whether every socket is of a kind that is taken by who is run so. Whoever accepts for the program takes
+    /// connections alone; and what comes through a connection reaches WebAssembly as a stream, in which packets would
+    /// lose their bounds.
+    fn taken(self, how: HowRun) -> Result<HowRun, Finding> {
+        match (self.packets, self.datagrams) {
+            (Some(name), _) => Err(untaken(name, "takes packets, whose bounds no stream of WebAssembly keeps")
+                .help("give the socket the type stream, or name a native program")),
+            (None, Some(name)) if how != HowRun::Activation => {
+                Err(untaken(name, "takes datagrams, which reach a component through wjob:service/activation alone")
+                    .help("import wjob:service/activation in a command, or give the socket the type stream"))
+            }
+            (None, _) => Ok(how),
+        }
+    }
+}
+
+fn untaken(name: &str, what: &str) -> Finding {
+    nobody_accepts(&format!("the socket {name} {what}")).at(format!("Sockets.{name}"), None)
 }
 
 /// Chooses how a program is run.
@@ -80,11 +119,22 @@ pub fn how_run(kind: ProgramKind, imports: &[&str], exports: &[&str], job: &Job)
     }
 }
 
-fn component(imports: &[&str], exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
+/// `InstanceReuse` where no instance is asked for anything twice, whatever it says.
+pub fn reuse_without_effect(how: HowRun, job: &Job) -> Option<Finding> {
+    let asked_again = matches!(how, HowRun::Connection | HowRun::Http02 | HowRun::Http03);
+    (job.instance_reuse > 1 && !asked_again).then(|| {
+        let message = format!("InstanceReuse does nothing for a program that {}", how.in_words());
+        Finding::new(Severity::Warning, "no-effect", message)
+            .at("InstanceReuse", None)
+            .help("it is for components that export a wasi:http handler or wjob:service/connection-handler")
+    })
+}
+
+fn component(imports: &[&str], exports: &[&str], asked: Asked<'_>) -> Result<HowRun, Finding> {
     let exports: Vec<Name> = exports.iter().map(|name| Name::read(name)).collect();
     let activates = imports.iter().any(|name| Name::read(name).is("wjob:service", "activation"));
     if asked.sockets {
-        accepting(&exports, activates, asked.inetd_wait)
+        asked.taken(accepting(&exports, activates, asked.inetd_wait)?)
     } else if asked.services {
         service(&exports)
     } else {
@@ -96,7 +146,7 @@ fn component(imports: &[&str], exports: &[&str], asked: Asked) -> Result<HowRun,
 ///
 /// # Errors
 /// Names the first import that nobody offers, or the export that is missing.
-pub fn how_run_component(imports: &[&str], exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
+pub fn how_run_component(imports: &[&str], exports: &[&str], asked: Asked<'_>) -> Result<HowRun, Finding> {
     let mut remarks = imports.iter().filter_map(|import| unknown(import, &Name::read(import)));
     match remarks.find(|finding| finding.severity == Severity::Error) {
         Some(finding) => Err(finding),
@@ -108,18 +158,18 @@ pub fn how_run_component(imports: &[&str], exports: &[&str], asked: Asked) -> Re
 ///
 /// # Errors
 /// Names the first import that nobody offers, or says that `_start` is missing.
-pub fn how_run_module(imports: &[(&str, &str)], exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
+pub fn how_run_module(imports: &[(&str, &str)], exports: &[&str], asked: Asked<'_>) -> Result<HowRun, Finding> {
     match imports.iter().find(|(module, _)| *module != PREVIEW_1) {
         Some((module, function)) => Err(unknown_module(module, &module_import(module, function))),
         None => self::module(exports, asked),
     }
 }
 
-fn module(exports: &[&str], asked: Asked) -> Result<HowRun, Finding> {
+fn module(exports: &[&str], asked: Asked<'_>) -> Result<HowRun, Finding> {
     let command = start(exports)?;
     match (asked.sockets, asked.inetd_wait) {
         (false, _) => Ok(command),
-        (true, Some(false)) => Ok(HowRun::Inetd),
+        (true, Some(false)) => asked.taken(HowRun::Inetd),
         (true, _) => Err(nobody_accepts("a preview 1 module can take a socket only as standard input and output")),
     }
 }

@@ -15,7 +15,7 @@ use crate::grant::{Access, Endpoint, Transport};
 use crate::job::Job;
 use crate::program::ProgramKind;
 
-pub use entry::{Asked, HowRun, how_run, how_run_component, how_run_module};
+pub use entry::{Asked, HowRun, how_run, how_run_component, how_run_module, reuse_without_effect};
 
 /// The module whose functions a core module may import (WASI preview 1).
 pub const PREVIEW_1: &str = "wasi_snapshot_preview1";
@@ -385,6 +385,65 @@ mod tests {
         let imports = ["wjob:service/activation@0.1.0"];
         let found = how_run(component, &imports, &["wasi:cli/run@0.2.0"], &job(SOCKETS));
         assert_eq!(found.map_err(|finding| finding.code), Ok(HowRun::Activation));
+    }
+
+    /// What is not of the type that is taken by whoever accepts, named.
+    #[test]
+    fn every_socket_is_of_a_type_that_somebody_takes() {
+        let sockets = |kind: &str| {
+            let unix = |name: &str, kind: &str| {
+                format!(
+                    "<key>{name}</key><dict><key>SockPathName</key><string>/run/{name}</string>\
+                     <key>SockType</key><string>{kind}</string></dict>"
+                )
+            };
+            format!("<key>Sockets</key><dict>{}{}</dict>", unix("first", "stream"), unix("odd", kind))
+        };
+        let (component, module) = (ProgramKind::Component, ProgramKind::Module);
+        let activation: &[&str] = &["wjob:service/activation@0.1.0"];
+        let inetd = "<key>inetdCompatibility</key><dict/>";
+        for (kind, imports, export, type_word, body, expected) in [
+            (component, &[][..], "wasi:http/incoming-handler@0.2.0", "dgram", "", Err("datagrams")),
+            (component, &[], "wasi:http/handler@0.3.0", "dgram", "", Err("datagrams")),
+            (component, activation, "wjob:service/connection-handler@0.1.0", "dgram", "", Err("datagrams")),
+            (component, activation, "wasi:cli/run@0.2.0", "dgram", "", Ok(HowRun::Activation)),
+            (component, activation, "wasi:cli/run@0.2.0", "stream", "", Ok(HowRun::Activation)),
+            (component, activation, "wasi:cli/run@0.2.0", "seqpacket", "", Err("packets")),
+            (component, &[], "wjob:service/connection-handler@0.1.0", "seqpacket", "", Err("packets")),
+            (component, &[], "wasi:cli/run@0.2.0", "seqpacket", inetd, Err("packets")),
+            (module, &[], "_start", "seqpacket", inetd, Err("packets")),
+            (module, &[], "_start", "stream", inetd, Ok(HowRun::Inetd)),
+            (ProgramKind::Elf, &[], "", "seqpacket", "", Ok(HowRun::Native)),
+            (ProgramKind::Elf, &[], "", "dgram", "", Ok(HowRun::Native)),
+        ] {
+            let found = how_run(kind, imports, &[export], &job(&format!("{}{body}", sockets(type_word))));
+            match (&found, expected) {
+                (Ok(how), Ok(expected)) => assert_eq!(*how, expected, "{export} {type_word}"),
+                (Err(finding), Err(expected)) => {
+                    let words = format!("nobody would accept: the socket odd takes {expected}");
+                    assert!(finding.message.contains(&words), "{export}: {}", finding.message);
+                    assert_eq!((finding.code, finding.key_path.as_str()), ("nobody-accepts", "Sockets.odd"));
+                }
+                _ => panic!("{export} {type_word}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn instances_are_used_again_only_where_they_are_asked_again() {
+        let reused = job("<key>InstanceReuse</key><integer>2</integer>");
+        for (how, expected) in [
+            (HowRun::Connection, false),
+            (HowRun::Http02, false),
+            (HowRun::Http03, false),
+            (HowRun::Inetd, true),
+            (HowRun::Activation, true),
+            (HowRun::Command02, true),
+            (HowRun::Native, true),
+        ] {
+            assert_eq!(reuse_without_effect(how, &reused).is_some(), expected, "{how:?}");
+            assert_eq!(reuse_without_effect(how, &job("")), None, "{how:?}");
+        }
     }
 
     #[test]

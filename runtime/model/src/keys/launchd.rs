@@ -2,7 +2,7 @@
 //! A flat table in the order of a reader's interest; what a value means in detail is written beside its use.
 
 use super::{Available, Class, Key, Kind};
-use crate::limit::{RESOURCES, ResourceRow};
+use crate::limit::{MOST_INSTANCES, RESOURCES, ResourceRow};
 
 use Available::{Nobody, NotYet, Run, Supervisor};
 use Class::{Adapted, Honoured, Noted};
@@ -189,15 +189,15 @@ static KEYS: &[Key] = &[
         "Hands each connection, or the listening socket, to the job as standard input and output."),
     key("inetdCompatibility.Wait", Boolean, Honoured, Run, "launchd 10.4",
         "True: the job gets the listening socket. False: one run for each connection."),
-    key("inetdCompatibility.Instances", integer(1, 1_000_000), Honoured, Run, "launchd 10.10",
+    key("inetdCompatibility.Instances", integer(1, MOST_INSTANCES as i64), Honoured, Run, "launchd 10.10",
         "Most connections served at once; Limits.Instances is the same."),
     // Sockets.
     key("Sockets", Map(&AnyOf(&[SOCKET, Array(&SOCKET)])), Honoured, Run, "launchd 10.4",
         "Sockets that are there from load to unload, by names of your choice; traffic on one starts the job."),
     key("Sockets.*.SockType", Word(&["stream", "dgram", "seqpacket"]), Honoured, Run, "launchd 10.4",
-        "The type of the socket; stream if it is left out."),
-    key("Sockets.*.SockPassive", Boolean, Honoured, NotYet, "launchd 10.4",
-        "True, the default: wait for connections. False: connect to the address at load."),
+        "The type of the socket; stream if it is left out. A dgram socket is for native programs and for activation, a seqpacket one, which has a path, for native programs."),
+    key("Sockets.*.SockPassive", Boolean, Adapted, Run, "launchd 10.4",
+        "True, the default: wait for connections. False, to connect to the address at load, is refused: the program connects by itself, to what Grants.Connect names."),
     key("Sockets.*.SockNodeName", Text, Honoured, Run, "launchd 10.4",
         "The host name or address; every address of the machine if it is left out."),
     key("Sockets.*.SockServiceName", AnyOf(&[Text, PORT]), Honoured, Run, "launchd 10.4",

@@ -47,7 +47,7 @@ static KEYS: &[Key] = &[
     key("Isolation", Kind::OneOf(&["Process", "Shared", "None"]), Available::Run,
         "How the job is kept apart: in a worker of its own, in a shared one (not yet), or, for native programs, not at all."),
     key("InstanceReuse", Kind::Integer { least: 1, most: 1_000_000 }, Available::Run,
-        "How many requests one instance serves before it is thrown away; 1, the default, is a fresh one each time."),
+        "How many requests, or connections of a connection-handler, one instance serves one after another before it is thrown away; 1, the default, is a fresh one each time."),
     key("Config", Kind::Settings, Available::Run,
         "Settings the job reads through wasi:config; nested dictionaries become names joined by dots."),
 ];

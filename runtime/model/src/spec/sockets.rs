@@ -9,17 +9,14 @@ use crate::socket::{Family, LONGEST_PATH, Place, Service, Socket, SocketKind};
 use super::grants::is_variable_name;
 use super::raw::{RawData, RawJob, RawValue, entries, items};
 
-/// The sockets that are to be bound. Those that ask for something that nothing acts on yet, as the registry says, are
-/// left out.
+/// The sockets that are to be bound.
 pub fn meant(raw: &RawJob) -> Vec<Socket> {
     let sockets = entries(raw.get("Sockets")).iter();
     sockets.flat_map(|entry| entry.value.one_or_many().iter().filter_map(|value| socket(&entry.name, value))).collect()
 }
 
 fn socket(name: &str, value: &RawValue) -> Option<Socket> {
-    if !matches!(value.data, RawData::Dictionary(_))
-        || value.get("SockPassive").and_then(RawValue::boolean) == Some(false)
-    {
+    if !matches!(value.data, RawData::Dictionary(_)) {
         return None;
     }
     Some(Socket { name: name.into(), kind: kind(value), place: place(value)? })
@@ -95,6 +92,7 @@ fn is_unix(socket: &RawValue) -> bool {
 /// Checks every socket.
 pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
     for socket in all(raw) {
+        findings.extend(passive(socket));
         findings.extend(path(socket));
         findings.extend(variable(socket));
         findings.extend(address(socket));
@@ -105,6 +103,16 @@ pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
         findings.extend(unserved(raw, socket));
         findings.extend(beside_users(raw, socket));
     }
+}
+
+/// A connection that the supervisor made would be an authority to reach out that no grant names.
+fn passive(socket: &RawValue) -> Option<Finding> {
+    let value = socket.get("SockPassive").filter(|value| value.boolean() == Some(false))?;
+    let message = "SockPassive is false, and no socket is connected at load here; expected true";
+    Some(value.finding(Severity::Error, "wrong-value", message).help(
+        "remove the socket and let the program connect by itself: Grants.Connect names where it may, such as \
+         tcp://127.0.0.1:5432 or unix:///run/socket",
+    ))
 }
 
 fn path(socket: &RawValue) -> Option<Finding> {

@@ -393,6 +393,7 @@ fn odd_combinations_are_warned_of() {
             "two-addresses",
         ),
         (socket("<key>SockPathName</key><string>s</string>"), Error, "relative-path"),
+        (socket("<key>SockServiceName</key><string>1</string><key>SockPassive</key><false/>"), Error, "wrong-value"),
         (
             socket("<key>SockPathName</key><string>/s</string><key>SecureSocketWithKey</key><string>A</string>"),
             Warning,
@@ -480,7 +481,7 @@ fn usual_jobs_are_not_remarked_on() {
         "<key>Umask</key><integer>18</integer>",
         "<key>EnvironmentVariables</key><dict><key>path</key><string>a</string><key>PATH</key><string>b</string></dict>",
         "<key>Sockets</key><dict><key>a</key><array><dict><key>SockNodeName</key><string>::1</string><key>SockServiceName</key><string>ipp</string></dict>\
-         <dict><key>SockPathMode</key><integer>49663</integer><key>SockPathName</key><string>/s</string></dict></array></dict>",
+         <dict><key>SockPassive</key><true/><key>SockPathMode</key><integer>49663</integer><key>SockPathName</key><string>/s</string></dict></array></dict>",
     ] {
         assert!(remarks(body).is_empty(), "{body}");
     }

@@ -23,6 +23,10 @@ pub struct Machine {
     pub under_root: bool,
     /// The part of the tree of control groups that is the supervisor's to divide, or why there is none.
     pub cgroup: Result<Delegated, String>,
+    /// Most memory mappings of a process (proc_sys_vm(5), max_map_count), if that is known. A run that is handed over is
+    /// planned already, and not told.
+    #[serde(skip)]
+    pub mappings: Option<u64>,
     /// Walls that were tried and refused, whatever the rest says.
     pub refused: Vec<Missing>,
 }
@@ -37,6 +41,7 @@ impl Machine {
             namespaces: Ok(()),
             under_root: uid == 0,
             cgroup: Err("no part of cgroup v2 was delegated".into()),
+            mappings: None,
             refused: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use crate::job::{Isolation, Job};
 use crate::limit::{Limit, ResourceLimit};
 
 mod cgroup;
+mod held;
 mod helper;
 #[cfg(test)]
 mod lacking;
@@ -21,6 +22,7 @@ pub use cgroup::{
     CgroupPlan, Delegated, OWN_GROUP, RUN_GROUP, delegated, group_name, own_group, ran_out_of_memory,
     ran_out_of_processes, to_divide,
 };
+pub use held::unheld;
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
 pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, MOST_LINGERING, kernel_limits};
 pub use machine::Machine;
@@ -272,6 +274,7 @@ pub fn plan(
     if !wasm && job.isolation != Isolation::None && job.grants.paths.iter().any(|grant| grant.guest == "/") {
         return Err(WallRefusal::RootForNative);
     }
+    held::all(job, kind, machine)?;
     other_root(job, kind, machine)?;
     unix_sockets(job, kind, machine)?;
     let serves = wasm && !job.sockets.is_empty();

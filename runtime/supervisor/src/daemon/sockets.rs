@@ -85,7 +85,7 @@ impl Daemon {
         let (domain, runtime) = (self.reader.owner, self.settings.runtime());
         let owner = Owner { domain, job: self.identity_of(job), admitted, runtime };
         let old = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
-        let (made, kept) = listen::bind_further(&job.sockets, old, &owner).map_err(|error| error.to_string())?;
+        let (made, kept) = listen::bind_further(&job.sockets, old, &owner).map_err(|error| error.in_words())?;
         self.ignore_traffic(label);
         self.unbound.remove(label);
         let sockets = self.sockets.entry(label.clone()).or_default();

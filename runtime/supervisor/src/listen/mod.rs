@@ -2,6 +2,7 @@
 //! accepted or read here, so that no client is lost between two runs.
 
 mod acl;
+mod advice;
 mod network;
 mod owner;
 mod path;

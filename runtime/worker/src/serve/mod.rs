@@ -56,6 +56,8 @@ pub(crate) struct Serving {
     pub instances: Arc<Semaphore>,
     /// Instances that may live at once, where one may answer again.
     pub living: Arc<Living>,
+    /// Instances that may be handed another connection.
+    pub resting: handler::Resting,
     /// How long a connection may be silent.
     pub silence: Duration,
     connections: Arc<Semaphore>,
@@ -172,6 +174,7 @@ impl Serving {
         Ok(Arc::new(Self {
             instances: Arc::new(Semaphore::new(most)),
             living: Living::new(most),
+            resting: handler::Resting::default(),
             connections,
             crowd: Crowd::default(),
             silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),
@@ -201,6 +204,12 @@ impl Serving {
             // It is never closed.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Nobody is accepted for a while, because there is no room for another connection.
+    pub async fn pause(&self, error: &std::io::Error) {
+        self.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
+        tokio::time::sleep(NO_ROOM).await;
     }
 
     /// Takes a client in, if he may come.
@@ -243,10 +252,15 @@ impl Serving {
 
     /// Says how an instance has ended, if that was no good end. A limit that it met is in the run's record too.
     pub fn ended(&self, number: u64, outcome: &Outcome) {
-        if let Outcome::Trapped(_) | Outcome::LimitHit { .. } = outcome {
-            self.template.denials.record_limit(Some(outcome));
-            let words = Verdict { outcome: outcome.clone(), stop: None }.in_words();
-            self.complain(number, &words.unwrap_or_default());
+        match outcome {
+            Outcome::Trapped(_) | Outcome::LimitHit { .. } => {
+                self.template.denials.record_limit(Some(outcome));
+                let words = Verdict { outcome: outcome.clone(), stop: None }.in_words();
+                self.complain(number, &words.unwrap_or_default());
+            }
+            // As it is said of a native program.
+            Outcome::Exited(status) if *status != 0 => self.complain(number, &format!("exit {status}")),
+            _ => {}
         }
     }
 
@@ -271,8 +285,7 @@ impl Serving {
 /// # Errors
 /// When there are no threads or no runtime for them, or one of them is held beyond RunTime.
 pub(crate) async fn serve(serving: Arc<Serving>, sockets: Vec<Socket>) -> wasmtime::Result<()> {
-    let sockets: Arc<Vec<Socket>> =
-        Arc::new(sockets.into_iter().filter(|socket| socket.about.kind.accepts()).collect());
+    let sockets: Arc<Vec<Socket>> = Arc::new(sockets);
     let most =
         usize::try_from(serving.template.run.limits.instances.unwrap_or(DEFAULT_INSTANCES)).unwrap_or(usize::MAX);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(most).max(1);
@@ -353,10 +366,7 @@ impl Thread {
                 Ok(arrival) => self.take_in(socket, arrival, work, room),
                 Err(NotNow::Nobody) => guard.clear_ready(),
                 Err(NotNow::Gone) => {}
-                Err(NotNow::NoRoom(error)) => {
-                    self.serving.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
-                    tokio::time::sleep(NO_ROOM).await;
-                }
+                Err(NotNow::NoRoom(error)) => self.serving.pause(&error).await,
                 Err(NotNow::Dead(error)) => return self.give_up(socket, &error.to_string()),
             }
         }

@@ -82,6 +82,28 @@ fn one_connection_ends_and_another_goes_on() {
     }
 }
 
+/// With one instance at a time a connection is taken in when the one before is over, and its instance rests.
+#[test]
+fn each_connection_has_an_instance_of_its_own_unless_it_may_be_used_again() {
+    let job = handles().limit("Instances", 1);
+    for (job, expected) in [(job.clone(), "1 1 1 1 1 1 1"), (job.with("InstanceReuse", 3), "1 2 3 1 2 3 1")] {
+        let (supervisor, jobs) = served(&job);
+        for (label, place) in &jobs {
+            let counts: Vec<String> = (0..7).map(|_| place.ask("count").trim().to_owned()).collect();
+            assert_eq!(counts.join(" "), expected, "{label}");
+            // Neither one that has trapped nor one that has something of its last client left serves another.
+            for word in ["trap", "keep"] {
+                let mut client = place.connect();
+                client.say(format!("{word}\n"));
+                assert_eq!(cut_off(client), "", "{label}: {word}");
+                assert_eq!(place.ask("count"), "1\n", "{label}: after {word}");
+            }
+            wait_for_line(&supervisor, label, "wjob: connection 8: trap: ");
+            assert_eq!(standing(&supervisor, label), "running, 1 runs");
+        }
+    }
+}
+
 #[test]
 fn a_connection_that_takes_too_long_is_ended_and_the_next_one_is_served() {
     let (supervisor, jobs) = served(&handles().limit("RunTime", 2));

@@ -94,6 +94,7 @@ type Row = (&'static str, Option<&'static str>, Option<(&'static str, u64)>, &'s
 const ENDS: &[Row] = &[
     ("probe-trap", None, None, "trap: "),
     ("probe-panic", None, None, "trap: "),
+    ("probe-exit", Some("3"), None, "exit 3"),
     ("probe-spin", None, Some(("CPUTime", 1)), "limit CPUTime reached"),
     // It cannot even begin.
     ("probe-memory", Some("1"), Some(("Memory", 65_536)), "limit Memory reached"),

@@ -106,7 +106,7 @@ impl Inner {
                 }
                 Err(NotNow::Nobody) => guard.clear_ready(),
                 Err(NotNow::Gone) => {}
-                Err(NotNow::NoRoom(_)) => tokio::time::sleep(crate::serve::NO_ROOM).await,
+                Err(NotNow::NoRoom(error)) => self.serving.pause(&error).await,
                 Err(NotNow::Dead(_)) => return Err(ErrorCode::Closed),
             }
         }
