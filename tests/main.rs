@@ -13,6 +13,7 @@ mod hostile;
 mod learn;
 mod limits;
 mod listen;
+mod mounted;
 mod native;
 mod network;
 mod newcomer;

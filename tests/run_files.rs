@@ -5,6 +5,8 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use plist::Value;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 
 use crate::harness::{self, Job, Sandbox, Stream, VARIABLE, texts};
@@ -323,4 +325,33 @@ fn what_is_no_file_is_opened_for_nobodys_input_and_output() {
         .run(&Job::shell("true").with("StandardOutPath", "/dev/kmsg"))
         .exits(78)
         .complains("StandardOutPath /dev/kmsg");
+}
+
+/// Opening alone makes a file, wakes who waits at a FIFO, and starts what a driver does.
+#[test]
+fn what_is_refused_for_input_and_output_was_never_opened() {
+    let sandbox = Sandbox::new();
+    let runtime = sandbox.make_folder("run");
+    sandbox.make_folder("run/wjob");
+    let fifo = sandbox.make_fifo("run/wjob/fifo");
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let reader = rustix::fs::open(fifo.as_str(), flags, Mode::empty()).expect("a FIFO needs no writer to be read");
+    let unmade = sandbox.name("run/wjob/unmade");
+    sandbox.link(&unmade, "link");
+    for (key, path) in [
+        ("StandardOutPath", &fifo),
+        ("StandardErrorPath", &fifo),
+        ("StandardOutPath", &unmade),
+        ("StandardErrorPath", &sandbox.name("link")),
+    ] {
+        for job in [Job::shell("true"), Job::guest("probe-exit", &["0"])] {
+            let mut command = sandbox.command("wjob", &["run", &sandbox.job_file(&job.with(key, path.as_str()))]);
+            command.env("XDG_RUNTIME_DIR", &runtime);
+            harness::Running::start(command).end().exits(78).complains(key).complains("which is wjob's own");
+        }
+    }
+    assert!(!sandbox.path("run/wjob/unmade").exists());
+    // A writer that came and went would have left the end of the stream behind (poll(2), POLLHUP).
+    let mut seen = [PollFd::new(&reader, PollFlags::IN)];
+    assert_eq!(poll(&mut seen, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0), "somebody has opened the FIFO");
 }

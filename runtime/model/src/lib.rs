@@ -26,6 +26,7 @@ pub mod launch;
 pub mod learn;
 pub mod limit;
 pub mod message;
+pub mod mounts;
 pub mod noted;
 pub mod outcome;
 pub mod plist;

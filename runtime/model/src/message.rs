@@ -114,14 +114,16 @@ pub struct Run {
 }
 
 /// A folder of wjob's own: its cache, its state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnFolder {
     /// Its path, without links.
     pub path: String,
-    /// Its device.
+    /// The device of what is there: of the folder itself, or of the nearest one above it.
     pub device: u64,
-    /// Its inode.
+    /// The inode of that.
     pub inode: u64,
+    /// The names below that which are not there yet, `a/b`; empty = the folder is there.
+    pub missing: String,
 }
 
 impl Run {

@@ -26,7 +26,9 @@ pub mod readback;
 pub mod root;
 pub mod seccomp;
 pub mod signals;
+pub mod stdio;
 pub mod syscalls;
+mod whereabouts;
 
 use thiserror::Error;
 use wjob_model::wall::{Wall, WallPlan};

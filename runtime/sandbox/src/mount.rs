@@ -129,7 +129,8 @@ fn empty(size: &str, mode: &str, flags: MountAttrFlags) -> Result<OwnedFd, WallE
     rustix::mount::fsmount(system.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags).doing(Wall::Mount, "fsmount tmpfs")
 }
 
-/// A detached mount of a granted path with the attributes its access asks for.
+/// A detached mount of a granted path, and of what is mounted inside, with the attributes its access asks for. What that
+/// may be was judged when the path was opened (`grants`).
 fn bound(opened: &Opened) -> Result<OwnedFd, WallError> {
     let mut flags = libc::MOUNT_ATTR_NOSUID;
     // A device that can be granted is one that NODEV would only break.

@@ -60,12 +60,49 @@ pub fn private_folder(folder: &Path, uid: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// A folder or file that no job may reach, if it is there: who can write to it decides what runs, or speaks as
-/// somebody else.
+/// Links to nothing that are followed on the way to a place; the kernel follows as many (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// A folder or file that no job may reach: who can write to it decides what runs, or speaks as somebody else. One that is
+/// not there yet is known by what is there above it, since who makes it is its owner. `None` = the path is not absolute.
 pub fn own_place(path: &Path) -> Option<OwnFolder> {
-    let path = std::fs::canonicalize(path).ok()?;
-    let status = std::fs::metadata(&path).ok()?;
-    Some(OwnFolder { path: path.to_string_lossy().into_owned(), device: status.dev(), inode: status.ino() })
+    own_place_behind(path, MOST_LINKS)
+}
+
+fn own_place_behind(path: &Path, links: usize) -> Option<OwnFolder> {
+    for above in path.ancestors() {
+        let missing = path.strip_prefix(above).ok()?;
+        if let Ok(real) = std::fs::canonicalize(above) {
+            return own_place_below(&real, missing);
+        }
+        // A link at which nothing is: it would be made where that leads.
+        if let Ok(target) = std::fs::read_link(above) {
+            let behind = above.parent()?.join(target).join(missing);
+            return own_place_behind(&behind, links.checked_sub(1)?);
+        }
+    }
+    None
+}
+
+fn own_place_below(there: &Path, missing: &Path) -> Option<OwnFolder> {
+    let status = std::fs::metadata(there).ok()?;
+    let is_there = missing.as_os_str().is_empty();
+    // Joined with nothing, a path ends in a slash.
+    let path = if is_there { there.to_path_buf() } else { there.join(missing) };
+    Some(OwnFolder {
+        path: path.to_string_lossy().into_owned(),
+        device: status.dev(),
+        inode: status.ino(),
+        missing: missing.to_string_lossy().into_owned(),
+    })
+}
+
+/// Where a supervisor of this user reads its configuration and job files: whoever writes them decides what runs, and with
+/// which grants. `variable` answers for the environment, which may be another one than the supervisor has.
+pub fn configured_places(variable: impl Fn(&str) -> Option<String>) -> Vec<OwnFolder> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folders = [absolute("XDG_CONFIG_HOME"), absolute("HOME").map(|home| home.join(".config"))];
+    folders.into_iter().flatten().filter_map(|folder| own_place(&folder.join("wjob"))).collect()
 }
 
 /// Where supervisors of this user answer: whoever reaches them speaks as that user. `variable` answers for the
@@ -108,8 +145,50 @@ mod tests {
         };
         let found: Vec<String> = answering_places(variable).into_iter().map(|place| place.path).collect();
         let real = std::fs::canonicalize(folder.path()).unwrap();
-        assert_eq!(found, ["wjob", "named.sock"].map(|name| real.join(name).display().to_string()));
+        // The last is not there yet.
+        assert_eq!(found, ["wjob", "named.sock", "log.sock"].map(|name| real.join(name).display().to_string()));
         assert!(answering_places(|_| Some("relative".into())).is_empty());
+    }
+
+    #[test]
+    fn configurations_are_found_by_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(folder.path()).unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let variable = |name: &str| match name {
+            "XDG_CONFIG_HOME" => Some(path("config")),
+            "HOME" => Some(path("home")),
+            _ => None,
+        };
+        let found: Vec<String> = configured_places(variable).into_iter().map(|place| place.path).collect();
+        assert_eq!(found, ["config/wjob", "home/.config/wjob"].map(|name| real.join(name).display().to_string()));
+        assert!(configured_places(|_| Some("relative".into())).is_empty());
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_yet_is_known_by_what_is_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(folder.path()).unwrap();
+        std::fs::create_dir_all(real.join("disk/home/there")).unwrap();
+        for (target, link) in [("disk/home", "home"), ("disk/none", "dangling"), ("circle", "circle")] {
+            std::os::unix::fs::symlink(target, real.join(link)).unwrap();
+        }
+        for (name, path, above, missing) in [
+            ("disk/home/there", "disk/home/there", "disk/home/there", ""),
+            ("home/there", "disk/home/there", "disk/home/there", ""),
+            ("home/wjob", "disk/home/wjob", "disk/home", "wjob"),
+            ("home/a/wjob/jobs", "disk/home/a/wjob/jobs", "disk/home", "a/wjob/jobs"),
+            ("dangling", "disk/none", "disk", "none"),
+            ("dangling/wjob/jobs", "disk/none/wjob/jobs", "disk", "none/wjob/jobs"),
+        ] {
+            let place = own_place(&real.join(name)).unwrap();
+            let status = std::fs::metadata(real.join(above)).unwrap();
+            assert_eq!(place.path, real.join(path).display().to_string(), "{name}");
+            assert_eq!((place.device, place.inode), (status.dev(), status.ino()), "{name}");
+            assert_eq!(place.missing, missing, "{name}");
+        }
+        assert_eq!(own_place(&real.join("circle/wjob")), None);
+        assert_eq!(own_place(Path::new("relative/and/not/there")), None);
     }
 
     #[test]

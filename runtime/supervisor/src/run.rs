@@ -11,7 +11,7 @@ use wjob_model::run::{Action, Event, State, Terms};
 use crate::attempt::{Attempt, Source, outcome};
 use crate::cache::Cache;
 use crate::order::{Order, Reporter, Tools};
-use crate::places::answering_places;
+use crate::places::{answering_places, configured_places};
 use crate::run_error::RunError;
 use crate::signals::Signals;
 
@@ -22,7 +22,8 @@ use crate::signals::Signals;
 pub fn run(tools: Tools<'_>, order: Order, reporter: &mut dyn Reporter) -> Result<Verdict, RunError> {
     let signals = Signals::block().map_err(|error| RunError::System(error.to_string()))?;
     let mut own = tools.cache.map(Cache::folders).unwrap_or_default();
-    own.extend(answering_places(|name| std::env::var(name).ok()));
+    let variable = |name: &str| std::env::var(name).ok();
+    own.extend(answering_places(variable).into_iter().chain(configured_places(variable)));
     let mut terms = Terms::of(&order.job, false);
     // Whoever runs a job in the foreground is done with it when it ends: nobody would list what it left or end that.
     terms.abandon = false;
