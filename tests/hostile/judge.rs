@@ -99,7 +99,8 @@ fn ends_are_told_apart() {
     ] {
         assert_eq!(limit(message), expected, "{message}");
     }
-    assert_eq!(holder("wjob: x: limit A reached, held by the kernel wall\n").as_deref(), Some("held by the kernel wall"));
+    let told = "wjob: x: limit A reached, held by the kernel wall\n";
+    assert_eq!(holder(told).as_deref(), Some("held by the kernel wall"));
     assert!(shortened(&"\u{fc}".repeat(10_000)).ends_with("(20000 bytes)"));
     assert_eq!(shortened("short"), "short");
 }

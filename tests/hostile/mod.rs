@@ -25,7 +25,7 @@ fn corpus() -> std::path::PathBuf {
 }
 
 /// The path of a program of the corpus.
-fn program(name: &str) -> String {
+pub fn program(name: &str) -> String {
     let path = corpus().join(name).with_extension("wasm");
     assert!(path.is_file(), "{} is missing: `cargo xtask test` builds the corpus first", path.display());
     harness::text(&path)
