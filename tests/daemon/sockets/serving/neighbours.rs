@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use super::http::client::get;
+use super::load::resident;
 use super::{PATIENCE, Place, at, inetd, process, wait_for_line};
 use crate::daemon::life::{open_folder, standing};
 use crate::harness::{Job, Supervisor};
@@ -221,5 +222,28 @@ fn a_thousand_instances_that_trapped_leave_nothing() {
     wait_for_line(&supervisor, "module", &format!("wjob: connection {}: trap: ", FIRST + 1000));
     let after = held(process(&supervisor, "module"));
     assert!(after[0] <= before[0].max(256) && after[1] <= before[1] + 4, "{before:?} became {after:?}");
+    assert_eq!(process(&supervisor, "module"), worker, "another process");
+}
+
+/// How much worker and supervisor may grow, bytes: an instance that left a kilobyte and a half would show.
+const GROWTH: u64 = 16 << 20;
+
+/// Started, served and ended, one after the other.
+#[test]
+fn ten_thousand_instances_that_ended_leave_nothing() {
+    const FIRST: usize = 500;
+    let (supervisor, place) = served(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
+    let serve = |count: usize| (0..count).for_each(|_| assert_eq!(place.connect().rest(), ""));
+    serve(FIRST);
+    let worker = process(&supervisor, "module");
+    let processes = [u32::try_from(worker).expect("a process number"), supervisor.process().pid()];
+    let (before, memory) = (held(worker), processes.map(resident));
+    serve(10_000);
+    let after = held(worker);
+    assert!(after[0] <= before[0].max(256) && after[1] <= before[1] + 4, "{before:?} became {after:?}");
+    for (process, before) in processes.into_iter().zip(memory) {
+        let now = resident(process);
+        assert!(now <= before + GROWTH, "process {process} had {before} bytes and has {now}");
+    }
     assert_eq!(process(&supervisor, "module"), worker, "another process");
 }
