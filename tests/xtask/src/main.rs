@@ -53,8 +53,10 @@ cargo xtask VERB
   bench idle [--json] [--no-build]
                                 ten thousand loaded jobs that wait, in wjobd and its peers
   bench neighbours [--attack NAME]... [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
-                                the p99 of an HTTP job while each attack runs beside it, in terms of that beside a
-                                job which does no harm and takes as much of the processor
+                                the p99 of an HTTP job while each attack runs beside it, guest or native, in terms of
+                                that beside a job which does no harm and takes as much of the processor. Left out are
+                                those that need a hostile server (which would compute beside them), those that take
+                                4 GiB, and those that are tests alone, without a program to run as a job
   bench connections|http|cold [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
