@@ -35,6 +35,7 @@ attacks! {
     connect_to_the_metadata_service
     connect_without_a_grant
     copy_all_memory
+    copy_four_gibibytes
     destructor_loop
     draw_random_bytes_beyond_all_memory
     draw_random_bytes_for_ever

@@ -89,6 +89,22 @@ fn a_job_without_limits_is_told_which_would_end_an_attack() {
     ran.says("no folder is granted ReadOnly").says("0 got through");
 }
 
+/// What contains an attack is a wall, and not that the attack is missing.
+#[test]
+fn a_corpus_without_a_program_contains_nothing() {
+    let sandbox = Sandbox::new();
+    let job = Job::guest("probe-exit", &["0"]).limit("RunTime", 5);
+    corpus(&sandbox);
+    std::fs::remove_file(sandbox.path("corpus/recurse.wasm")).expect("its link");
+    let ran = audit(&sandbox, &job, &["--json"]);
+    ran.exits(69).complains("corpus/recurse.wasm").complains("the attack recurse").complains("xtask dist");
+    assert_eq!(ran.output(), "", "{}", ran.described());
+    sandbox.write("corpus/recurse.wasm", b"\0asm\x01\0\0\0\xff");
+    let ran = audit(&sandbox, &job, &["--json"]);
+    let told = told(ran.exits(0));
+    assert_eq!(told["recurse"]["wall"], "compiler", "{}", ran.described());
+}
+
 #[test]
 fn what_cannot_be_attacked_is_said() {
     let sandbox = Sandbox::new();

@@ -33,6 +33,32 @@ pub fn end(payload: &str, ran: &Ran) -> String {
     }
 }
 
+/// How much is told of what was met.
+const LONGEST: usize = 200;
+
+/// Which wall a run met, as `WALL: how it showed`: what was seen, whatever was expected.
+pub fn met(payload: &str, ran: &Ran) -> String {
+    let end = end(payload, ran);
+    let how = match end.as_str() {
+        "held" => ran.output().lines().find(|line| line.starts_with(HELD)).map(ToOwned::to_owned),
+        "trap" => ran.stderr.lines().find_map(|line| Some(line.split_once("trap: ")?.1.to_owned())),
+        _ => holder(&ran.stderr),
+    };
+    let how = how.unwrap_or_else(|| format!("status {}", ran.status));
+    let wall = match end.as_str() {
+        "held" => "wasi",
+        "trap" => "engine",
+        limit => limit,
+    };
+    format!("{wall}: {}", how.chars().take(LONGEST).collect::<String>())
+}
+
+/// Who held the limit that a message names.
+fn holder(message: &str) -> Option<String> {
+    let (_, rest) = message.rsplit_once(" reached, ")?;
+    rest.lines().next().map(ToOwned::to_owned)
+}
+
 /// The limit that a message names.
 fn limit(message: &str) -> Option<&str> {
     let (_, rest) = message.rsplit_once("limit ")?;
@@ -73,6 +99,8 @@ fn ends_are_told_apart() {
     ] {
         assert_eq!(limit(message), expected, "{message}");
     }
+    let told = "wjob: x: limit A reached, held by the kernel wall\n";
+    assert_eq!(holder(told).as_deref(), Some("held by the kernel wall"));
     assert!(shortened(&"\u{fc}".repeat(10_000)).ends_with("(20000 bytes)"));
     assert_eq!(shortened("short"), "short");
 }

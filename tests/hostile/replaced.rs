@@ -1,5 +1,5 @@
-//! What somebody else does to granted folders while a job runs: another folder in the place of one, and a link and a
-//! folder that change places all the time. The job has what it was granted, and never what came into its place.
+//! What somebody else, or another job, does to granted folders while a job runs: another folder in the place of one, and a
+//! link and a folder that change places all the time. The job has what it was granted, and never what came into its place.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::judge::{end, shortened};
 use super::stage::Stage;
 use super::table::Row;
-use crate::harness::{Ran, Running};
+use crate::harness::{Job, Ran, Running, Sandbox};
 
 /// An attack of the component that no row of the table performs, since it needs the test's help.
 fn begun(stage: &Stage, name: &str) -> Running {
@@ -75,4 +75,40 @@ fn a_link_in_a_folders_place_is_never_followed() {
     let ran = running.end();
     over.store(true, Ordering::Relaxed);
     held(&ran);
+}
+
+/// What one job may write decides nothing for another that has been started: its grant is a descriptor, not a name.
+#[test]
+fn a_job_that_may_write_the_folder_above_moves_no_grant_of_another() {
+    let sandbox = Sandbox::new();
+    for replacing in
+        ["mv /above/other /above/ro", "ln -s other /above/ro", "mkdir /above/ro && cp /above/other/secret /above/ro"]
+    {
+        fill_above(&sandbox);
+        let (granted, signs) = (sandbox.name("above/ro"), sandbox.name("signs"));
+        let words = ["run", "--ro", &format!("{granted}:/ro"), "--rw", &format!("{signs}:/rw")].map(String::from);
+        let program = super::program("hostile");
+        let words = words.into_iter().chain([program, "follow_a_folder_that_is_replaced".into()]);
+        let words: Vec<String> = words.chain(["ro=/ro".into(), "rw=/rw".into()]).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let running = Running::start(sandbox.command("wjob", &words));
+        running.wait_for_output("ready");
+        let script = format!("mv /above/ro /above/was && {replacing}");
+        sandbox.run(&Job::shell(&script).path(&sandbox.name("above"), "/above", "ReadWrite")).exits(0);
+        sandbox.write("signs/go", "");
+        held(&running.end());
+    }
+}
+
+/// A granted folder, another one beside it, and the one above both, as they are before anybody moves them.
+fn fill_above(sandbox: &Sandbox) {
+    for name in ["above", "signs"] {
+        if sandbox.path(name).exists() {
+            fs::remove_dir_all(sandbox.path(name)).expect("a folder of the test's own");
+        }
+        sandbox.make_folder(name);
+    }
+    sandbox.make_folder("above/ro");
+    sandbox.make_folder("above/other");
+    sandbox.write("above/other/secret", "a secret\n");
 }

@@ -52,7 +52,8 @@ const WALLS: &[(&str, &str)] = &[
 ];
 
 /// What an attack may be granted or told of.
-const NEEDS: &[&str] = &["ro", "rw", "granted", "granted-udp", "http", "bind", "tcp", "udp", "no-bind", "no-names"];
+const NEEDS: &[&str] =
+    &["ro", "rw", "granted", "granted-udp", "http", "bind", "tcp", "udp", "no-bind", "no-names", super::room::NEED];
 
 /// Advisories of 2024 to 2026 on paths, sockets, HTTP and resources of the engine's WASI: each has its regression.
 const ADVISORIES: &[&str] = &[
@@ -101,6 +102,7 @@ fn fault(row: &Row) -> Option<&'static str> {
         (!row.needs.iter().all(|need| NEEDS.contains(&need.as_str())), "needs what there is not"),
         (row.payload.is_some() && !row.ends.iter().any(fits), "has a wall that its ends do not show"),
         (row.test.is_some() && !row.ends.is_empty(), "says how another's test ends"),
+        (row.script.is_some() && row.test.is_none(), "is a native program that no test runs"),
         (row.ends.iter().any(|end| !is_end(end)), "ends as nothing does"),
         (row.limits.iter().any(|(limit, _)| !is_limit(limit)), "has a limit that nobody knows"),
     ];

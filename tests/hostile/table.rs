@@ -7,11 +7,12 @@
 //! | `group` | what it belongs to, 1 to 18 (`rows::GROUPS`) |
 //! | `what` | what it does, as the end of a sentence that begins with the guest |
 //! | `payload` | the program of the corpus, without its ending |
-//! | `needs` | what it is granted or told of: `ro`, `rw`, `granted`, `granted-udp`, `http`, `bind`, `tcp`, `udp` (`stage`); or not, `no-bind`, `no-names` |
+//! | `needs` | what it is granted or told of: `ro`, `rw`, `granted`, `granted-udp`, `http`, `bind`, `tcp`, `udp` (`stage`), `room` (`room`); or not, `no-bind`, `no-names` |
 //! | `limits` | limits of its job |
 //! | `ends` | how it may end: `held` by an error, `trap`, `limit:` and the limit's key |
 //! | `wall` | what contains it |
 //! | `test` | the test program and the test that runs it, if it has no payload |
+//! | `script` | what that test has a shell do as a native job, for the bench of neighbours to do it too |
 //! | `advisory` | the advisory or entry whose regression it is |
 
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub struct Row {
     pub ends: Vec<String>,
     pub wall: String,
     pub test: Option<String>,
+    pub script: Option<String>,
     pub advisory: Option<String>,
 }
 
@@ -48,7 +50,8 @@ pub fn row(name: &str) -> Row {
 }
 
 /// The fields that a row may have.
-const FIELDS: &[&str] = &["name", "group", "what", "payload", "needs", "limits", "ends", "wall", "test", "advisory"];
+const FIELDS: &[&str] =
+    &["name", "group", "what", "payload", "needs", "limits", "ends", "wall", "test", "script", "advisory"];
 
 fn read(value: &Value) -> Row {
     let fields = value.as_object().unwrap_or_else(|| panic!("{value} is no object"));
@@ -66,6 +69,7 @@ fn read(value: &Value) -> Row {
         ends: texts(value, "ends"),
         wall: text(value, "wall").unwrap_or_default(),
         test: text(value, "test"),
+        script: text(value, "script"),
         advisory: text(value, "advisory"),
     }
 }

@@ -99,7 +99,7 @@ impl Cache {
         Some(file)
     }
 
-    /// Files a compiled program and opens it for reading.
+    /// Files a compiled program and opens it for reading: what was written, whatever takes its place meanwhile.
     ///
     /// # Errors
     /// When it cannot be written whole; then nothing is left of it.
@@ -110,9 +110,9 @@ impl Cache {
         compiled.rewind()?;
         self.make_room(compiled.metadata()?.len());
         // The old tag must not stand beside the new bytes, nor the other way round: neither fits, both are made anew.
-        self.put(&object, compiled)?;
+        let filed = self.put(&object, compiled)?;
         self.put(&object.with_extension("tag"), &mut &tag.as_bytes()[..])?;
-        File::open(object)
+        Ok(filed)
     }
 
     fn object(&self, hash: &Hash) -> PathBuf {
@@ -144,9 +144,9 @@ impl Cache {
         (status.is_file() && status.uid() == self.user && status.mode() & 0o022 == 0).then_some(file)
     }
 
-    /// Writes a file beside its place and renames it into it. The folder lets nobody in; the file itself may be read,
-    /// because a worker that is another user opens the descriptor it was handed once more.
-    fn put(&self, path: &Path, content: &mut dyn Read) -> io::Result<()> {
+    /// Writes a file beside its place and renames it into it; gives it for reading. The folder lets nobody in; the file
+    /// itself may be read, because a worker that is another user opens the descriptor it was handed once more.
+    fn put(&self, path: &Path, content: &mut dyn Read) -> io::Result<File> {
         let beside = path.with_extension(format!("new-{}", std::process::id()));
         // One that was left by a process of the same number that was killed.
         let _ = fs::remove_file(&beside);
@@ -156,7 +156,8 @@ impl Cache {
             .mode(0o644)
             .open(&beside)
             .and_then(|mut file| io::copy(content, &mut file))
-            .and_then(|_| fs::rename(&beside, path));
+            .and_then(|_| File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(&beside))
+            .and_then(|file| fs::rename(&beside, path).map(|()| file));
         if result.is_err() {
             let _ = fs::remove_file(&beside);
         }
@@ -258,6 +259,9 @@ fn read_key(path: &Path, user: u32) -> Option<[u8; LENGTH]> {
     let whole = status.len() == LENGTH as u64 && (&file).read_exact(&mut key).is_ok();
     (whole && status.uid() == user && status.mode() & 0o077 == 0).then_some(key)
 }
+
+#[cfg(test)]
+mod replaced;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,11 @@
 //! `cargo xtask hostile`: performs every attack of the table and prints which wall contained it. Each is a test, here or
-//! in a crate, and what those found is what is printed: nothing is judged twice.
+//! in a crate, and what those found is what is printed: nothing is judged twice. What became of all tests of an attack is
+//! put together in `found`.
+
+mod found;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -13,6 +17,7 @@ use crate::corpus;
 use crate::setup;
 use crate::step::{Steps, advise};
 use crate::verdicts::{Verdict, read};
+use found::Found;
 
 /// The test program of the attacks that have a payload, and the module of their tests.
 const OWN: (&str, &str) = ("end_to_end", "hostile::attacks");
@@ -33,7 +38,25 @@ struct Attack {
     test: String,
 }
 
-/// Reads the options and does it; fails when an attack was not contained.
+/// What is tried was contained, and not all was tried.
+#[derive(Debug)]
+pub struct NotAllTried(usize);
+
+impl fmt::Display for NotAllTried {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} attacks were not tried here, or only in part\n  why: each says what is missing\n  \
+             do:  run it as root as well as as a user, on a machine that has what is missing",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NotAllTried {}
+
+/// Reads the options and does it; fails when an attack was not contained, and otherwise with [`NotAllTried`] when a part of
+/// one could not be tried.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let options = options(arguments)?;
     let mut attacks = attacks(&corpus::table()?)?;
@@ -47,9 +70,9 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     let programs = steps.step("building the tests", programs)?;
     let verdicts = steps.step("attacking", || verdicts(&attacks, &programs))?;
-    let rows: Vec<(&Attack, Verdict)> = attacks.iter().map(|attack| (attack, of(attack, &verdicts))).collect();
+    let rows: Vec<(&Attack, Found)> = attacks.iter().map(|attack| (attack, found::of(attack, &verdicts))).collect();
     if options.json {
-        rows.iter().for_each(|(attack, verdict)| println!("{}", object(attack, verdict)));
+        rows.iter().for_each(|(attack, found)| println!("{}", object(attack, found)));
     } else {
         table(&rows);
     }
@@ -148,59 +171,45 @@ fn verdicts(
     wanted.into_iter().map(run).collect()
 }
 
-/// What came of an attack: of all tests that its name means.
-fn of(attack: &Attack, verdicts: &BTreeMap<String, Vec<(String, Verdict)>>) -> Verdict {
-    let all = verdicts.get(&attack.program).into_iter().flatten();
-    let own: Vec<&Verdict> = all.filter(|(name, _)| means(&attack.test, name)).map(|(_, verdict)| verdict).collect();
-    let failed = own.iter().find(|verdict| ***verdict == Verdict::Failed);
-    let held = own.iter().find(|verdict| ***verdict == Verdict::Held);
-    let any = failed.or(held).or(own.first());
-    // A row whose test is gone claims what nobody shows.
-    any.map_or(Verdict::Failed, |verdict| (*verdict).clone())
-}
-
-/// Whether a test's whole name has this one in it, between its separators.
-fn means(test: &str, whole: &str) -> bool {
-    format!("::{whole}::").contains(&format!("::{test}::"))
-}
-
-fn object(attack: &Attack, verdict: &Verdict) -> Value {
-    let (contained, remark) = match verdict {
-        Verdict::Held => (Some(true), None),
-        Verdict::Failed => (Some(false), None),
-        Verdict::NotTried(why) => (None, Some(why)),
-    };
+fn object(attack: &Attack, found: &Found) -> Value {
     json!({
         "attack": attack.name,
         "group": attack.group,
-        "wall": attack.wall,
-        "contained": contained,
-        "remark": remark,
+        "wall": found.wall(&attack.wall),
+        "observed": found.is_observed(),
+        "how": found.how(),
+        "expected": attack.wall,
+        "contained": found.contained(),
+        "tried": found.untried.is_empty(),
+        "untried": found.untried,
+        "documented": found.documented,
     })
 }
 
-fn table(rows: &[(&Attack, Verdict)]) {
-    let width = |text: fn(&Attack) -> &str| rows.iter().map(|(attack, _)| text(attack).len()).max().unwrap_or(0);
-    let (names, walls) = (width(|attack| attack.name.as_str()), width(|attack| attack.wall.as_str()));
-    println!("{:>5}  {:<names$}  {:<walls$}  contained", "group", "attack", "wall");
-    for (attack, verdict) in rows {
-        let Attack { name, group, wall, .. } = attack;
-        let words = match verdict {
-            Verdict::Held => "yes".to_owned(),
-            Verdict::Failed => "NO".to_owned(),
-            Verdict::NotTried(why) => format!("not tried: {why}"),
-        };
-        println!("{group:>5}  {name:<names$}  {wall:<walls$}  {words}");
+fn table(rows: &[(&Attack, Found)]) {
+    let walls: Vec<String> =
+        rows.iter().map(|(attack, found)| found.wall(&attack.wall).unwrap_or_else(|| "-".into())).collect();
+    let names = rows.iter().map(|(attack, _)| attack.name.len()).max().unwrap_or(0);
+    let width = walls.iter().map(String::len).max().unwrap_or(0);
+    println!("{:>5}  {:<names$}  {:<width$}  contained", "group", "attack", "wall");
+    for ((attack, found), wall) in rows.iter().zip(&walls) {
+        println!("{:>5}  {:<names$}  {wall:<width$}  {}", attack.group, attack.name, found.in_words());
     }
+    println!("A wall is the one that was met; where a test tells only that it passed, the one that it is about.");
 }
 
-fn conclude(rows: &[(&Attack, Verdict)]) -> anyhow::Result<()> {
-    let count = |wanted: fn(&Verdict) -> bool| rows.iter().filter(|(_, verdict)| wanted(verdict)).count();
-    let (held, failed) = (count(|verdict| *verdict == Verdict::Held), count(|verdict| *verdict == Verdict::Failed));
-    eprintln!("{} attacks: {held} contained, {failed} not, {} not tried", rows.len(), rows.len() - held - failed);
-    let first = rows.iter().find(|(_, verdict)| *verdict == Verdict::Failed);
-    match first {
-        None => Ok(()),
+fn conclude(rows: &[(&Attack, Found)]) -> anyhow::Result<()> {
+    let count = |wanted: fn(&Found) -> bool| rows.iter().filter(|(_, found)| wanted(found)).count();
+    let held = count(|found| found.contained() == Some(true));
+    let (failed, untried) = (count(|found| found.failed), count(|found| !found.untried.is_empty()));
+    let (all, documented) = (rows.len(), count(|found| !found.documented.is_empty()));
+    eprintln!(
+        "{all} attacks: {held} contained, {failed} not, {documented} not everywhere as documented; {untried} not tried or \
+         in part"
+    );
+    match rows.iter().find(|(_, found)| found.failed) {
+        None if untried == 0 => Ok(()),
+        None => Err(NotAllTried(untried).into()),
         Some((attack, _)) => Err(advise(
             &format!("{failed} attacks were not contained, or their tests failed"),
             &format!("the first is {}, the test {} of {}", attack.name, attack.test, attack.program),
@@ -230,19 +239,35 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_test_outweighs_the_others_and_names_are_whole() {
+    fn what_was_met_is_told_and_what_was_expected_beside_it() {
         let attacks = attacks(TABLE).expect("a table");
+        let told = |verdict| {
+            let verdicts = vec![("kernel::b::wasm".to_owned(), verdict)];
+            object(&attacks[1], &found::of(&attacks[1], &BTreeMap::from([("bypasses".to_owned(), verdicts)])))
+        };
+        let met = told(Verdict::Held(Some("kernel:EPERM: behind it".into())));
+        assert_eq!((&met["wall"], &met["expected"]), (&json!("kernel:EPERM"), &json!("seccomp")), "{met}");
+        assert_eq!((&met["observed"], &met["contained"]), (&json!(true), &json!(true)), "{met}");
+        let silent = told(Verdict::Held(None));
+        assert_eq!((&silent["wall"], &silent["observed"]), (&json!("seccomp"), &json!(false)), "{silent}");
+        let skipped = told(Verdict::NotTried("only root".into()));
+        assert!(skipped["contained"].is_null() && skipped["wall"].is_null(), "{skipped}");
+        assert_eq!((&skipped["tried"], &skipped["untried"][0]), (&json!(false), &json!("kernel::b::wasm: only root")));
+    }
+
+    #[test]
+    fn what_was_not_tried_is_no_success() {
+        let attacks = attacks(TABLE).expect("a table");
+        let conclusion = |verdicts: Vec<Verdict>| {
+            let verdicts = verdicts.into_iter().map(|verdict| ("kernel::b::wasm".to_owned(), verdict)).collect();
+            let found = found::of(&attacks[1], &BTreeMap::from([("bypasses".to_owned(), verdicts)]));
+            conclude(&[(&attacks[1], found)])
+        };
         let skipped = || Verdict::NotTried("only root".into());
-        for (found, expected) in [
-            (vec![("kernel::b::wasm", Verdict::Held), ("kernel::b::native", Verdict::Failed)], Verdict::Failed),
-            (vec![("kernel::b::wasm", skipped()), ("kernel::b::native", Verdict::Held)], Verdict::Held),
-            (vec![("kernel::b::wasm", skipped())], skipped()),
-            (vec![("kernel::bb::wasm", Verdict::Held)], Verdict::Failed),
-        ] {
-            let found = found.into_iter().map(|(name, verdict)| (name.to_owned(), verdict)).collect();
-            assert_eq!(of(&attacks[1], &BTreeMap::from([("bypasses".to_owned(), found)])), expected);
-        }
-        assert_eq!(object(&attacks[1], &Verdict::Held)["contained"], true);
-        assert!(object(&attacks[1], &skipped())["contained"].is_null());
+        assert!(conclusion(vec![Verdict::Held(None)]).is_ok());
+        let partly = conclusion(vec![Verdict::Held(None), skipped()]).expect_err("a part was not tried");
+        assert!(partly.is::<NotAllTried>(), "{partly}");
+        let failed = conclusion(vec![skipped(), Verdict::Failed]).expect_err("one failed");
+        assert!(!failed.is::<NotAllTried>(), "{failed}");
     }
 }

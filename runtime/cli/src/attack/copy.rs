@@ -10,9 +10,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use wjob_model::grant::{Grants, Host};
 use wjob_model::job::{Job, Program, ProgramFile};
 use wjob_model::limit::Limits;
+use wjob_model::message::Fault;
 use wjob_model::outcome::{StopReason, Verdict};
-use wjob_model::status::Status;
-use wjob_supervisor::{Order, RunError, Silent, environment};
+use wjob_supervisor::{CompileError, Order, RunError, Silent, environment};
 
 use super::corpus::{Attack, Corpus};
 use super::stage::{Stage, only_read};
@@ -107,7 +107,7 @@ fn told(job: &Job, stage: &Stage) -> Vec<String> {
 pub(super) enum Ended {
     /// It ran.
     Ran(Verdict),
-    /// The program was refused before it ran, for this reason.
+    /// The compiler refused the program before it ran, for this reason.
     Refused(String),
 }
 
@@ -147,7 +147,7 @@ impl Run {
         // What came of it is told, once; nobody is told of what happens meanwhile.
         let ended = match wjob_supervisor::run(runtime.tools(), order, &mut Silent) {
             Ok(verdict) => Ended::Ran(verdict),
-            Err(error) if error.status() == Status::Misconfigured => Ended::Refused(error.to_string()),
+            Err(RunError::Compile(error)) if refuses(&error) => Ended::Refused(error.to_string()),
             Err(error) => return Err(impossible(&label, &error).into()),
         };
         let stop = match &ended {
@@ -155,6 +155,16 @@ impl Run {
             Ended::Refused(_) => None,
         };
         Ok(Self { ended, said: beginning(&mut stdout)?, stop })
+    }
+}
+
+/// Whether the compiler looked at the program and would not have it: that contains an attack. A program that is not there,
+/// or a job that cannot be started, contains nothing.
+fn refuses(error: &CompileError) -> bool {
+    match error {
+        CompileError::Limit { .. } | CompileError::TooLarge { .. } => true,
+        CompileError::Program(failure) => failure.fault == Fault::Job,
+        CompileError::System { .. } => false,
     }
 }
 
@@ -177,7 +187,25 @@ fn beginning(file: &mut File) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use wjob_model::message::StartFailure;
+
     use super::*;
+
+    #[test]
+    fn only_the_compilers_own_refusal_is_one() {
+        let program = |fault| {
+            let failure = StartFailure::own("compiling a.wasm", "it is no module");
+            CompileError::Program(StartFailure { fault, ..failure })
+        };
+        for (error, expected) in [
+            (program(Fault::Job), true),
+            (program(Fault::Own), false),
+            (CompileError::TooLarge { path: "a.wasm".into() }, true),
+            (CompileError::System { path: "a.wasm".into(), why: "no such file".into() }, false),
+        ] {
+            assert_eq!(refuses(&error), expected, "{error}");
+        }
+    }
 
     #[test]
     fn limits_are_lowered_and_never_raised() {

@@ -2,6 +2,8 @@
 //! is its program's.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -46,7 +48,7 @@ impl Corpus {
     /// Opens the one in this folder, or the first that is found beside wjob.
     ///
     /// # Errors
-    /// When there is none, or its table makes no sense.
+    /// When there is none, its table makes no sense, or a program that the table names is not there.
     pub fn open(given: Option<&Path>) -> anyhow::Result<Self> {
         let folders = match given {
             Some(folder) => vec![folder.to_path_buf()],
@@ -59,7 +61,18 @@ impl Corpus {
         let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
         let attacks = read(&text).map_err(|error| unreadable(&file, &error))?;
         // A job names its program by an absolute path.
-        Ok(Self { folder: std::path::absolute(folder)?, attacks })
+        let corpus = Self { folder: std::path::absolute(folder)?, attacks };
+        corpus.has_its_programs()?;
+        Ok(corpus)
+    }
+
+    /// An attack that cannot be begun is contained by nothing, and is not to look as if it were.
+    fn has_its_programs(&self) -> Result<(), Refusal> {
+        for attack in &self.attacks {
+            let program = self.program(attack);
+            readable(&program).map_err(|error| without(&program, attack, &error))?;
+        }
+        Ok(())
     }
 
     /// The program of an attack.
@@ -75,6 +88,14 @@ fn read(text: &str) -> Result<Vec<Attack>, serde_json::Error> {
     Ok(attacks)
 }
 
+/// Whether a file is there that can be read, and is no folder, FIFO or device.
+fn readable(file: &Path) -> io::Result<()> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    File::open(file).map(drop)
+}
+
 fn beside_wjob() -> Vec<PathBuf> {
     let program = std::env::current_exe().unwrap_or_default();
     let above = program.parent().and_then(Path::parent);
@@ -88,6 +109,15 @@ fn missing(folders: &[PathBuf]) -> Refusal {
         "there is no corpus of attacks",
         format!("looked for {}", looked.join(" and ")),
         "name its folder with --corpus; `cargo xtask dist` in wjob's sources makes one in target/dist/hostile",
+    )
+}
+
+fn without(program: &Path, attack: &Attack, error: &io::Error) -> Refusal {
+    Refusal::new(
+        Status::NoSupervisor,
+        format!("the corpus lacks {}, the program of the attack {}", program.display(), attack.name),
+        error.to_string(),
+        "take a whole corpus; `cargo xtask dist` in wjob's sources makes one in target/dist/hostile",
     )
 }
 
@@ -111,6 +141,15 @@ mod tests {
         let names: Vec<&str> = attacks.iter().map(|attack| attack.name.as_str()).collect();
         assert_eq!((names, attacks[0].limits.get("CPUTime")), (vec!["a"], Some(&1)));
         assert!(read("{}").is_err());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let attack = Attack { name: "a".into(), payload: "gone".into(), ..Attack::default() };
+        let corpus = Corpus { folder: "/no/such/folder".into(), attacks: vec![attack] };
+        let refusal = corpus.has_its_programs().expect_err("no program").to_string();
+        assert!(refusal.contains("/no/such/folder/gone.wasm") && refusal.contains("xtask dist"), "{refusal}");
+        assert!(readable(Path::new("/dev/null")).is_err() && readable(Path::new("/")).is_err());
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(super) fn missing(attack: &Attack, job: &Job, [tcp, udp]: [SocketAddr; 2]) -
         }
         "no-bind" if !grants.bind.is_empty() => Some("Bind lets it listen".to_owned()),
         "no-names" if named => Some("Connect has names, which it may look up".to_owned()),
+        "room" => Some("it takes 4 GiB, which wjob's tests give it; copy_all_memory is the same with less".to_owned()),
         "ro" | "rw" | "tcp" | "udp" | "no-bind" | "no-names" => None,
         _ => Some("it needs a server of the corpus that the job is granted; wjob's tests have one".to_owned()),
     };

@@ -78,8 +78,41 @@ pub fn judge(case: &Case, report: &Report, stage: &mut Stage) -> Verdict {
     match wrong {
         Some(wrong) => Verdict::Bad(wrong),
         None if !changes.is_empty() => Verdict::Bad(format!("seen from outside: {}", changes.join("; "))),
-        None => Verdict::Good(None),
+        None => Verdict::Good(met(case, report)),
     }
+}
+
+/// What answered an attack that was held, as it was seen: of an errno nobody can tell which wall gave it.
+fn met(case: &Case, report: &Report) -> Option<String> {
+    let Expected::Held { .. } = case.row.expected else { return None };
+    let wall = match report {
+        Report::Stopped(REFUSED) => "sandbox:refused".to_owned(),
+        Report::Stopped(errno) => format!("kernel:{}", name(*errno)),
+        Report::Killed { signal, .. } if *signal == libc::SIGSYS => "seccomp:SIGSYS".to_owned(),
+        Report::Killed { signal, .. } => format!("kernel:signal {signal}"),
+        _ => return None,
+    };
+    Some(format!("met: {wall}"))
+}
+
+/// The name of an errno that walls answer with.
+fn name(errno: i32) -> String {
+    const NAMES: &[(i32, &str)] = &[
+        (libc::EACCES, "EACCES"),
+        (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
+        (libc::EBADF, "EBADF"),
+        (libc::ECONNREFUSED, "ECONNREFUSED"),
+        (libc::ELOOP, "ELOOP"),
+        (libc::ENOENT, "ENOENT"),
+        (libc::ENOSYS, "ENOSYS"),
+        (libc::ENXIO, "ENXIO"),
+        (libc::EPERM, "EPERM"),
+        (libc::EROFS, "EROFS"),
+        (libc::ESRCH, "ESRCH"),
+        (libc::EXDEV, "EXDEV"),
+    ];
+    let found = NAMES.iter().find(|(number, _)| *number == errno);
+    found.map_or_else(|| format!("errno {errno}"), |(_, name)| (*name).to_owned())
 }
 
 fn limit(report: &Report, why: &str) -> Verdict {

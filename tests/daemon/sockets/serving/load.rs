@@ -30,7 +30,7 @@ fn worker(supervisor: &Supervisor) -> u32 {
 
 /// How much of a process is in memory, bytes (proc_pid_status(5), VmRSS).
 #[track_caller]
-fn resident(process: u32) -> u64 {
+pub(super) fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process that is there");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());

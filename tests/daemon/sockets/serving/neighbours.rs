@@ -2,40 +2,137 @@
 //! instances leave behind is nothing. How long answers take is `cargo xtask bench neighbours`'s to measure: here a busy
 //! machine would decide.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
 
 use super::http::client::get;
-use super::{Place, at, inetd, process, wait_for_line};
-use crate::daemon::life::standing;
-use crate::harness::{self, Job, Supervisor};
+use super::load::resident;
+use super::{PATIENCE, Place, at, inetd, process, wait_for_line};
+use crate::daemon::life::{open_folder, standing};
+use crate::harness::{Job, Supervisor};
+use crate::hostile::room;
+use crate::hostile::table::{Row, row, rows};
 
-/// Requests while the other runs.
+/// Requests while the others run, at least.
 const REQUESTS: usize = 300;
 
-/// An attack of the corpus, started at once and kept going.
-fn attack(name: &str) -> Job {
-    let program = harness::target().join("hostile/hostile.wasm");
-    assert!(program.is_file(), "{} is missing: `cargo xtask test` builds the corpus first", program.display());
-    let job = Job::new(&harness::text(&program), &[name]);
+/// Guests that run beside the neighbour all at once: bombs, sleepers and what only the kernel can end.
+const TOGETHER: &[&str] =
+    &["copy_all_memory", "grow_a_table", "many_memories", "open_a_fifo", "p1_sleep", "sleep_for_ever", "start_loop"];
+
+/// A job that is started at once and kept going.
+fn going(job: Job) -> Job {
     job.with("RunAtLoad", true).with("KeepAlive", true).with("ThrottleInterval", 1)
+}
+
+/// An attack of the corpus.
+fn attack(name: &str) -> Job {
+    going(Job::new(&crate::hostile::program("hostile"), &[name]))
+}
+
+/// One as its row in the table says, and how it ends.
+fn guest_of(supervisor: &Supervisor, row: &Row) -> (Job, String) {
+    let program = crate::hostile::program(row.payload.as_deref().expect("an attack with a payload"));
+    let mut job = limited(going(Job::new(&program, &[&row.name, "ro=/ro"])), row);
+    if row.needs.iter().any(|need| need == "ro") {
+        job = job.path(&with_a_fifo(supervisor), "/ro", "ReadOnly");
+    }
+    let limit = row.ends.iter().find_map(|end| end.strip_prefix("limit:")).expect("an attack that a limit ends");
+    (job, format!("limit {limit} reached"))
+}
+
+/// A native one.
+fn native_of(row: &Row) -> (Job, String) {
+    let job = limited(going(Job::shell(row.script.as_deref().expect("a script"))), row);
+    // What the kernel refuses a native program ends it only if the program cannot do without.
+    let refused = row.limits.iter().any(|(key, _)| ["Memory", "Processes"].contains(&key.as_str()));
+    let ends = row.limits.iter().find(|_| !refused);
+    (job, ends.map_or_else(String::new, |(key, _)| format!("limit {key} reached")))
+}
+
+fn limited(job: Job, row: &Row) -> Job {
+    row.limits.iter().fold(job, |job, (key, most)| job.limit(key, *most))
+}
+
+/// A folder that a job may be granted, whoever its user is.
+fn with_a_fifo(supervisor: &Supervisor) -> String {
+    let folder = open_folder(&supervisor.sandbox, "data");
+    let fifo = supervisor.sandbox.make_fifo("data/fifo");
+    fs::set_permissions(fifo, Permissions::from_mode(0o666)).expect("a mode");
+    folder
 }
 
 /// Every request of the neighbour's clients is answered while the other job runs, which ends as is said.
 #[track_caller]
 fn answers_beside(job: Job, said: &str) {
-    let supervisor = Supervisor::new();
+    answers_beside_all(Supervisor::new(), &[("attack".to_owned(), job, said.to_owned())]);
+}
+
+/// The same of several that run at once, from the start of them to the end of each.
+#[track_caller]
+fn answers_beside_all(supervisor: Supervisor, others: &[(String, Job, String)]) {
     let place = Place::named(&supervisor.sandbox, "neighbour");
-    let supervisor = supervisor.with("neighbour", at(&place, Job::guest("answers", &[])));
-    let supervisor = supervisor.with("attack", job).start();
-    supervisor.logs(" attack: started: RunAtLoad");
-    let mut client = place.connect();
-    for number in 0..REQUESTS {
-        let answer = get(&mut client, "/hello");
-        assert_eq!((answer.status, answer.text().as_str()), (200, "hello\n"), "request {number}");
+    let mut supervisor = supervisor.with("neighbour", at(&place, Job::guest("answers", &[])));
+    for (label, job, _) in others {
+        supervisor = supervisor.with(label, job.clone());
     }
-    supervisor.logs(said);
+    let supervisor = supervisor.start();
+    let mut client = place.connect();
+    for (label, ..) in others {
+        supervisor.logs(&format!(" {label}: started: RunAtLoad"));
+    }
+    let (start, mut asked) = (Instant::now(), 0);
+    while asked < REQUESTS || others.iter().any(|(label, _, said)| !has_ended(&supervisor, label, said)) {
+        let answer = get(&mut client, "/hello");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "hello\n"), "request {asked}");
+        assert!(start.elapsed() < PATIENCE, "not all have ended; there is\n{}", supervisor.log());
+        asked += 1;
+    }
     assert_eq!(get(&mut client, "/hello").status, 200);
     assert_eq!(standing(&supervisor, "neighbour"), "running, 1 runs");
+}
+
+fn has_ended(supervisor: &Supervisor, label: &str, said: &str) -> bool {
+    supervisor.log().contains(&format!(" {label}: ended: {said}"))
+}
+
+/// Their jobs, under labels of their own, each with how it ends.
+fn labelled(supervisor: &Supervisor, names: &[&str]) -> Vec<(String, Job, String)> {
+    let named = |name: &&str| {
+        let (job, said) = guest_of(supervisor, &row(name));
+        ((*name).to_owned(), job, said)
+    };
+    names.iter().map(named).collect()
+}
+
+#[test]
+fn a_neighbour_of_bombs_and_sleepers_answers_everybody() {
+    let supervisor = Supervisor::new();
+    let others = labelled(&supervisor, TOGETHER);
+    answers_beside_all(supervisor, &others);
+}
+
+#[test]
+fn a_neighbour_of_one_that_copies_four_gibibytes_answers_everybody() {
+    let Some(_room) = room::take() else { return };
+    let supervisor = Supervisor::new();
+    let others = labelled(&supervisor, &["copy_four_gibibytes"]);
+    answers_beside_all(supervisor, &others);
+}
+
+#[test]
+fn a_neighbour_of_native_attackers_answers_everybody() {
+    let rows = rows();
+    let native = rows.iter().filter(|row| row.script.is_some());
+    let others: Vec<_> = native
+        .map(|row| {
+            let (job, said) = native_of(row);
+            (row.name.clone(), job, said)
+        })
+        .collect();
+    assert!(!others.is_empty(), "the table has no native attacker");
+    answers_beside_all(Supervisor::new(), &others);
 }
 
 #[test]
@@ -125,5 +222,28 @@ fn a_thousand_instances_that_trapped_leave_nothing() {
     wait_for_line(&supervisor, "module", &format!("wjob: connection {}: trap: ", FIRST + 1000));
     let after = held(process(&supervisor, "module"));
     assert!(after[0] <= before[0].max(256) && after[1] <= before[1] + 4, "{before:?} became {after:?}");
+    assert_eq!(process(&supervisor, "module"), worker, "another process");
+}
+
+/// How much worker and supervisor may grow, bytes: an instance that left a kilobyte and a half would show.
+const GROWTH: u64 = 16 << 20;
+
+/// Started, served and ended, one after the other.
+#[test]
+fn ten_thousand_instances_that_ended_leave_nothing() {
+    const FIRST: usize = 500;
+    let (supervisor, place) = served(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
+    let serve = |count: usize| (0..count).for_each(|_| assert_eq!(place.connect().rest(), ""));
+    serve(FIRST);
+    let worker = process(&supervisor, "module");
+    let processes = [u32::try_from(worker).expect("a process number"), supervisor.process().pid()];
+    let (before, memory) = (held(worker), processes.map(resident));
+    serve(10_000);
+    let after = held(worker);
+    assert!(after[0] <= before[0].max(256) && after[1] <= before[1] + 4, "{before:?} became {after:?}");
+    for (process, before) in processes.into_iter().zip(memory) {
+        let now = resident(process);
+        assert!(now <= before + GROWTH, "process {process} had {before} bytes and has {now}");
+    }
     assert_eq!(process(&supervisor, "module"), worker, "another process");
 }

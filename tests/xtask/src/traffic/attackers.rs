@@ -23,38 +23,76 @@ pub const LABEL: &str = "bench.attack";
 /// Connections that are kept of those who connect where it is granted.
 const KEPT: usize = 16;
 
-/// What the bench can grant and tell of; an attack that needs a server of its own kind is not measured.
+/// What the bench can grant and tell of.
 const STAGED: &[&str] = &["ro", "rw", "tcp", "udp", "granted", "granted-udp", "bind", "no-bind", "no-names"];
 
-/// An attack of the table that has a payload.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What of the corpus is not measured, and why.
+const UNSTAGED: &[(&str, &str)] = &[
+    ("http", "it needs a server that is hostile itself, which would compute beside it"),
+    ("room", "it takes 4 GiB, which is for a test to try where there is as much"),
+];
+/// Why an attack that is only a test is not.
+const ONLY_A_TEST: &str = "it is a test alone: there is no program to run as a job";
+
+/// What an attacker runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Runs {
+    /// A program of the corpus, which is told the attack's name.
+    Guest(String),
+    /// A script, as a native job.
+    Native(String),
+}
+
+/// An attack of the table that has something to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attack {
     /// Its name.
     pub name: String,
-    payload: String,
+    runs: Runs,
     needs: Vec<String>,
     limits: Vec<(String, u64)>,
 }
 
-/// The attacks that can be measured, and the names of those that cannot.
-pub fn attacks(text: &str) -> anyhow::Result<(Vec<Attack>, Vec<String>)> {
-    let table: Value = serde_json::from_str(text).context("the table of attacks")?;
-    let rows = table.as_array().context("the table of attacks is no list")?;
-    let all: Vec<Attack> = rows.iter().filter_map(attack).collect();
-    let (measured, rest): (Vec<Attack>, Vec<Attack>) =
-        all.into_iter().partition(|attack| attack.needs.iter().all(|need| STAGED.contains(&need.as_str())));
-    Ok((measured, rest.into_iter().map(|attack| attack.name).collect()))
+/// An attack that is not measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: &'static str,
 }
 
-fn attack(row: &Value) -> Option<Attack> {
+/// The attacks that can be measured, and those that cannot.
+pub fn attacks(text: &str) -> anyhow::Result<(Vec<Attack>, Vec<LeftOut>)> {
+    let table: Value = serde_json::from_str(text).context("the table of attacks")?;
+    let rows = table.as_array().context("the table of attacks is no list")?;
+    let (mut measured, mut rest) = (Vec::new(), Vec::new());
+    for row in rows {
+        match attack(row)? {
+            Ok(attack) => measured.push(attack),
+            Err(left_out) => rest.push(left_out),
+        }
+    }
+    Ok((measured, rest))
+}
+
+fn attack(row: &Value) -> anyhow::Result<Result<Attack, LeftOut>> {
+    let text = |field: &str| row[field].as_str().map(ToOwned::to_owned);
+    let name = text("name").with_context(|| format!("an attack without a name: {row}"))?;
+    let guest = text("payload").map(Runs::Guest);
+    let Some(runs) = guest.or_else(|| text("script").map(Runs::Native)) else {
+        return Ok(Err(LeftOut { name, why: ONLY_A_TEST }));
+    };
     let needs = row["needs"].as_array().into_iter().flatten();
+    let needs: Vec<String> = needs.filter_map(|need| Some(need.as_str()?.to_owned())).collect();
+    if let Some(need) = needs.iter().find(|need| !STAGED.contains(&need.as_str())) {
+        let known = UNSTAGED.iter().find(|(known, _)| known == need);
+        let (_, why) = *known.with_context(|| format!("{name} needs {need}, which the bench knows nothing of"))?;
+        return Ok(Err(LeftOut { name, why }));
+    }
     let limits = row["limits"].as_object().into_iter().flatten();
-    Some(Attack {
-        name: row["name"].as_str()?.to_owned(),
-        payload: row["payload"].as_str()?.to_owned(),
-        needs: needs.filter_map(|need| Some(need.as_str()?.to_owned())).collect(),
-        limits: limits.filter_map(|(key, most)| Some((key.clone(), most.as_u64()?))).collect(),
-    })
+    let limits = limits.filter_map(|(key, most)| Some((key.clone(), most.as_u64()?))).collect();
+    Ok(Ok(Attack { name, runs, needs, limits }))
 }
 
 /// Where the attackers are: their programs, granted folders, and whoever listens.
@@ -106,18 +144,34 @@ impl Place {
     /// The job file of an attack, which is started again whenever it ends.
     pub fn job(&self, attack: &Attack) -> anyhow::Result<PathBuf> {
         let keep = "<key>KeepAlive</key> <true/>\n<key>ThrottleInterval</key> <integer>1</integer>\n";
-        let mut arguments = vec![attack.name.clone(), format!("outside={}", self.path("outside/secret")?)];
-        arguments.extend(["ro=/ro".to_owned(), "rw=/rw".to_owned()]);
-        arguments.extend(self.ports.iter().map(|(name, port)| format!("{name}={port}")));
         let limits: String = attack.limits.iter().map(|(key, most)| integer(key, *most)).collect();
         let grants = self.grants(&attack.needs)?;
         let keys = format!("{keep}{}{grants}", dictionary("Limits", &limits));
-        self.write(&attack.payload, &arguments, &keys)
+        match &attack.runs {
+            Runs::Guest(payload) => self.write(&self.program(payload)?, &self.told(attack)?, &keys),
+            Runs::Native(script) => {
+                let script = escaped(Path::new(script))?;
+                self.write("/bin/sh", &["-c".to_owned(), script], &keys)
+            }
+        }
+    }
+
+    /// The arguments of a guest: its attack, and where things are.
+    fn told(&self, attack: &Attack) -> anyhow::Result<Vec<String>> {
+        let mut arguments = vec![attack.name.clone(), format!("outside={}", self.path("outside/secret")?)];
+        arguments.extend(["ro=/ro".to_owned(), "rw=/rw".to_owned()]);
+        arguments.extend(self.ports.iter().map(|(name, port)| format!("{name}={port}")));
+        Ok(arguments)
     }
 
     /// The job file of one that computes so much, and then waits.
     pub fn benign(&self, units: u64) -> anyhow::Result<PathBuf> {
-        self.write(corpus::NAME, &["spend".to_owned(), format!("units={units}")], "")
+        self.write(&self.program(corpus::NAME)?, &["spend".to_owned(), format!("units={units}")], "")
+    }
+
+    /// The path of a program of the corpus, as text in XML.
+    fn program(&self, payload: &str) -> anyhow::Result<String> {
+        self.path(&format!("{}/{payload}.wasm", corpus::NAME))
     }
 
     fn grants(&self, needs: &[String]) -> anyhow::Result<String> {
@@ -142,8 +196,8 @@ impl Place {
         Ok(dictionary("Grants", &all))
     }
 
-    fn write(&self, payload: &str, arguments: &[String], keys: &str) -> anyhow::Result<PathBuf> {
-        let program = self.path(&format!("{}/{payload}.wasm", corpus::NAME))?;
+    /// Writes the job file of a program; all texts are XML's already.
+    fn write(&self, program: &str, arguments: &[String], keys: &str) -> anyhow::Result<PathBuf> {
         let words: String = arguments.iter().map(|word| format!("<string>{word}</string>")).collect();
         let user = if unprivileged::is_root()? { text("UserName", "daemon") } else { String::new() };
         let list = format!(
@@ -202,17 +256,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attack_without_a_payload_or_a_server_is_not_measured() {
+    fn an_attack_without_a_program_or_a_server_is_not_measured() {
         let text = r#"[{"name": "a", "payload": "p", "needs": ["ro"], "limits": {"CPUTime": 1}},
-            {"name": "b", "payload": "p", "needs": ["http"]}, {"name": "c", "test": "x y"}]"#;
+            {"name": "b", "payload": "p", "needs": ["http"]}, {"name": "c", "test": "x y"},
+            {"name": "d", "test": "x y", "script": "exit 0"}]"#;
         let (measured, rest) = attacks(text).expect("a table");
-        let expected = Attack {
+        let guest = Attack {
             name: "a".into(),
-            payload: "p".into(),
+            runs: Runs::Guest("p".into()),
             needs: vec!["ro".into()],
             limits: vec![("CPUTime".into(), 1)],
         };
-        assert_eq!((measured, rest), (vec![expected], vec!["b".to_owned()]));
+        let runs = Runs::Native("exit 0".into());
+        let native = Attack { name: "d".into(), runs, needs: Vec::new(), limits: Vec::new() };
+        assert_eq!(measured, [guest, native]);
+        let rest: Vec<(&str, bool)> = rest.iter().map(|row| (row.name.as_str(), row.why == ONLY_A_TEST)).collect();
+        assert_eq!(rest, [("b", false), ("c", true)]);
+        assert!(attacks(r#"[{"name": "e", "payload": "p", "needs": ["moon"]}]"#).is_err());
+    }
+
+    /// What the table needs is either there or known to be missing.
+    #[test]
+    fn all_of_the_table_is_measured_or_left_out_for_a_reason() {
+        let (measured, rest) = attacks(include_str!("../../../../guests/hostile/attacks.json")).expect("the table");
+        assert!(measured.iter().any(|attack| matches!(attack.runs, Runs::Native(_))), "no native attack is measured");
+        assert!(!rest.is_empty(), "the servers of others are not here");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! `cargo xtask bench neighbours`: what an attack costs a job beside it. While each attack of the corpus runs, an HTTP job
-//! of the same supervisor is asked at an even pace; its p99 is compared with that beside a job which does no harm and uses
-//! as much of the processor. Both have their turns in each round, in another order each time.
+//! `cargo xtask bench neighbours`: what an attack costs a job beside it. While each attack of the corpus runs, guest or
+//! native program, an HTTP job of the same supervisor is asked at an even pace; its p99 is compared with that beside a job
+//! which does no harm and uses as much of the processor. Both have their turns in each round, in another order each time.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::attackers::{Attack, LABEL, Place, attacks};
+use super::attackers::{Attack, LABEL, LeftOut, Place, attacks};
 use super::http_client::{self, Client};
 use super::load;
 use super::loopback;
@@ -244,10 +245,12 @@ impl Scene {
     }
 }
 
-fn conclude(rows: &[Row], left_out: &[String], options: &Options) -> anyhow::Result<()> {
+fn conclude(rows: &[Row], left_out: &[LeftOut], options: &Options) -> anyhow::Result<()> {
     let machine = Machine::read();
     if options.json {
         let results: Vec<Value> = rows.iter().map(object).collect();
+        let left_out: Vec<Value> =
+            left_out.iter().map(|attack| json!({ "attack": attack.name, "why": attack.why })).collect();
         let whole = json!({ "bench": "neighbours", "unit": "ms", "rounds": options.rounds, "must": MUST, "aim": AIM,
             "results": results, "leftOut": left_out, "machine": machine.object() });
         println!("{whole}");
@@ -278,7 +281,7 @@ fn object(row: &Row) -> Value {
     })
 }
 
-fn print(rows: &[Row], left_out: &[String], options: &Options, machine: &Machine) {
+fn print(rows: &[Row], left_out: &[LeftOut], options: &Options, machine: &Machine) {
     println!(
         "{:<40}{:>11}{:>11}{:>8}{:>8}{:>10}",
         "p99 of the neighbour, ms", "attack", "harmless", "ratio", "errors", "CPU ms"
@@ -294,8 +297,19 @@ fn print(rows: &[Row], left_out: &[String], options: &Options, machine: &Machine
         "must: at most {MUST}x, no error; aim: {AIM}x. {} rounds, {seconds} s a turn, {CLIENTS} clients",
         options.rounds
     );
-    println!("not measured, since they need servers that are hostile themselves: {}", left_out.join(", "));
+    for (why, names) in by_reason(left_out) {
+        println!("{} not measured ({why}): {}", names.len(), names.join(", "));
+    }
     println!("{}", machine.in_words());
+}
+
+/// The names of what is left out, by the reason.
+fn by_reason(left_out: &[LeftOut]) -> BTreeMap<&str, Vec<&str>> {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for attack in left_out {
+        reasons.entry(attack.why).or_default().push(&attack.name);
+    }
+    reasons
 }
 
 #[cfg(test)]
@@ -308,6 +322,13 @@ mod tests {
         let (names, rest) = only(&words).expect("options");
         assert_eq!((names, rest), (vec!["a".into(), "b".into()], vec!["--rounds".into(), "3".into()]));
         assert!(only(&["--attack".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_by_its_reason() {
+        let attack = |name: &str, why| LeftOut { name: name.into(), why };
+        let all = [attack("a", "x"), attack("b", "y"), attack("c", "x")];
+        assert_eq!(by_reason(&all), BTreeMap::from([("x", vec!["a", "c"]), ("y", vec!["b"])]));
     }
 
     #[test]

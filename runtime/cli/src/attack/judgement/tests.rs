@@ -49,6 +49,7 @@ fn what_a_job_has_no_grants_for_is_left_out() {
         ("Grants = { Connect = ( \"https://example.com\" ); };", "no-names", Some("names")),
         ("", "no-names", None),
         ("", "http", Some("a server of the corpus")),
+        ("", "room", Some("4 GiB")),
     ] {
         let missing = missing(&attack(&[need], &["held"]), &job(keys), [TCP, UDP]);
         let fits = match (&missing, expected) {
