@@ -37,7 +37,7 @@ pub(crate) async fn serve(client: Client) {
     let halt = Halt::default();
     let [stdout, stderr] = serving.template.outputs.each_ref().map(|output| output.of_connection(client.number));
     let outcome = match client.within_limits(run(&serving, &client, [&stdout, &stderr], &halt)).await {
-        Ok(result) => halt.refined(judge(result.map(Ok))),
+        Ok(result) => judge(result.map(Ok), &halt),
         Err(limit) => {
             serving.cut_off(client.number, limit);
             Outcome::Stopped
