@@ -16,7 +16,7 @@ use crate::run_files::may_raise_priorities;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The processes that have this in their command lines.
-fn processes(marker: &str) -> Vec<u32> {
+pub fn processes(marker: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let marked = |pid: &u32| {
