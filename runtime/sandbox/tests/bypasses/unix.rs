@@ -25,7 +25,8 @@ const SOCKETS: u32 = 9;
 const IN_A_FOLDER: &str = "what lies in a granted folder is seen, and no rule tells one Unix socket from another";
 
 /// Why a native program with Bind can take an abstract name, though nobody can connect to it.
-const TAKES_A_NAME: &str = "bind(2) does not tell the family, and half of a pair of Unix sockets has none of the rules";
+const TAKES_A_NAME: &str =
+    "bind(2) does not tell the family of its socket, and half of a pair takes a name that nobody can connect to";
 
 /// A pair of sockets that can be connected anew is not made at all.
 const NO_PAIR: &[Row] = &[
@@ -92,7 +93,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack!(reconnect_a_pair_in_the_grant, Network::Tcp, Need::Nothing, NO_PAIR),
     attack!(reconnect_a_pair_without_a_grant, Network::Nothing, Need::Nothing, NO_PAIR),
-    attack!(reconnect_a_pair_beside_a_unix_socket, Network::Unix, Need::Nothing, NO_PAIR),
+    attack!(reconnect_a_pair_beside_a_unix_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
     attack!(reconnect_a_pair_of_the_raw_type, Network::Tcp, Need::Nothing, NO_PAIR),
     attack!(
         reconnect_a_pair_to_an_abstract_name,
@@ -114,7 +115,7 @@ pub const ATTACKS: &[Attack] = &[
         [wasm(Seccomp, &[EPERM, EACCES]), native_limit(TAKES_A_NAME)]
     ),
     attack!(take_an_abstract_name_with_a_grant_to_connect, Network::Tcp, Need::Nothing, NO_PAIR),
-    attack!(take_an_abstract_name_beside_a_unix_socket, Network::UnixAndTcp, Need::Nothing, NO_PAIR),
+    attack!(take_an_abstract_name_beside_a_unix_socket, Network::UnixAndTcp, Need::Nothing, BY_ARGUMENT),
     attack!(
         serve_at_an_abstract_name,
         Network::Bind,
