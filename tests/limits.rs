@@ -38,6 +38,29 @@ fn a_guest_that_dies_of_its_memory_limit_is_no_crash() {
     held(&sandbox.run(&Job::new(&program, &[]).limit("Memory", MEBIBYTE)), "Memory", GUEST);
 }
 
+/// Whoever goes on after a refusal and then makes a mistake has crashed.
+#[test]
+fn a_mistake_after_memory_was_refused_is_a_crash() {
+    let sandbox = Sandbox::new();
+    for (name, then) in [
+        ("divides", "(drop (i32.div_u (i32.const 1) (i32.load (i32.const 0))))"),
+        ("reaches", "(drop (i32.load (i32.const -8)))"),
+        ("calls", "(call_indirect (i32.const 0))"),
+        ("recovers", "(drop (memory.grow (i32.const 1))) unreachable"),
+    ] {
+        let text = format!(
+            r#"(module (memory (export "memory") 1) (table 1 funcref)
+                (func (export "_start")
+                    (if (i32.ne (memory.grow (i32.const 64)) (i32.const -1)) (then (return)))
+                    {then}))"#
+        );
+        let program = sandbox.write(&format!("{name}.wasm"), wat::parse_str(text).expect("a module"));
+        sandbox.run(&Job::new(&program, &[]).limit("Memory", 8 * MEBIBYTE)).exits(0);
+        let ran = sandbox.run(&Job::new(&program, &[]).limit("Memory", MEBIBYTE));
+        ran.exits(134).does_not_complain("limit Memory reached");
+    }
+}
+
 /// Growing beyond every number fails without anybody being asked, and nothing is given back for it: else each such failure
 /// would make room for as much as was taken before it.
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 use plist::Value;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -269,6 +270,40 @@ fn a_nice_job_is_nice() {
     let own = niceness(&Job::new("/usr/bin/nice", &[]));
     let wanted = (own + 5).min(19);
     assert_eq!(niceness(&Job::new("/usr/bin/nice", &[]).with("Nice", wanted)), wanted);
+}
+
+#[test]
+fn a_job_goes_before_others_only_where_root_says_so() {
+    let sandbox = Sandbox::new();
+    let job = Job::new("/usr/bin/nice", &[]).with("Nice", -3);
+    if !harness::is_root() {
+        sandbox.run(&job).exits(77).says_only("").complains("Nice is -3, and below 0 takes root");
+    } else if may_raise_priorities() {
+        sandbox.run(&job).exits(0).says_only("-3\n");
+    } else {
+        sandbox.run(&job).exits(78).says_only("").complains("Nice");
+    }
+}
+
+/// Whether root is left CAP_SYS_NICE (capability 23 of linux/capability.h).
+pub fn may_raise_priorities() -> bool {
+    let status = fs::read_to_string("/proc/self/status").expect("this process");
+    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("its capabilities");
+    u64::from_str_radix(held.trim(), 16).expect("a number") & (1 << 23) != 0
+}
+
+/// Where the starter is nicer than the job is to be, and has no right to go back.
+#[test]
+fn a_priority_that_is_not_to_be_had_is_no_other() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.job_file(&Job::new("/usr/bin/nice", &[]).with("Nice", 0));
+    let wjob = harness::text(&harness::binary("wjob"));
+    let without_right = ["/usr/bin/setpriv", "--bounding-set=-sys_nice"];
+    let first: &[&str] = if harness::is_root() { &without_right } else { &[] };
+    let nicer = ["/usr/bin/prlimit", "--nice=0:0", "/usr/bin/nice", "-n", "10", wjob.as_str(), "run", file.as_str()];
+    let words = [first, &nicer[..]].concat();
+    let command = sandbox.command_at(Path::new(words[0]), &words[1..]);
+    harness::Running::start(command).end().exits(78).says_only("").complains("Nice").complains("RLIMIT_NICE");
 }
 
 #[test]

@@ -10,12 +10,13 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::life::open_folder;
 use super::output::captured;
 use crate::harness::{Job, Supervisor, VARIABLE, is_root, pidfd};
+use crate::run_files::may_raise_priorities;
 
 /// Longest wait for a process to come to a state; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The processes that have this in their command lines.
-fn processes(marker: &str) -> Vec<u32> {
+pub fn processes(marker: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let marked = |pid: &u32| {
@@ -41,10 +42,12 @@ fn marker(name: &str) -> String {
 fn priorities_are_those_of_the_file() {
     const STAYS: &str = "echo ready; while :; do sleep 1000; done";
     let job = |name| Job::new("/bin/sh", &["-c", STAYS, &marker(name)]).with("RunAtLoad", true);
+    let raises = is_root() && may_raise_priorities();
     // Field 19 is the nice value, 41 the policy: 5 is SCHED_IDLE.
     for (name, job, number, expected) in [
         ("nice", job("nice").with("Nice", 15), 19, "15"),
         ("background", job("background").with("ProcessType", "Background"), 41, "5"),
+        ("sooner", job("sooner").with("Nice", if raises { -3 } else { 16 }), 19, if raises { "-3" } else { "16" }),
         ("standard", job("standard").with("ProcessType", "Standard"), 41, "0"),
     ] {
         let supervisor = Supervisor::new().with("a", job).start();

@@ -97,6 +97,7 @@ fn a_user_that_is_not_to_be_had_is_named() {
         ("UserName = daemon;", "UserName is daemon: a user's own supervisor changes no job's user"),
         ("UserName = wjob-test-ghost;", "UserName is wjob-test-ghost: a user's own supervisor changes no job's user"),
         ("GroupName = daemon;", "GroupName is daemon: a user's own supervisor changes no job's group"),
+        ("Nice = \"-1\";", "Nice is -1: a user's own supervisor raises no job's priority"),
     ];
     let rows = if is_root() { system } else { own_domain };
     for (keys, expected) in rows {

@@ -117,6 +117,9 @@ fn stands_here(job: &Job) -> Result<(), Refusal> {
     if let Some((key, value)) = run::unsupported(job) {
         return refused(format!("{key} is {value}, and it would be run with the caller's"), "remove the key to learn");
     }
+    if let Some(why) = run::raised(job) {
+        return refused(why, "make Nice 0 or more to learn");
+    }
     run::wrong_user(job).map_or(Ok(()), |why| refused(why, "learn from it as that user, or remove the key"))
 }
 

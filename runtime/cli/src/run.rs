@@ -93,6 +93,10 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             "run it as that user, or remove the key",
         ));
     }
+    if let Some(why) = raised(&job) {
+        let advice = "make Nice 0 or more, or load the job into the system's supervisor with `wjob bootstrap`";
+        return Ok(refuse(&arguments, &job.label, Status::NotPermitted.code(), &why, advice));
+    }
     let owner = listen::Owner::own(&job).map_err(RunError::Failed);
     let listeners = match owner.and_then(|owner| Ok(listen::bind(&job.sockets, &owner)?)) {
         Ok(listeners) => listeners,
@@ -289,6 +293,12 @@ pub(crate) fn wrong_user(job: &Job) -> Option<String> {
         let own = own.unwrap_or_else(|| uid.to_string());
         format!("UserName is {wanted}, and `wjob run` keeps the caller's user, {own}")
     })
+}
+
+/// Whoever is not root lets his jobs go before nobody else's, whatever the kernel would allow him.
+pub(crate) fn raised(job: &Job) -> Option<String> {
+    let nice = job.raised_priority()?;
+    (!rustix::process::geteuid().is_root()).then(|| format!("Nice is {nice}, and below 0 takes root"))
 }
 
 /// The name of a user in passwd(5).

@@ -73,6 +73,11 @@ impl Job {
         self.launch.idle_exit(!self.sockets.is_empty())
     }
 
+    /// A priority above the usual one, which a job of the system domain may have and no other.
+    pub fn raised_priority(&self) -> Option<i32> {
+        self.nice.filter(|nice| *nice < 0)
+    }
+
     /// What is opened for it, as its user, before it begins: granted paths, and the Unix sockets it may connect to.
     pub fn opened(&self) -> Vec<PathGrant> {
         let sockets = self.grants.sockets().map(|path| PathGrant {

@@ -18,6 +18,8 @@ pub const START_DEADLINE: Moment = 30_000;
 pub const GRACE: Moment = 1_000;
 /// The status of a process that was to be a worker and could not become the job's user: it has executed nothing.
 pub const NOT_ITS_USER: u8 = 126;
+/// The same of one that could not have the job's Nice.
+pub const NOT_ITS_PRIORITY: u8 = 125;
 
 /// What a run needs to know of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -387,6 +389,11 @@ fn unasked(exit: Exit, terms: &Terms) -> Outcome {
 fn not_begun(exit: Exit) -> StartFailure {
     match exit {
         Exit::Status(NOT_ITS_USER) => StartFailure::refused(Wall::User, "the job's user or its groups are refused"),
+        Exit::Status(NOT_ITS_PRIORITY) => StartFailure::job(
+            "Nice",
+            "the kernel does not allow this priority (setpriority(2), RLIMIT_NICE)",
+            "make it no lower than that of whoever starts the job, or remove it",
+        ),
         exit => StartFailure::own("the worker ended before its walls were up", words(exit)),
     }
 }

@@ -59,8 +59,9 @@ const X86_64: u32 = 0xc000_003e;
 /// Numbers from here on are the x32 ABI's, which nothing of ours uses.
 const X32: u32 = 0x4000_0000;
 
-/// The program: foreign architectures end the process, unlisted calls get `default`.
-pub fn compile(rules: &[Rule], default: Answer) -> Vec<sock_filter> {
+/// The program: foreign architectures end the process, calls above `newest` are said not to exist, and of the others
+/// the unlisted ones get `default`. A default that allows would else allow calls that nobody has looked at yet.
+pub fn compile(rules: &[Rule], default: Answer, newest: u32) -> Vec<sock_filter> {
     let mut sorted = rules.to_vec();
     sorted.sort_by_key(|rule| rule.number);
     let mut program = vec![
@@ -70,6 +71,8 @@ pub fn compile(rules: &[Rule], default: Answer) -> Vec<sock_filter> {
         statement(LOAD, NUMBER),
         jump(AT_LEAST, X32, 0, 1),
         statement(RETURN, code(Answer::Kill)),
+        jump(AT_LEAST, newest.saturating_add(1), 0, 1),
+        statement(RETURN, code(Answer::Errno(libc::ENOSYS))),
     ];
     program.extend(tree(&sorted, default));
     program
@@ -167,12 +170,14 @@ mod tests {
     }
 
     const DENIED: u32 = libc::SECCOMP_RET_ERRNO | 1;
+    const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    const NEWEST: u32 = 700;
 
     #[test]
     fn listed_calls_are_allowed_and_no_other() {
         for count in [0, 1, 2, 3, 7, 64, 300] {
             let rules: Vec<Rule> = (0..count).map(|index| rule(index * 2, Vec::new())).collect();
-            let program = compile(&rules, Answer::Errno(1));
+            let program = compile(&rules, Answer::Errno(1), NEWEST);
             assert!(program.len() < 4096, "BPF_MAXINSNS");
             for number in 0..count * 2 + 3 {
                 let listed = number % 2 == 0 && number / 2 < count;
@@ -192,7 +197,7 @@ mod tests {
                 vec![compare(0, u32::MAX, 10), compare(1, 0xf, 2)],
             ],
         )];
-        let program = compile(&rules, Answer::Kill);
+        let program = compile(&rules, Answer::Kill, NEWEST);
         for (arguments, allowed) in [
             ([2, 0x801, 0, 0, 0, 0], true),
             ([2, 1, 262, 0, 0, 0], false),
@@ -207,8 +212,27 @@ mod tests {
     }
 
     #[test]
+    fn what_no_list_can_know_does_not_exist() {
+        for (rules, default) in [(vec![], Answer::Allow), (vec![rule(1, Vec::new())], Answer::Errno(1))] {
+            let program = compile(&rules, default, NEWEST);
+            for (number, expected) in [
+                (NEWEST, code(default)),
+                (NEWEST + 1, UNKNOWN),
+                (0xffff, UNKNOWN),
+                (X32 - 1, UNKNOWN),
+                (X32, libc::SECCOMP_RET_KILL_PROCESS),
+                (X32 | 1, libc::SECCOMP_RET_KILL_PROCESS),
+                (X32 | NEWEST, libc::SECCOMP_RET_KILL_PROCESS),
+                (u32::MAX, libc::SECCOMP_RET_KILL_PROCESS),
+            ] {
+                assert_eq!(run(&program, X86_64, number, [0; 6]), expected, "{number:#x} {default:?}");
+            }
+        }
+    }
+
+    #[test]
     fn foreign_architectures_end_the_process() {
-        let program = compile(&[rule(1, Vec::new())], Answer::Errno(1));
+        let program = compile(&[rule(1, Vec::new())], Answer::Errno(1), NEWEST);
         assert_eq!(run(&program, 0x4000_0003, 1, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
         assert_eq!(run(&program, X86_64, X32 | 1, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
     }

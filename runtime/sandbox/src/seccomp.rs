@@ -4,7 +4,7 @@ use libc::sock_fprog;
 use wjob_model::wall::{Wall, WallPlan};
 
 use crate::filter::compile;
-use crate::syscalls::rules;
+use crate::syscalls::{NEWEST, rules};
 use crate::{Doing, WallError};
 
 /// Installs the filter on every thread of the process; no_new_privs must be set before.
@@ -16,7 +16,7 @@ pub fn install(plan: &WallPlan) -> Result<(), WallError> {
         return Ok(());
     }
     let (rules, default) = rules(plan.kind, &plan.network);
-    let mut program = compile(&rules, default);
+    let mut program = compile(&rules, default, NEWEST);
     let length = u16::try_from(program.len()).doing(Wall::Seccomp, "the filter is too long")?;
     let program = sock_fprog { len: length, filter: program.as_mut_ptr() };
     // SAFETY: the program points at `length` statements that outlive the call; the kernel checks and copies them.

@@ -81,14 +81,19 @@ fn missing(key: &str, name: &str, what: &str) -> StartFailure {
     )
 }
 
-/// That a job of a user's own domain keeps that user's group and root.
+/// That a job of a user's own domain keeps that user's group and root, and goes before nobody else's processes.
 ///
 /// # Errors
 /// The key that says otherwise.
 pub fn keeps_its_place(job: &Job) -> Result<(), StartFailure> {
-    match (&job.group, &job.root_directory) {
-        (Some(group), _) => not_here("GroupName", group, "group"),
-        (_, Some(root)) => not_here("RootDirectory", root, "root"),
+    match (&job.group, &job.root_directory, job.raised_priority()) {
+        (Some(group), ..) => not_here("GroupName", group, "group"),
+        (_, Some(root), _) => not_here("RootDirectory", root, "root"),
+        (.., Some(nice)) => Err(StartFailure::job(
+            format!("Nice is {nice}"),
+            "a user's own supervisor raises no job's priority",
+            "load the job into the system domain, or make Nice 0 or more",
+        )),
         _ => Ok(()),
     }
 }
@@ -180,6 +185,10 @@ mod tests {
             ("", None),
             ("GroupName = www;", Some("GroupName is www")),
             ("RootDirectory = \"/srv\";", Some("RootDirectory is /srv")),
+            ("Nice = \"-1\";", Some("Nice is -1")),
+            ("Nice = \"-20\";", Some("Nice is -20")),
+            ("Nice = 0;", None),
+            ("Nice = 20;", None),
         ] {
             let failure = keeps_its_place(&job(keys)).err().map(|failure| failure.what);
             assert_eq!(failure.as_deref(), expected, "{keys}");

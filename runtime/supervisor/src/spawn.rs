@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
-use wjob_model::run::{Exit, NOT_ITS_USER};
+use wjob_model::run::{Exit, NOT_ITS_PRIORITY, NOT_ITS_USER};
 use wjob_sandbox::capabilities;
 use wjob_sandbox::cgroup::Group;
 use wjob_sandbox::channel::Channel;
@@ -199,15 +199,18 @@ fn become_worker(image: &Image, channel: RawFd, standing: &Standing<'_>, argv: &
 const IOPRIO_WHO_PROCESS: i32 = 1;
 const IOPRIO_IDLE: i32 = 3 << 13;
 
-/// Priorities first, which may need rights, then the user; a user that cannot be taken is no reason to run as another.
+/// Priorities first, which may need rights, then the user; a user that cannot be taken is no reason to run as another,
+/// and a job that asks for a priority runs with no other. Being served last takes no right.
 ///
 /// # Safety
 /// Only between fork and exec: it changes this process for good.
 unsafe fn stand(standing: &Standing<'_>) {
     // SAFETY: raw system calls on numbers and on memory of this process's own copy.
     unsafe {
-        if let Some(nice) = standing.nice {
-            libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice);
+        if let Some(nice) = standing.nice
+            && libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) != 0
+        {
+            libc::syscall(libc::SYS_exit_group, i32::from(NOT_ITS_PRIORITY));
         }
         if standing.background {
             let none: libc::c_int = 0;

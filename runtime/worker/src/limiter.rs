@@ -6,7 +6,7 @@ use wasmtime::ResourceLimiter;
 use wjob_model::limit::Limit;
 use wjob_model::outcome::HeldBy;
 
-use crate::halt::Halt;
+use crate::halt::{Halt, Share};
 
 /// What one instance may hold when the job says nothing: all of a 32-bit address space.
 pub(crate) const DEFAULT_MEMORY: u64 = 4 << 30;
@@ -39,12 +39,15 @@ impl Limiter {
         Self { most: usize::try_from(most).unwrap_or(usize::MAX), held: 0, halt }
     }
 
-    fn grow(&mut self, more: usize) -> bool {
+    /// Counts `more` bytes for what has `current` of its own units; whether there is room for them.
+    fn grow(&mut self, current: usize, more: usize) -> bool {
         let fits = self.held.checked_add(more).is_some_and(|sum| sum <= self.most);
         if fits {
             self.held += more;
+            self.halt.granted();
         } else {
-            self.halt.note(Limit::Memory, HeldBy::Guest);
+            let share = if current == 0 { Share::First } else { Share::More };
+            self.halt.note(Limit::Memory, HeldBy::Guest, share);
         }
         fits
     }
@@ -57,20 +60,20 @@ fn is_possible(desired: usize, maximum: Option<usize>) -> bool {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(is_possible(desired, maximum) && self.grow(desired.saturating_sub(current)))
+        Ok(is_possible(desired, maximum) && self.grow(current, desired.saturating_sub(current)))
     }
 
     /// What was admitted and then refused by the kernel stays counted. The engine tells of failures that it has asked
     /// nothing about, as of a table that would be longer than any number: were the last growth given back for them, a
     /// guest could count itself down while it grows.
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.halt.note(Limit::Memory, HeldBy::Kernel);
+        self.halt.note(Limit::Memory, HeldBy::Kernel, Share::More);
         Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current).saturating_mul(ELEMENT);
-        Ok(is_possible(desired, maximum) && self.grow(more))
+        Ok(is_possible(desired, maximum) && self.grow(current, more))
     }
 
     /// The kernel has no part in this one.
@@ -108,6 +111,22 @@ mod tests {
         assert!(!limiter.table_growing(0, 10, None).unwrap());
         assert!(limiter.table_growing(0, 6, None).unwrap());
         assert!(!limiter.memory_growing(400, 405, None).unwrap());
+        assert!(halt.outcome().is_some());
+    }
+
+    /// An allocator gives up by an unreachable instruction; a guest that has grown since does so for another reason.
+    #[test]
+    fn what_fits_puts_earlier_refusals_behind_the_guest() {
+        let halt = Halt::default();
+        let mut limiter = Limiter::new(1000, halt.clone());
+        let explained = || halt.explains(&wasmtime::Error::from(wasmtime::Trap::UnreachableCodeReached)).is_some();
+        let unmade = || halt.explains(&wasmtime::format_err!("no instance")).is_some();
+        assert!(limiter.memory_growing(0, 500, None).unwrap() && !explained());
+        assert!(!limiter.memory_growing(500, 2000, None).unwrap() && explained() && !unmade());
+        assert!(limiter.memory_growing(500, 600, None).unwrap() && !explained());
+        assert!(!limiter.table_growing(1, 100, None).unwrap() && explained() && !unmade());
+        assert!(limiter.table_growing(1, 2, None).unwrap() && !explained());
+        assert!(!limiter.memory_growing(0, 2000, None).unwrap() && explained() && unmade());
         assert!(halt.outcome().is_some());
     }
 

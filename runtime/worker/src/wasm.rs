@@ -22,6 +22,7 @@ use wjob_sandbox::probe::{Before, try_what_must_fail};
 use wjob_sandbox::{confine, mount, namespaces};
 
 use crate::engine::Pool;
+use crate::halt::Halt;
 use crate::instance::{Loaded, Prepared, Programs, Template};
 use crate::limiter::DEFAULT_MEMORY;
 use crate::preopens::preopens;
@@ -193,18 +194,22 @@ fn instances(prepared: Prepared, manner: Manner) -> Outcome {
 async fn run_to_end(prepared: Prepared, manner: Manner) -> Outcome {
     let (template, programs, sockets) = Template::new(prepared);
     let hears_stopping = hears_stopping(&template.engine, &programs.plain);
-    let outcome = tokio::select! {
+    let result = tokio::select! {
         biased;
-        () = ended(&template, manner, hears_stopping) => Outcome::Stopped,
-        () = template.halt.asked() => Outcome::Stopped,
+        () = ended(&template, manner, hears_stopping) => None,
+        () = template.halt.asked() => None,
         result = execute(&template, programs, sockets) => match template.lifecycle.phase() {
             // It has given its sockets back because it could.
-            Phase::Idle => Outcome::Stopped,
-            _ => judge(result),
+            Phase::Idle => None,
+            _ => Some(result),
         },
     };
     template.outputs.iter().for_each(Stdout::finish);
-    let outcome = template.halt.refined(outcome);
+    let outcome = match result {
+        Some(result) => judge(result, &template.halt),
+        // What was refused before has nothing to do with being stopped.
+        None => template.halt.ended().unwrap_or(Outcome::Stopped),
+    };
     // One that ends the run is its end; one that only refused something would be known to nobody.
     if !matches!(outcome, Outcome::LimitHit { .. }) {
         template.denials.record_limit(template.halt.outcome().as_ref());
@@ -308,8 +313,8 @@ async fn told(template: &Arc<Template>) -> Phase {
     }
 }
 
-/// What a result counts as.
-pub(crate) fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
+/// What a result counts as, by the limits that were hit before it.
+pub(crate) fn judge(result: wasmtime::Result<Result<(), ()>>, halt: &Halt) -> Outcome {
     match result {
         Ok(Ok(())) => Outcome::Exited(0),
         Ok(Err(())) => Outcome::Exited(1),
@@ -317,7 +322,7 @@ pub(crate) fn judge(result: wasmtime::Result<Result<(), ()>>) -> Outcome {
         Err(error) => match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             // Statuses are eight bits wide, as for any process (wait(2)).
             Some(exit) => Outcome::Exited((exit.0 & 0xff) as u8),
-            None => Outcome::Trapped(bounded(cause_first(&error))),
+            None => halt.explains(&error).unwrap_or_else(|| Outcome::Trapped(bounded(cause_first(&error)))),
         },
     }
 }

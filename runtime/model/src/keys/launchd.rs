@@ -99,7 +99,7 @@ static KEYS: &[Key] = &[
     key("StandardErrorPath", Path, Honoured, Run, "launchd 10.4",
         "The file standard error is appended to, opened as the job's user; a relative one lies in WorkingDirectory. If it cannot be opened the job does not run."),
     key("Nice", integer(-20, 20), Adapted, Run, "launchd 10.4",
-        "Scheduling priority, lower is sooner; Linux ends at 19, and below 0 takes the system domain."),
+        "Scheduling priority, lower is sooner; Linux ends at 19; below 0 takes the system domain, or root under `wjob run`."),
     key("ProcessType", PROCESS_TYPE, Adapted, Supervisor, "launchd 10.9",
         "Background runs at idle scheduling and I/O priority; every other value is the normal one."),
     noted("POSIXSpawnType", PROCESS_TYPE, "launchd 10.7", "It is an older name of ProcessType, which is the one that counts here."),

@@ -277,6 +277,15 @@ fn a_process_that_could_not_become_the_jobs_user_names_that_wall() {
 }
 
 #[test]
+fn a_process_that_could_not_have_the_jobs_priority_names_that_key() {
+    for terms in [&NATIVE, &WASM] {
+        let (_, actions) = walk(terms, vec![(9, Event::Gone(Exit::Status(NOT_ITS_PRIORITY)))]);
+        let [Action::Finish(End::Failed(failure))] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!((failure.fault, failure.what.as_str()), (Fault::Job, "Nice"));
+    }
+}
+
+#[test]
 fn a_start_that_hangs_is_ended() {
     let (_, actions) =
         walk(&WASM, vec![(START_DEADLINE, Event::Deadline), (START_DEADLINE + 1, Event::Gone(Exit::Signal(9)))]);

@@ -153,6 +153,9 @@ fn a_grant_that_a_wall_makes_narrow_is_not_given_without_it() {
 fn an_older_landlock_is_enough_for_what_it_can_hold() {
     let tcp = "Grants = { Connect = (\"tcp://127.0.0.1:1\"); };";
     let unix = "Grants = { Connect = (\"unix:///run/x\"); };";
+    let stream = "Sockets = { a = { SockServiceName = 8080; }; };";
+    let datagram = "Sockets = { a = { SockPathName = \"/run/y\"; SockType = dgram; }; };";
+    let connections = "Sockets = { a = { SockPathName = \"/run/y\"; }; };";
     for (keys, wasm, least) in [
         ("", true, LANDLOCK_LEAST),
         ("", false, LANDLOCK_LEAST),
@@ -161,6 +164,12 @@ fn an_older_landlock_is_enough_for_what_it_can_hold() {
         (unix, true, LANDLOCK_UNIX),
         // Its network has no abstract socket in it.
         (unix, false, LANDLOCK_LEAST),
+        // What it is handed is of the machine's network, and a native program can connect it anew.
+        (stream, true, LANDLOCK_LEAST),
+        (stream, false, LANDLOCK_TCP),
+        (datagram, true, LANDLOCK_LEAST),
+        (datagram, false, LANDLOCK_UNIX),
+        (connections, false, LANDLOCK_LEAST),
     ] {
         for landlock_abi in 0..=LANDLOCK_NEWEST {
             let machine = Machine { landlock_abi, ..whole(1000) };

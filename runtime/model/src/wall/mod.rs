@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::grant::PathGrant;
 use crate::job::{Isolation, Job};
 use crate::limit::{Limit, ResourceLimit};
+use crate::socket::{Place, Socket, SocketKind};
 
 mod cgroup;
 mod held;
@@ -363,15 +364,26 @@ fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wa
     }
 }
 
+/// The landlock ABI that holds what can be done with the sockets a job may make and with those it is handed: a native
+/// program can connect these anew, in the machine's network whatever its own is.
+fn least_landlock(plan: &WallPlan, job: &Job) -> u32 {
+    let handed = |kind: SocketKind, network: bool| {
+        let is = |socket: &Socket| socket.kind == kind && matches!(socket.place, Place::Network { .. }) == network;
+        plan.kind == WorkerKind::Native && job.sockets.iter().any(is)
+    };
+    if (plan.network.unix && !plan.network_namespace) || handed(SocketKind::Datagram, false) {
+        LANDLOCK_UNIX
+    } else if plan.network.tcp || handed(SocketKind::Stream, true) {
+        LANDLOCK_TCP
+    } else {
+        LANDLOCK_LEAST
+    }
+}
+
 /// What does not stand, and whether it had to.
 fn missing(plan: &WallPlan, job: &Job, machine: &Machine) -> Vec<(bool, Missing)> {
     let mut missing = Vec::new();
-    let least = match &plan.network {
-        network if network.unix && !plan.network_namespace => LANDLOCK_UNIX,
-        network if network.tcp => LANDLOCK_TCP,
-        _ => LANDLOCK_LEAST,
-    };
-    if let Some(why) = machine.refusal(Wall::Landlock).or_else(|| machine.old_landlock(least)) {
+    if let Some(why) = machine.refusal(Wall::Landlock).or_else(|| machine.old_landlock(least_landlock(plan, job))) {
         missing.push((true, Missing { wall: Wall::Landlock, why }));
     }
     if let Some(why) = machine.lacks(Wall::Seccomp) {

@@ -22,6 +22,8 @@ pub enum Arguments {
     PlainIoctlOrScan,
     /// socket(2): granted families and types, and their own protocol only.
     GrantedSocket,
+    /// socketpair(2): Unix sockets whose halves stay connected to each other.
+    LastingPair,
     /// sendto(2): no MSG_FASTOPEN, which would connect past the rules on connect.
     NoFastOpen,
     /// setsockopt(2): no TCP option that connects or changes protocol.
@@ -62,6 +64,7 @@ pub(super) fn conditions(arguments: Arguments, network: &NetworkPlan) -> Vec<Vec
         Arguments::OwnProcess => vec![vec![is(0, std::process::id())]],
         Arguments::MessageNoFastOpen => vec![vec![masked(2, libc::MSG_FASTOPEN, 0)]],
         Arguments::GrantedSocket => granted_socket(network),
+        Arguments::LastingPair => lasting_pair(),
     }
 }
 
@@ -135,9 +138,20 @@ fn plain_options() -> Vec<Vec<Compare>> {
     levels.chain(tcp).collect()
 }
 
+/// Bits of the second argument of socket(2) and socketpair(2) that are the type; the others are flags.
+const TYPE: i32 = 0xf;
+
+/// Kinds of Unix sockets that cannot be connected anew once they are connected. A datagram socket can, which would make
+/// half of a pair one to any socket of that kind; SOCK_RAW is another name of it (unix_create in the kernel).
+const LASTING: [i32; 2] = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
+
+/// Pairs of Unix sockets, without those that are a way to make a datagram socket.
+pub(super) fn lasting_pair() -> Vec<Vec<Compare>> {
+    LASTING.map(|kind| vec![is(0, libc::AF_UNIX.cast_unsigned()), masked(1, TYPE, kind)]).to_vec()
+}
+
 /// Granted families and types with protocol 0 or their own: MPTCP (262) would connect past landlock's rules.
 pub(super) fn granted_socket(network: &NetworkPlan) -> Vec<Vec<Compare>> {
-    const TYPE: i32 = 0xf;
     let families = [(network.ipv4, libc::AF_INET), (network.ipv6, libc::AF_INET6)];
     let types =
         [(network.tcp, libc::SOCK_STREAM, libc::IPPROTO_TCP), (network.udp, libc::SOCK_DGRAM, libc::IPPROTO_UDP)];
@@ -151,7 +165,7 @@ pub(super) fn granted_socket(network: &NetworkPlan) -> Vec<Vec<Compare>> {
     }
     // No rule tells one Unix socket from another: without a grant of one there is none, and with it what the mount wall
     // shows can be connected to, those that lie in a granted folder too.
-    for kind in [libc::SOCK_STREAM, libc::SOCK_SEQPACKET].into_iter().filter(|_| network.unix) {
+    for kind in LASTING.into_iter().filter(|_| network.unix) {
         sets.push(vec![is(0, libc::AF_UNIX.cast_unsigned()), masked(1, TYPE, kind), is(2, 0)]);
     }
     if sets.is_empty() {

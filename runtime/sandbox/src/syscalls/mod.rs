@@ -15,12 +15,13 @@ use wjob_model::wall::{NetworkPlan, WorkerKind};
 use crate::filter::{Answer, Rule};
 use arguments::conditions;
 use helpers::{COMPILE, LOGGER, RESOLVE};
-use native::{NATIVE_LISTENING, NATIVE_NARROWED};
+use native::{NATIVE_BINDING, NATIVE_LISTENING, NATIVE_NARROWED};
 use wasm::{BIND, ENGINE, FILES, LISTEN, SERVE, SOCKETS};
 
 pub use arguments::Arguments;
 pub use entry::Entry;
 pub use native::NATIVE_REFUSED;
+pub use number::NEWEST;
 
 /// The rules for a worker, and what an unlisted call gets.
 pub fn rules(kind: WorkerKind, network: &NetworkPlan) -> (Vec<Rule>, Answer) {
@@ -74,13 +75,19 @@ fn native_rules(network: &NetworkPlan) -> Vec<Rule> {
     for entry in NATIVE_NARROWED {
         rules.push(rule(entry, network, Answer::Allow, refused));
     }
-    if (network.any() || network.unix) && !network.bind {
-        for entry in NATIVE_LISTENING {
-            rules.push(rule(entry, network, refused, refused));
-        }
+    for entry in ungranted(network) {
+        rules.push(rule(entry, network, refused, refused));
     }
     rules.push(no_clone3());
     rules
+}
+
+/// What a native program is refused for want of a grant. Without any, listening again on a handed socket is no harm.
+fn ungranted(network: &NetworkPlan) -> impl Iterator<Item = &'static Entry> {
+    let listening = (network.any() || network.unix) && !network.bind;
+    let binding = !network.bind && !network.udp;
+    let of = |refused: bool, list: &'static [Entry]| list.iter().filter(move |_| refused);
+    of(listening, NATIVE_LISTENING).chain(of(binding, NATIVE_BINDING))
 }
 
 fn rule(entry: &Entry, network: &NetworkPlan, answer: Answer, otherwise: Answer) -> Rule {

@@ -41,6 +41,7 @@ pub const NATIVE_REFUSED: &[Entry] = &[
     entry!(nfsservctl, Any, "kernel servers"),
     entry!(open_by_handle_at, Any, "handles pass by the view"),
     entry!(open_tree, Any, "mounts"),
+    entry!(open_tree_attr, Any, "mounts"),
     entry!(perf_event_open, Any, "watches the kernel"),
     entry!(personality, Any, "turns off address randomisation"),
     entry!(pidfd_getfd, Any, "takes other processes' descriptors"),
@@ -78,7 +79,12 @@ pub(super) const NATIVE_NARROWED: &[Entry] = &[
     entry!(sendmmsg, NoFastOpen, "sending"),
     entry!(setsockopt, PlainOptions, "sockets"),
     entry!(socket, GrantedSocket, "granted families and types"),
+    entry!(socketpair, LastingPair, "talking within the program; half of a datagram pair reaches any other socket"),
 ];
 
-/// What a native program's network calls get beyond its grants.
+/// What a native program with a grant to connect is refused unless Bind is granted.
 pub(super) const NATIVE_LISTENING: &[Entry] = &[entry!(listen, Any, "granted by Bind only")];
+
+/// What a native program is refused unless Bind or datagrams are granted: the call does not tell the family, and half of
+/// a pair of Unix sockets takes an abstract name by it.
+pub(super) const NATIVE_BINDING: &[Entry] = &[entry!(bind, Any, "granted by Bind, and with datagrams, only")];

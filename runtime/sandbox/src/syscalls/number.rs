@@ -57,5 +57,12 @@ numbers! {
     setns = SYS_setns, settimeofday = SYS_settimeofday, swapoff = SYS_swapoff, swapon = SYS_swapon,
     _sysctl = SYS__sysctl, sysfs = SYS_sysfs, syslog = SYS_syslog, umount2 = SYS_umount2,
     unshare = SYS_unshare, uselib = SYS_uselib, userfaultfd = SYS_userfaultfd, ustat = SYS_ustat,
-    vhangup = SYS_vhangup, clone = SYS_clone,
+    vhangup = SYS_vhangup, clone = SYS_clone, socketpair = SYS_socketpair,
 }
+
+/// Of Linux 6.15; libc does not name it yet.
+pub const open_tree_attr: i64 = 467;
+
+/// The newest call that these lists were written with: file_setattr, of Linux 6.17 (6.18 has added none). Who raises it
+/// looks at each call that comes in by that, and refuses native programs those that they must not have.
+pub const NEWEST: u32 = 469;

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::arguments::{granted_socket, masked, no_typing};
+use super::arguments::{granted_socket, lasting_pair, masked, no_typing};
 use super::*;
 use crate::filter::Compare;
 
 #[test]
 fn every_entry_has_a_reason_and_stands_once_in_its_list() {
-    for list in [ENGINE, FILES, SOCKETS, BIND, LISTEN, COMPILE, RESOLVE, NATIVE_REFUSED, NATIVE_NARROWED] {
+    let native = [NATIVE_REFUSED, NATIVE_NARROWED, NATIVE_LISTENING, NATIVE_BINDING];
+    for list in [ENGINE, FILES, SOCKETS, BIND, LISTEN, SERVE, COMPILE, RESOLVE, LOGGER].into_iter().chain(native) {
         let mut seen = BTreeSet::new();
         for entry in list {
             assert!(!entry.why.is_empty(), "{}", entry.name);
+            assert!(entry.number <= i64::from(NEWEST), "{} is above the ceiling", entry.name);
             assert!(seen.insert(entry.number), "{} stands twice", entry.name);
         }
     }
@@ -48,6 +50,54 @@ fn a_unix_socket_is_made_where_one_is_granted_and_no_other_then() {
         let listen = rules.iter().find(|rule| i64::from(rule.number) == number::listen);
         assert_eq!(listen.map_or(default, |rule| rule.answer) == Answer::Allow, listens, "{kind:?}");
         assert!(rules.iter().any(|rule| i64::from(rule.number) == number::socket), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_pair_of_sockets_is_one_that_cannot_be_connected_anew() {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    for (family, kind, expected) in [
+        (libc::AF_UNIX, libc::SOCK_STREAM, true),
+        (libc::AF_UNIX, libc::SOCK_STREAM | flags, true),
+        (libc::AF_UNIX, libc::SOCK_SEQPACKET | flags, true),
+        (libc::AF_UNIX, libc::SOCK_DGRAM, false),
+        (libc::AF_UNIX, libc::SOCK_DGRAM | flags, false),
+        (libc::AF_UNIX, libc::SOCK_RAW, false),
+        (libc::AF_TIPC, libc::SOCK_STREAM, false),
+        (libc::AF_INET, libc::SOCK_STREAM, false),
+    ] {
+        let arguments = [family, kind].map(i32::cast_unsigned);
+        let holds = |compare: &Compare| arguments[usize::from(compare.argument)] & compare.mask == compare.value;
+        assert_eq!(lasting_pair().iter().any(|set| set.iter().all(holds)), expected, "{family} {kind:#x}");
+    }
+    let unix = NetworkPlan { unix: true, ..NetworkPlan::default() };
+    for network in [NetworkPlan::default(), unix, NetworkPlan { tcp: true, ipv4: true, ..NetworkPlan::default() }] {
+        let (rules, _) = rules(WorkerKind::Native, &network);
+        let pair = rules.iter().find(|rule| i64::from(rule.number) == number::socketpair).unwrap();
+        assert_eq!(
+            (&pair.any_of, pair.answer, pair.otherwise),
+            (&lasting_pair(), Answer::Allow, Answer::Errno(libc::EPERM))
+        );
+    }
+}
+
+#[test]
+fn a_native_program_gives_names_to_sockets_only_where_a_grant_needs_it() {
+    let plan = |tcp, udp, unix, bind| NetworkPlan { tcp, udp, unix, bind, ipv4: true, ..NetworkPlan::default() };
+    for (network, binds, listens) in [
+        (NetworkPlan::default(), false, true),
+        (plan(true, false, false, false), false, false),
+        (plan(false, true, false, false), true, false),
+        (plan(false, false, true, false), false, false),
+        (plan(true, false, true, false), false, false),
+        (plan(true, false, false, true), true, true),
+    ] {
+        let (rules, default) = rules(WorkerKind::Native, &network);
+        let answer = |number: i64| {
+            let rule = rules.iter().find(|rule| i64::from(rule.number) == number);
+            rule.map_or(default, |rule| rule.answer) == Answer::Allow
+        };
+        assert_eq!((answer(number::bind), answer(number::listen)), (binds, listens), "{network:?}");
     }
 }
 

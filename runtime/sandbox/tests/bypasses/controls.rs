@@ -42,6 +42,8 @@ pub const CONTROLS: &[Attack] = &[
     attack!(hear_the_supervisor, Network::Nothing, Need::Nothing, [wasm_works(None)]),
     attack!(make_memory, Network::Nothing, Need::Nothing, [wasm_works(None), native_works(None)]),
     attack!(execute_a_program_of_the_base, Network::Nothing, Need::Nothing, [native_works(None)]),
+    attack!(talk_by_a_pair_of_streams, Network::Nothing, Need::Nothing, [native_works(None)]),
+    attack!(talk_by_a_pair_of_packets, Network::Tcp, Need::Nothing, [native_works(None)]),
     attack!(write_a_temporary_file, Network::Nothing, Need::Nothing, [native_works(None)]),
     attack!(open_a_harmless_device, Network::Nothing, Need::Nothing, [native_works(None)]),
 ];
@@ -136,6 +138,22 @@ fn make_memory(_: &Scene) -> Answer {
 
 fn execute_a_program_of_the_base(_: &Scene) -> Answer {
     raw::done(raw::execute("/bin/sh", &["sh", "-c", "echo 'escaped: it ran'"]))
+}
+
+fn talk_by_a_pair_of_streams(_: &Scene) -> Answer {
+    talk(libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+}
+
+fn talk_by_a_pair_of_packets(_: &Scene) -> Answer {
+    talk(libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC)
+}
+
+/// As programs do with their own children.
+fn talk(kind: i32) -> Answer {
+    let [one, other] = raw::pair(libc::AF_UNIX, kind)?;
+    raw::write(one, b"x")?;
+    let mut bytes = [0u8; 4];
+    raw::done(call(libc::SYS_read, &[descriptor(other), at_mut(&mut bytes), bytes.len()]))
 }
 
 fn write_a_temporary_file(_: &Scene) -> Answer {

@@ -3,7 +3,7 @@
 
 use wjob_model::wall::Wall::{Capabilities, Landlock, Mount, Seccomp};
 use wjob_model::wall::WorkerKind;
-use wjob_sandbox::syscalls::{NATIVE_REFUSED, lists};
+use wjob_sandbox::syscalls::{NATIVE_REFUSED, NEWEST, lists};
 
 use crate::raw::{HERE, at, at_mut, call, done, number, on_path, text};
 use crate::scene::Scene;
@@ -36,6 +36,14 @@ const LISTED: &[Row] = &[
 /// Arguments that a guest's worker never has.
 const NARROWED: &[Row] = &[wasm(Seccomp, &[EPERM]), wasm_without(Landlock, Seccomp, &[EPERM])];
 
+/// What no list was written for.
+const UNKNOWN: &[Row] = &[
+    wasm(Seccomp, &[libc::ENOSYS]),
+    wasm_without(Landlock, Seccomp, &[libc::ENOSYS]),
+    native(Seccomp, &[libc::ENOSYS]),
+    native_without(Landlock, Seccomp, &[libc::ENOSYS]),
+];
+
 /// The table.
 pub const ATTACKS: &[Attack] = &[
     attack!(mount_a_file_system, Network::Nothing, Need::Nothing, PRIVILEGED),
@@ -67,6 +75,8 @@ pub const ATTACKS: &[Attack] = &[
     attack!(make_every_unlisted_call_with_grants, Network::TcpAndUdp, Need::Nothing, [wasm(Seccomp, &[EPERM])]),
     attack!(make_every_unlisted_call_with_bind, Network::Bind, Need::Nothing, [wasm(Seccomp, &[EPERM])]),
     attack!(make_every_refused_call, Network::Nothing, Need::Nothing, [native(Seccomp, &[EPERM])]),
+    attack!(make_calls_above_the_newest, Network::Nothing, Need::Nothing, UNKNOWN),
+    attack!(make_calls_above_the_newest_with_grants, Network::Bind, Need::Nothing, UNKNOWN),
     attack!(make_every_refused_call_with_grants, Network::Bind, Need::Nothing, [native(Seccomp, &[EPERM])]),
 ];
 
@@ -206,6 +216,7 @@ fn each(calls: impl Iterator<Item = i64>) -> Answer {
             Err(EPERM) => {}
             // Answered by the list itself, so that libc falls back to a call whose flags can be seen.
             Err(libc::ENOSYS) if number == libc::SYS_clone3 => {}
+            Err(libc::ENOSYS) if number > i64::from(NEWEST) => {}
             Err(errno) => return Ok(format!("call {number} was performed and answered {errno}")),
             Ok(result) => return Ok(format!("call {number} was performed and returned {result}")),
         }
@@ -233,6 +244,21 @@ fn make_every_unlisted_call_with_grants(scene: &Scene) -> Answer {
 
 fn make_every_unlisted_call_with_bind(scene: &Scene) -> Answer {
     every_unlisted(scene)
+}
+
+/// The numbers of calls of later kernels, and those that were the x32 ABI's without its bit.
+fn make_calls_above_the_newest(_: &Scene) -> Answer {
+    for number in i64::from(NEWEST) + 1..LAST_CALL + 64 {
+        match call(number, &[]) {
+            Err(libc::ENOSYS) => {}
+            result => return Ok(format!("call {number} was let through: {result:?}")),
+        }
+    }
+    Err(libc::ENOSYS)
+}
+
+fn make_calls_above_the_newest_with_grants(scene: &Scene) -> Answer {
+    make_calls_above_the_newest(scene)
 }
 
 fn make_every_refused_call(_: &Scene) -> Answer {

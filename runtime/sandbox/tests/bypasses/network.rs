@@ -83,7 +83,7 @@ pub const ATTACKS: &[Attack] = &[
     attack!(make_a_machine_socket, Network::Nothing, Need::Nothing, NO_SOCKET),
     attack!(make_a_cipher_socket, Network::Nothing, Need::Nothing, NO_SOCKET),
     attack!(make_a_fast_packet_socket, Network::Nothing, Need::Nothing, NO_SOCKET),
-    attack!(pair_of_the_internet_family, Network::Nothing, Need::Nothing, [wasm(Seccomp, &[EPERM])]),
+    attack!(pair_of_the_internet_family, Network::Nothing, Need::Nothing, BY_ARGUMENT),
     // The same behind grants: a grant opens what it names and no more.
     attack!(make_a_raw_socket_beside_a_grant, Network::TcpAndUdp, Need::Nothing, BY_ARGUMENT),
     attack!(make_a_ping_socket, Network::TcpAndUdp, Need::Nothing, BY_ARGUMENT),
@@ -120,7 +120,12 @@ pub const ATTACKS: &[Attack] = &[
         bind_with_a_grant_to_connect,
         Network::Tcp,
         Need::Nothing,
-        [wasm(Seccomp, &[EPERM]), wasm_without(Seccomp, Landlock, &[EACCES]), native(Landlock, &[EACCES]),]
+        [
+            wasm(Seccomp, &[EPERM]),
+            wasm_without(Seccomp, Landlock, &[EACCES]),
+            native(Seccomp, &[EPERM]),
+            native_without(Seccomp, Landlock, &[EACCES]),
+        ]
     ),
     attack!(
         bind_a_stream_beside_datagrams,

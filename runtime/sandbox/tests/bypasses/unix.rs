@@ -7,7 +7,9 @@ use wjob_model::wall::WorkerKind;
 use crate::network::BY_ARGUMENT;
 use crate::raw::{self, call, connect, descriptor, done, pair, socket};
 use crate::scene::Scene;
-use crate::table::{Answer, Attack, Need, Network, attack, limit_below, native, native_without, wasm, wasm_without};
+use crate::table::{
+    Answer, Attack, Need, Network, Row, attack, limit_below, native, native_limit, native_without, wasm, wasm_without,
+};
 
 const EACCES: i32 = libc::EACCES;
 const ENOENT: i32 = libc::ENOENT;
@@ -21,6 +23,19 @@ const SOCKETS: u32 = 9;
 
 /// Why a grant of one Unix socket opens those of granted folders too.
 const IN_A_FOLDER: &str = "what lies in a granted folder is seen, and no rule tells one Unix socket from another";
+
+/// Why a native program with Bind can take an abstract name, though nobody can connect to it.
+const TAKES_A_NAME: &str =
+    "bind(2) does not tell the family of its socket, and half of a pair takes a name that nobody can connect to";
+
+/// A pair of sockets that can be connected anew is not made at all.
+const NO_PAIR: &[Row] = &[
+    wasm(Seccomp, &[EPERM]),
+    wasm_without(Landlock, Seccomp, &[EPERM]),
+    wasm_without(Mount, Seccomp, &[EPERM]),
+    native(Seccomp, &[EPERM]),
+    native_without(Landlock, Seccomp, &[EPERM]),
+];
 
 /// The table.
 pub const ATTACKS: &[Attack] = &[
@@ -71,9 +86,15 @@ pub const ATTACKS: &[Attack] = &[
             wasm(Mount, &[ENOENT, EPERM]),
             wasm_without(Seccomp, Mount, &[ENOENT]),
             wasm_without(Mount, Seccomp, &[EPERM]),
+            native(Seccomp, &[EPERM]),
+            native_without(Seccomp, Mount, &[ENOENT]),
+            native_without(Landlock, Seccomp, &[EPERM]),
         ]
     ),
-    attack!(reconnect_a_pair_in_the_grant, Network::Tcp, Need::Nothing, [wasm(Seccomp, &[EPERM])]),
+    attack!(reconnect_a_pair_in_the_grant, Network::Tcp, Need::Nothing, NO_PAIR),
+    attack!(reconnect_a_pair_without_a_grant, Network::Nothing, Need::Nothing, NO_PAIR),
+    attack!(reconnect_a_pair_beside_a_unix_socket, Network::Unix, Need::Nothing, BY_ARGUMENT),
+    attack!(reconnect_a_pair_of_the_raw_type, Network::Tcp, Need::Nothing, NO_PAIR),
     attack!(
         reconnect_a_pair_to_an_abstract_name,
         Network::Tcp,
@@ -82,9 +103,25 @@ pub const ATTACKS: &[Attack] = &[
             wasm(Seccomp, &[EPERM]),
             wasm_without(Seccomp, Landlock, &[EPERM]).since(SCOPES),
             wasm_without(Landlock, Seccomp, &[EPERM]),
+            native(Seccomp, &[EPERM]),
+            native_without(Seccomp, Landlock, &[EPERM]).since(SCOPES),
+            native_without(Landlock, Seccomp, &[EPERM]),
         ]
     ),
-    attack!(take_an_abstract_name, Network::Bind, Need::Nothing, [wasm(Seccomp, &[EPERM, EACCES])]),
+    attack!(
+        take_an_abstract_name,
+        Network::Bind,
+        Need::Nothing,
+        [wasm(Seccomp, &[EPERM, EACCES]), native_limit(TAKES_A_NAME)]
+    ),
+    attack!(take_an_abstract_name_with_a_grant_to_connect, Network::Tcp, Need::Nothing, NO_PAIR),
+    attack!(take_an_abstract_name_beside_a_unix_socket, Network::UnixAndTcp, Need::Nothing, BY_ARGUMENT),
+    attack!(
+        serve_at_an_abstract_name,
+        Network::Bind,
+        Need::Nothing,
+        [wasm(Seccomp, &[EPERM]), native(Seccomp, &[libc::EINVAL])]
+    ),
     // The same behind a grant of another.
     attack!(
         connect_to_an_ungranted_unix_socket,
@@ -178,7 +215,11 @@ fn connect_to_a_unix_socket_in_read_only(scene: &Scene) -> Answer {
 
 /// One half of a pair of datagram sockets can be connected anew: a Unix socket without socket(2).
 fn reconnect(address: &[u8]) -> Answer {
-    let [half, _] = pair(UNIX, DATAGRAM)?;
+    reconnect_as(DATAGRAM, address)
+}
+
+fn reconnect_as(kind: i32, address: &[u8]) -> Answer {
+    let [half, _] = pair(UNIX, kind)?;
     connect(half, address)?;
     done(raw::write(half, b"x"))
 }
@@ -191,6 +232,19 @@ fn reconnect_a_pair_in_the_grant(scene: &Scene) -> Answer {
     reconnect(&raw::unix_path(&scene.read_write("datagram")))
 }
 
+fn reconnect_a_pair_without_a_grant(scene: &Scene) -> Answer {
+    reconnect_a_pair_in_the_grant(scene)
+}
+
+fn reconnect_a_pair_beside_a_unix_socket(scene: &Scene) -> Answer {
+    reconnect_a_pair_in_the_grant(scene)
+}
+
+/// The kernel makes a datagram socket of it.
+fn reconnect_a_pair_of_the_raw_type(scene: &Scene) -> Answer {
+    reconnect_as(libc::SOCK_RAW, &raw::unix_path(&scene.read_write("datagram")))
+}
+
 fn reconnect_a_pair_to_an_abstract_name(scene: &Scene) -> Answer {
     reconnect(&raw::unix_abstract(&scene.abstract_name("datagram")))
 }
@@ -199,4 +253,19 @@ fn reconnect_a_pair_to_an_abstract_name(scene: &Scene) -> Answer {
 fn take_an_abstract_name(scene: &Scene) -> Answer {
     let [half, _] = pair(UNIX, STREAM)?;
     done(raw::bind(half, &raw::unix_abstract(&scene.abstract_name("taken"))))
+}
+
+fn take_an_abstract_name_with_a_grant_to_connect(scene: &Scene) -> Answer {
+    take_an_abstract_name(scene)
+}
+
+fn take_an_abstract_name_beside_a_unix_socket(scene: &Scene) -> Answer {
+    take_an_abstract_name(scene)
+}
+
+/// What is connected already never listens, by whatever name.
+fn serve_at_an_abstract_name(scene: &Scene) -> Answer {
+    let [half, _] = pair(UNIX, STREAM)?;
+    raw::bind(half, &raw::unix_abstract(&scene.abstract_name("taken")))?;
+    done(call(libc::SYS_listen, &[descriptor(half), 1]))
 }

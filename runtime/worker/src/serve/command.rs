@@ -49,7 +49,7 @@ pub(crate) async fn serve(client: Client) {
     let halt = Halt::default();
     let stderr = serving.template.outputs[1].of_connection(client.number);
     let outcome = match client.within_limits(run(&serving, &client, &stderr, &halt)).await {
-        Ok(result) => halt.refined(judge(result)),
+        Ok(result) => judge(result, &halt),
         Err(limit) => {
             serving.cut_off(client.number, limit);
             Outcome::Stopped

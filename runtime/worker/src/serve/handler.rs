@@ -84,7 +84,7 @@ pub(crate) async fn serve(client: Client) {
     serving.template.denials.record_limit(own.halt.outcome().as_ref());
     match served {
         Ok(Ok(instance)) => serving.resting.take_in(instance, &client),
-        Ok(Err(error)) => serving.ended(client.number, &own.halt.refined(judge(Err(error)))),
+        Ok(Err(error)) => serving.ended(client.number, &judge(Err(error), &own.halt)),
         Err(limit) => serving.cut_off(client.number, limit),
     }
 }

@@ -158,7 +158,7 @@ impl Instances {
 
 /// Why an instance could not be made, as its limits explain it.
 fn unmade(denials: &Denials, halt: &Halt, error: wasmtime::Error) -> wasmtime::Error {
-    let outcome = halt.refined(judge(Err(error)));
+    let outcome = judge(Err(error), halt);
     denials.record_limit(Some(&outcome));
     let words = Verdict { outcome, stop: None }.in_words();
     wasmtime::format_err!("{}", words.unwrap_or_else(|| "it ended before it could be asked anything".into()))
@@ -251,7 +251,7 @@ impl WorkerState for One {
             }
             return;
         }
-        self.serving.ended(number, &self.halt.refined(judge(Err(error))));
+        self.serving.ended(number, &judge(Err(error), &self.halt));
     }
 }
 

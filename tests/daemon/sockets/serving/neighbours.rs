@@ -4,12 +4,17 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Instant;
+
+use serde_json::json;
 
 use super::http::client::get;
 use super::load::resident;
-use super::{PATIENCE, Place, at, inetd, process, wait_for_line};
+use super::{PATIENCE, Place, at, comes_back, echo, inetd, process, wait_for_line};
 use crate::daemon::life::{open_folder, standing};
+use crate::daemon::output::history;
+use crate::daemon::process::processes;
 use crate::harness::{Job, Supervisor};
 use crate::hostile::room;
 use crate::hostile::table::{Row, row, rows};
@@ -158,6 +163,56 @@ fn a_neighbour_of_one_that_holds_answers_everybody() {
 #[test]
 fn a_neighbour_of_one_that_fails_answers_everybody() {
     answers_beside(attack("recurse_for_ever"), " attack: ended: ");
+}
+
+/// Processes that make more of themselves: the shell's goes out once it is refused some, since a shell ends of that, and
+/// its first one lives on as something else; the other never tires.
+const BOMBS: [(&str, [&str; 3]); 2] = [
+    ("shell", ["/bin/sh", "-c", "f() { f | f & }; f; exec sleep 1000000"]),
+    ("tireless", ["/usr/bin/perl", "-e", "while (1) { defined(fork()) or $said++ or warn \"fork: $!\\n\" }"]),
+];
+
+/// All of them are of one user, and counted in a user namespace of the run's own.
+#[test]
+fn a_neighbour_of_one_that_forks_answers_everybody() {
+    let supervisor = Supervisor::new();
+    let marker = format!("wjob-test-bomb-{}", std::process::id());
+    let data = open_folder(&supervisor.sandbox, "data");
+    let bomb = |label: &str, [program, flag, script]: [&str; 3]| {
+        let job = Job::new(program, &[flag, script, &marker]).limit("Processes", 16).limit("RunTime", 2);
+        job.with("RunAtLoad", true).with("StandardErrorPath", format!("{data}/{label}"))
+    };
+    // A system may have no Perl.
+    let bombs: Vec<_> = BOMBS.into_iter().filter(|(_, words)| Path::new(words[0]).exists()).collect();
+    let place = Place::named(&supervisor.sandbox, "neighbour");
+    let supervisor = supervisor.with("neighbour", at(&place, echo()));
+    let supervisor = bombs.iter().fold(supervisor, |all, (label, words)| all.with(label, bomb(label, *words)));
+    let supervisor = supervisor.start();
+    bombs.iter().for_each(|(label, _)| _ = supervisor.logs(&format!(" {label}: started: RunAtLoad")));
+    let mut client = place.connect();
+    comes_back(&mut client, "the first");
+    while bombs.iter().any(|(label, _)| !supervisor.log().contains(&format!(" {label}: ended: "))) {
+        comes_back(&mut client, "the same");
+        comes_back(&mut place.connect(), "another");
+    }
+    comes_back(&mut client, "the last");
+    assert_eq!(standing(&supervisor, "neighbour"), "running, 1 runs");
+    bombs.iter().for_each(|(label, _)| went_off_within_its_limits(&supervisor, label));
+    let began = Instant::now();
+    while !processes(&marker).is_empty() {
+        assert!(began.elapsed() < PATIENCE, "{:?} are left", processes(&marker));
+    }
+}
+
+/// It had as many processes as it may and was refused more by the kernel, and its time ended it.
+#[track_caller]
+fn went_off_within_its_limits(supervisor: &Supervisor, label: &str) {
+    let runs = history(supervisor, label, 1);
+    let [run] = &runs[..] else { panic!("{label}: one run was expected: {runs:?}") };
+    assert_eq!(run["outcome"], "limit RunTime reached, held by the supervisor", "{label}: {run}");
+    assert_eq!(supervisor.row(label)["status"], json!(137), "{label}");
+    let errors = supervisor.sandbox.read(&format!("data/{label}"));
+    assert!(errors.contains("fork"), "{label}: nobody was refused a process: {errors:?}");
 }
 
 /// Says whether its memory, but for its own first page's data, holds anything; then it fills all of it.
