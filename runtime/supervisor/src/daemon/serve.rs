@@ -212,10 +212,18 @@ impl Daemon {
         Peer::of(peer.uid, self.reader.owner, job)
     }
 
+    /// The same of a process that the logger has for a client, as [`Daemon::job_of`].
+    pub(super) fn job_of_a_client(&mut self, pid: i32) -> Option<Option<Control>> {
+        self.reserve.clear();
+        let job = self.job_of(pid);
+        self.fill_reserve();
+        job
+    }
+
     /// The grant of the job that a process belongs to, if it belongs to one: a job's process has that grant, whatever its
     /// user, and one of which it cannot be told whether it is has what a job without the grant has. Whether the number
     /// is still that process's is for whoever asks to see afterwards.
-    pub(super) fn job_of(&self, pid: i32) -> Option<Option<Control>> {
+    fn job_of(&self, pid: i32) -> Option<Option<Control>> {
         let runs = || {
             let running =
                 self.runs.values().filter_map(|running| Some((running.attempt.pid()?, running.attempt.job())));

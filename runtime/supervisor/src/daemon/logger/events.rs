@@ -96,7 +96,7 @@ impl Daemon {
                 self.say(Level::Error, None, &format!("the logger: {why}"));
             }
             Ok(Some(FromLogger::Asks { client, pid })) => {
-                let job = self.job_of(pid);
+                let job = self.job_of_a_client(pid);
                 self.logger.tell(ToLogger::Asker(Asker { client, job }));
             }
             Ok(None) | Err(_) => {
