@@ -317,3 +317,21 @@ fn a_user_that_cannot_be_taken_is_told_as_a_wall() {
         supervisor.logs(" a: failed: the user wall: the job's user or its groups are refused");
     }
 }
+
+/// The same under a supervisor as in the foreground, where each wall is tried (`walls::lacking`).
+#[test]
+fn a_wall_that_is_missing_keeps_a_job_from_running_by_its_name() {
+    for (wall, refused) in [
+        ("processes", Refused::forbidden_with_any(libc::SYS_unshare, 0, libc::CLONE_NEWPID.cast_unsigned())),
+        ("network", Refused::forbidden_with_any(libc::SYS_unshare, 0, libc::CLONE_NEWNET.cast_unsigned())),
+        ("mount", Refused::forbidden(libc::SYS_fsopen)),
+    ] {
+        let mut supervisor = Supervisor::new().with("a", Job::shell("exit 0").with("RunAtLoad", true));
+        supervisor.adopt(Running::start(refusing(supervisor.command(), &[refused])));
+        supervisor.logs(" a: failed: ").logs(&format!("the {wall} wall"));
+        let log = supervisor.log();
+        let line = log.lines().find(|line| line.contains(" a: failed: ")).unwrap_or_default();
+        assert!(line.contains(&format!("the {wall} wall")), "{wall}: {log}");
+        assert!(!log.contains(" a: ended: exit 0"), "{wall}: {log}");
+    }
+}
