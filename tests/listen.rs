@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plist::Dictionary;
@@ -22,7 +23,13 @@ const LISTENING: &str = ": listening on ";
 /// Starts `wjob run` with these words, and tells the addresses that it prints, of which there are so many.
 #[track_caller]
 pub fn listening(sandbox: &Sandbox, words: &[&str], addresses: usize) -> (Running, Vec<String>) {
-    let running = Running::start(sandbox.command("wjob", &[&["run"][..], words].concat()));
+    listening_by(sandbox.command("wjob", &[&["run"][..], words].concat()), addresses)
+}
+
+/// The same by a command that is there.
+#[track_caller]
+pub fn listening_by(command: Command, addresses: usize) -> (Running, Vec<String>) {
+    let running = Running::start(command);
     running.wait_for_complaint_times(LISTENING, addresses);
     let start = Instant::now();
     loop {

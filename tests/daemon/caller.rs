@@ -25,9 +25,9 @@ const SOCKET: &str = "WJOB_TEST_SOCKET";
 const MANNER: &str = "WJOB_TEST_MANNER";
 const CALLS: &str = "WJOB_TEST_CALLS";
 
-/// It connects and calls.
+/// It connects for each call and calls.
 pub const PLAIN: &str = "plain";
-/// It calls on a connection that a process made which is no more.
+/// It calls on connections that processes made which are no more.
 pub const GONE: &str = "gone";
 /// It makes one connection after the other, one more than a user may have, calls once on each, and stays.
 pub const CROWD: &str = "crowd";
@@ -38,6 +38,8 @@ const CONNECTS: &str = "connects";
 pub const CROWDED: usize = 9;
 /// What stands before each answer on standard error.
 const ANSWER: &str = "answer ";
+/// What is said once somebody else has connected, and is gone.
+pub const CONNECTED: &str = "somebody else has connected";
 /// What a crowd says when all its connections were answered.
 pub const STAYS: &str = "the crowd stays";
 
@@ -86,12 +88,23 @@ impl Caller {
         job.with("EnvironmentVariables", environment).with("Isolation", "None").with("RunAtLoad", true)
     }
 
-    /// A process of that user, for root to start; it has nothing else of this one.
+    /// A process of this one's user; it has nothing else of this one.
+    pub fn start(&self, manner: &str, calls: &[Json]) -> Running {
+        Running::start_as_it_is(self.command(manner, calls))
+    }
+
+    /// The same of that user, for root to start.
     pub fn start_as(&self, user: u32, manner: &str, calls: &[Json]) -> Running {
-        let mut command = Command::new(&self.program);
-        command.args(ARGUMENTS).env_clear().envs(self.environment(manner, calls)).current_dir("/").uid(user).gid(user);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = self.command(manner, calls);
+        command.uid(user).gid(user);
         Running::start_as_it_is(command)
+    }
+
+    fn command(&self, manner: &str, calls: &[Json]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(ARGUMENTS).env_clear().envs(self.environment(manner, calls)).current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 }
 
@@ -101,8 +114,16 @@ pub fn answers(written: &str) -> Vec<Json> {
     answers.map(|answer| serde_json::from_str(answer).expect("JSON")).collect()
 }
 
+/// The socket that a call is for: the logger's is beside the supervisor's.
+pub fn place(socket: &str, call: &Json) -> String {
+    match call["method"].as_str().is_some_and(|method| method.starts_with("io.wjob.log.")) {
+        true => text(&Path::new(socket).with_file_name("log.sock")),
+        false => socket.to_owned(),
+    }
+}
+
 /// Asks once; what was not answered is an error of its own name.
-fn asked(client: &mut UnixStream, call: &Json) -> Json {
+pub fn asked(client: &mut UnixStream, call: &Json) -> Json {
     // One that is sent away may be so before it has asked, and is told why all the same.
     let _ = client.write_all(format!("{call}\0").as_bytes());
     receive(client).unwrap_or_else(|| json!({ "error": "closed" }))
@@ -120,6 +141,7 @@ fn connected_by_another(socket: &str) -> UnixStream {
     let own = env::current_exe().expect("the path of this program");
     let status = Command::new(own).args(ARGUMENTS).env(MANNER, CONNECTS).env(SOCKET, socket).stdin(other).status();
     assert!(status.expect("a process").success());
+    eprintln!("{CONNECTED}");
     UnixStream::from(descriptor)
 }
 
@@ -134,9 +156,9 @@ fn crowd(socket: &str, call: &Json) {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
-fn call_all(mut client: UnixStream, calls: &[Json]) {
+fn call_all(socket: &str, calls: &[Json], connect: impl Fn(&str) -> UnixStream) {
     for call in calls {
-        eprintln!("{ANSWER}{}", asked(&mut client, call));
+        eprintln!("{ANSWER}{}", asked(&mut connect(&place(socket, call)), call));
     }
 }
 
@@ -155,7 +177,7 @@ fn another_process() {
     match variable(MANNER).as_str() {
         CONNECTS => connect(std::io::stdin(), &socket),
         CROWD => crowd(&socket, &calls()[0]),
-        GONE => call_all(connected_by_another(&socket), &calls()),
-        _ => call_all(UnixStream::connect(&socket).expect("the control socket"), &calls()),
+        GONE => call_all(&socket, &calls(), connected_by_another),
+        _ => call_all(&socket, &calls(), |socket| UnixStream::connect(socket).expect("a socket")),
     }
 }

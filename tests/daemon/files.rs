@@ -151,9 +151,11 @@ fn a_folder_that_others_can_change_has_no_job_files() {
         mode(&supervisor, open, mode_of_it);
         let supervisor = supervisor.flag(&["--jobs", folder.as_str()]).start();
         let blamed = format!("{}: mode {mode_of_it:o} lets", supervisor.sandbox.name(open));
-        supervisor.logs(&format!("error refused: {file} is not trusted: {blamed}"));
-        let (error, parameters) = bootstrap(&supervisor, &file).expect_err("a file that was loaded");
-        assert_eq!(error, "io.wjob.UnsafeFile", "{parameters}");
+        supervisor.logs(&format!("error refused: {folder} is not trusted: {blamed}"));
+        for path in [&file, &folder] {
+            let (error, parameters) = bootstrap(&supervisor, path).expect_err("a file that was loaded");
+            assert_eq!((error.as_str(), &parameters["path"]), ("io.wjob.UnsafeFile", &json!(path)), "{parameters}");
+        }
         assert!(labels(&supervisor).is_empty(), "{open}");
     }
 }

@@ -184,9 +184,9 @@ fn libraries(program: &Path) -> Vec<String> {
     words.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned).collect()
 }
 
-/// A folder to be a job's root: a shell, and all that a view is put together on. `link` leads to its own `/etc`, and
-/// `up` out of it.
-fn root_with_a_shell(sandbox: &Sandbox) -> String {
+/// A folder to be a job's root: a shell, something that stays, and all that a view is put together on. `link` leads to
+/// its own `/etc`, and `up` out of it.
+pub fn root_with_a_shell(sandbox: &Sandbox) -> String {
     open_folder(sandbox, "root/data");
     for folder in ["root", "root/bin", "root/dev", "root/etc", "root/in", "root/proc", "root/tmp", "outside"] {
         sandbox.make_folder(folder);
@@ -199,10 +199,12 @@ fn root_with_a_shell(sandbox: &Sandbox) -> String {
     sandbox.link("../../outside", "root/up");
     let busybox = Path::new("/bin/busybox");
     let shell = if busybox.exists() { busybox } else { Path::new("/bin/sh") };
-    for library in libraries(shell) {
-        copy(sandbox, Path::new(&library), &library);
+    for (program, place) in [(shell, "/bin/sh"), (Path::new("/bin/sleep"), "/bin/sleep")] {
+        for library in libraries(program) {
+            copy(sandbox, Path::new(&library), &library);
+        }
+        copy(sandbox, program, place);
     }
-    copy(sandbox, shell, "/bin/sh");
     sandbox.name("root")
 }
 

@@ -56,6 +56,25 @@ fn a_bad_configuration_is_refused_with_its_place_and_what_to_do() {
     assert!(!supervisor.sandbox.path("state").exists() && !supervisor.sandbox.path("run").exists());
 }
 
+/// What says where jobs come from is held to the rules of job files, and what is no file is not waited for.
+#[test]
+fn a_configuration_that_others_could_change_is_not_read() {
+    let supervisor = Supervisor::new();
+    let file = supervisor.sandbox.write("daemon.json", "{}");
+    let fifo = supervisor.sandbox.make_fifo("fifo.json");
+    let long = supervisor.sandbox.write("long.json", " ".repeat((1 << 20) + 1));
+    change_mode(Path::new(&file), 0o666);
+    for (path, expected, advice) in [
+        (&file, "mode 666 lets everybody write; expected a file that only its owner may write to", "chmod go-w"),
+        (&fifo, "found a FIFO; expected a regular file", "name a regular file"),
+        (&long, "longer than 1048576 bytes; expected at most that", "leave out what is no option"),
+    ] {
+        let ran = begun(&supervisor, &["--config", path]);
+        ran.exits(78).says_only("").complains(path.as_str()).complains(expected).complains(advice);
+    }
+    assert!(!supervisor.sandbox.path("state").exists());
+}
+
 #[test]
 fn an_option_in_the_file_and_as_a_flag_is_refused_by_its_name() {
     let supervisor = Supervisor::new();

@@ -3,11 +3,13 @@
 //! What each wall holds is the sandbox's own tests' business, what becomes of a job without one `walls::lacking`'s.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use wjob_model::audit::{Standing, user_like};
+use wjob_model::audit::{Standing, names_root, user_like};
 use wjob_model::job::Job as Loaded;
 use wjob_model::limit::RESOURCES;
 use wjob_model::program::ProgramKind;
@@ -15,11 +17,12 @@ use wjob_model::spec::{Context, load};
 use wjob_model::wall::{WallPlan, plan};
 use wjob_sandbox::machine;
 
+use super::keys::root_with_a_shell;
 use super::life::open_folder;
 use super::output::{captured, history};
 use super::sockets::{Client, Place, answering, at};
 use super::users::STAYS;
-use crate::harness::{Job, Refused, Running, Supervisor, is_root, refusing};
+use crate::harness::{Job, Refused, Running, Sandbox, Supervisor, is_root, refusing};
 
 /// Longest wait; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,6 +33,8 @@ const FIELDS: &[&str] =
 const KEPT: usize = 512;
 /// Most mounts that are named.
 const NAMED: usize = 64;
+/// The job that names no user, and gets one of its own from root.
+const NAMELESS: &str = "command-nameless";
 
 /// What is said to a job that serves, and the first line of its answer.
 type Talk = Option<(&'static str, &'static str)>;
@@ -45,8 +50,33 @@ struct Kind {
     talk: Talk,
 }
 
-/// One of each kind that there is.
-fn kinds(data: &str) -> Vec<Kind> {
+/// One of each kind that this user's supervisor can have.
+fn kinds(sandbox: &Sandbox, data: &str, socket: &str) -> Vec<Kind> {
+    let mut kinds = anybodys(data, socket);
+    if is_root() {
+        kinds.extend(roots(sandbox));
+    }
+    kinds
+}
+
+/// Those that only root's supervisor has: as root, with other users to be told apart, and in another root.
+fn roots(sandbox: &Sandbox) -> Vec<Kind> {
+    let as_root = |job: Job| job.with("UserName", "root");
+    let admitting = |job: Job| job.with_in("inetdCompatibility", "Wait", false).grant("Users", "bin");
+    let elsewhere = Job::shell(STAYS).with("RootDirectory", root_with_a_shell(sandbox));
+    let kind = |label, job, native, talk| Kind { label, job, native, talk };
+    vec![
+        kind("root-command", as_root(Job::guest("probe-sleep", &["1000"])), false, None),
+        kind("root-native", as_root(Job::shell(STAYS)), true, None),
+        kind("users-guest", admitting(Job::guest("echo", &[])), false, ECHO),
+        kind("users-native", admitting(Job::new("/bin/cat", &[])), true, ECHO),
+        kind("another-root", elsewhere, true, None),
+    ]
+}
+
+/// Those that every user's supervisor has.
+fn anybodys(data: &str, socket: &str) -> Vec<Kind> {
+    let unix = format!("unix://{socket}");
     let inetd = |job: Job| job.with_in("inetdCompatibility", "Wait", false);
     let guest = |label, name, talk| Kind { label, job: Job::guest(name, &[]), native: false, talk };
     let sleeps = |label| Kind { label, job: Job::guest("probe-sleep", &["1000"]), native: false, talk: None };
@@ -57,6 +87,10 @@ fn kinds(data: &str) -> Vec<Kind> {
         with(sleeps("command-granted"), &|job| {
             job.path(data, "/data", "ReadOnly").grant("Connect", "tcp://127.0.0.1:9")
         }),
+        sleeps(NAMELESS),
+        with(sleeps("command-unix"), &|job| job.grant("Connect", unix.as_str())),
+        with(sleeps("command-udp"), &|job| job.grant("Connect", "udp://127.0.0.1:9")),
+        with(sleeps("command-binds"), &|job| job.grant("Bind", "tcp://127.0.0.1:0")),
         with(guest("inetd", "echo", ECHO), &inetd),
         guest("handler", "handles", Some(("nonsense\n", "unknown\n"))),
         guest("http", "answers", HTTP),
@@ -65,6 +99,9 @@ fn kinds(data: &str) -> Vec<Kind> {
         shell("native"),
         with(shell("native-granted"), &|job| job.path(data, "/data", "ReadWrite")),
         with(shell("native-connects"), &|job| job.grant("Connect", "tcp://127.0.0.1:9")),
+        with(shell("native-unix"), &|job| job.grant("Connect", unix.as_str())),
+        with(shell("native-udp"), &|job| job.grant("Connect", "udp://127.0.0.1:9")),
+        with(shell("native-binds"), &|job| job.grant("Bind", "tcp://127.0.0.1:0")),
         Kind { label: "native-inetd", job: inetd(Job::new("/bin/cat", &[])), native: true, talk: ECHO },
         Kind {
             label: "native-accepts",
@@ -83,6 +120,15 @@ impl Kind {
             Some(_) => at(&Place::named(&supervisor.sandbox, self.label), job),
             None => job.with("RunAtLoad", true),
         }
+    }
+
+    /// Writes its file. Of root's jobs those that name no user are `daemon`'s, but for the one that is to have its own.
+    fn write(&self, supervisor: &Supervisor) {
+        let (name, job) = (format!("jobs/{}.plist", self.label), self.loaded(supervisor));
+        match self.label {
+            NAMELESS => supervisor.file_as_it_is(&name, NAMELESS, job),
+            label => supervisor.file(&name, label, job),
+        };
     }
 
     /// Waits until it runs what it was given to run; a client of its own keeps it at that.
@@ -106,7 +152,7 @@ impl Kind {
         let uid = rustix::process::geteuid().as_raw();
         let loaded = load(&file, &Context { folder: &folder, home: &supervisor.sandbox.name("home"), uid });
         let job = loaded.job.unwrap_or_else(|| panic!("{}: {:?}", self.label, loaded.findings));
-        let machine = machine::for_user(&machine::look(), user_like(false, uid));
+        let machine = machine::for_user(&machine::look(), user_like(names_root(&job), uid));
         let kind = if self.native { ProgramKind::Elf } else { ProgramKind::Component };
         let names = Standing::expected(&job, Some(kind), &machine).walls.iter().map(|wall| wall.row().name).collect();
         let plan = plan(&job, job.program.file.text(), !self.native, &machine, false).expect("a plan");
@@ -236,9 +282,12 @@ fn recorded(supervisor: &Supervisor, kind: &Kind, printed: &[Json]) {
 fn jobs_of_every_kind_have_the_walls_of_their_plan_and_proc_and_the_record_agree() {
     let supervisor = Supervisor::new();
     let data = open_folder(&supervisor.sandbox, "data");
-    let kinds = kinds(&data);
+    let socket = supervisor.sandbox.name("data/socket");
+    let _answers = UnixListener::bind(&socket).expect("a socket");
+    fs::set_permissions(&socket, Permissions::from_mode(0o666)).expect("a mode");
+    let kinds = kinds(&supervisor.sandbox, &data, &socket);
     for kind in &kinds {
-        supervisor.job(kind.label, kind.loaded(&supervisor));
+        kind.write(&supervisor);
     }
     let supervisor = supervisor.start();
     let info = rows(&asked(&supervisor, &["info", "--json"]));
@@ -266,5 +315,23 @@ fn a_user_that_cannot_be_taken_is_told_as_a_wall() {
         let command = refusing(supervisor.command(), &[Refused::forbidden(call)]);
         supervisor.adopt(Running::start(command));
         supervisor.logs(" a: failed: the user wall: the job's user or its groups are refused");
+    }
+}
+
+/// The same under a supervisor as in the foreground, where each wall is tried (`walls::lacking`).
+#[test]
+fn a_wall_that_is_missing_keeps_a_job_from_running_by_its_name() {
+    for (wall, refused) in [
+        ("processes", Refused::forbidden_with_any(libc::SYS_unshare, 0, libc::CLONE_NEWPID.cast_unsigned())),
+        ("network", Refused::forbidden_with_any(libc::SYS_unshare, 0, libc::CLONE_NEWNET.cast_unsigned())),
+        ("mount", Refused::forbidden(libc::SYS_fsopen)),
+    ] {
+        let mut supervisor = Supervisor::new().with("a", Job::shell("exit 0").with("RunAtLoad", true));
+        supervisor.adopt(Running::start(refusing(supervisor.command(), &[refused])));
+        supervisor.logs(" a: failed: ").logs(&format!("the {wall} wall"));
+        let log = supervisor.log();
+        let line = log.lines().find(|line| line.contains(" a: failed: ")).unwrap_or_default();
+        assert!(line.contains(&format!("the {wall} wall")), "{wall}: {log}");
+        assert!(!log.contains(" a: ended: exit 0"), "{wall}: {log}");
     }
 }

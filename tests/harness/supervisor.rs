@@ -57,12 +57,17 @@ impl Supervisor {
 
     /// Writes a job file anywhere in the sandbox.
     pub fn file(&self, name: &str, label: &str, job: Job) -> String {
-        let mut job = job.with("Label", label);
-        if is_root() && self.user.is_none() && !job.0.contains_key("UserName") {
-            job = job.with("UserName", "daemon");
-        }
+        let job = match is_root() && self.user.is_none() && !job.0.contains_key("UserName") {
+            true => job.with("UserName", "daemon"),
+            false => job,
+        };
+        self.file_as_it_is(name, label, job)
+    }
+
+    /// The same, whosever it is without a UserName.
+    pub fn file_as_it_is(&self, name: &str, label: &str, job: Job) -> String {
         let mut text = Vec::new();
-        Value::Dictionary(job.0).to_writer_xml(&mut text).expect("a property list");
+        Value::Dictionary(job.with("Label", label).0).to_writer_xml(&mut text).expect("a property list");
         self.sandbox.write(name, text)
     }
 

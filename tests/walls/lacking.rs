@@ -2,9 +2,13 @@
 //! so, and that `wjob info` knows. What becomes of each wall is decided in the model and tried there as data; here it is
 //! seen that trying comes to the same. An older landlock and a control group cannot be had in this way.
 
+use std::process::Command;
+
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Job, Ran, Refused, Running, Sandbox, refusing};
+use crate::harness::{Job, Ran, Refused, Running, Sandbox, guest, refusing};
+use crate::listen::{ask, listening_by, request};
 
 /// What comes of a run.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +88,80 @@ fn a_kernel_without_a_wall_runs_nothing_that_needs_it_and_says_what_it_does_with
         for (file, comes) in files.iter().zip([of_guest, of_native]) {
             judge(&wjob(&sandbox, &["run", file], *refused), wall, comes[0]);
             judge(&wjob(&sandbox, &["run", "--best-effort", file], *refused), wall, comes[1]);
+        }
+    }
+}
+
+/// A program that serves, and what it is asked and answers.
+struct Server {
+    words: &'static [&'static str],
+    program: String,
+    native: bool,
+    question: String,
+    answer: &'static str,
+}
+
+fn servers() -> [Server; 3] {
+    let of_guest = |name: &str, question: &str, answer: &'static str| Server {
+        words: &[],
+        program: guest(name),
+        native: false,
+        question: question.to_owned(),
+        answer,
+    };
+    let (program, question) = ("/bin/cat".to_owned(), "hello\n".to_owned());
+    [
+        of_guest("answers", &request("/hello"), "hello\n"),
+        of_guest("handles", "nonsense\n", "unknown\n"),
+        Server { words: &["--inetd"], program, native: true, question, answer: "hello\n" },
+    ]
+}
+
+impl Server {
+    fn command(&self, sandbox: &Sandbox, options: &[&str]) -> Command {
+        let listens = ["--listen", "tcp://127.0.0.1:0", &self.program];
+        sandbox.command("wjob", &[&["run"][..], options, self.words, &listens].concat())
+    }
+
+    /// It listens, a client is served, and it is ended; what it said.
+    #[track_caller]
+    fn serves(&self, command: Command) -> Ran {
+        let (running, addresses) = listening_by(command, 1);
+        let told = ask(&addresses[0], &self.question);
+        assert!(told.ends_with(self.answer), "{}: {told:?}", self.program);
+        running.signal(Signal::INT);
+        let ran = running.end();
+        ran.exits(130);
+        ran
+    }
+
+    #[track_caller]
+    fn judge(&self, command: Command, wall: &str, comes: Comes) {
+        let ran = match comes {
+            AsEver | Without => self.serves(command),
+            Comes::Refused => Running::start(command).end(),
+        };
+        match comes {
+            AsEver => ran.does_not_complain("wall"),
+            Without => ran.complains(format!("running without the {wall} wall")),
+            Comes::Refused => ran.exits(77).says_only("").complains(format!("the {wall} wall")),
+        };
+    }
+}
+
+/// What serves has the same walls: a component that is asked by HTTP, one that is given connections, and a program that
+/// is started for each.
+#[test]
+fn what_serves_serves_nobody_where_a_wall_is_missing_that_it_needs() {
+    let sandbox = Sandbox::new();
+    for server in servers() {
+        // Compiling has walls too; it is done before.
+        server.judge(server.command(&sandbox, &[]), "no", AsEver);
+        for (wall, refused, of_guest, of_native) in TABLE {
+            let comes = if server.native { of_native } else { of_guest };
+            for (options, comes) in [&[][..], &["--best-effort"]].into_iter().zip(comes) {
+                server.judge(refusing(server.command(&sandbox, options), &[*refused]), wall, *comes);
+            }
         }
     }
 }

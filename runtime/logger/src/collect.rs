@@ -15,6 +15,7 @@ use crate::batch::{Entry, Record, own};
 use crate::keeper::{Condition, Keeper, Moment};
 use crate::lines::Assembler;
 use crate::pipes::Pipes;
+use crate::query::Asks;
 use crate::watch::Watch;
 
 /// Tokens of what is no pipe.
@@ -30,6 +31,7 @@ pub(crate) struct Collector<'a> {
     watch: Watch,
     pipes: Pipes,
     keeper: Keeper,
+    asks: Arc<Asks>,
     told: Option<FromLogger>,
 }
 
@@ -43,11 +45,12 @@ impl<'a> Collector<'a> {
         signals: Signals,
         supervisor: Option<Pid>,
         keeper: Keeper,
+        asks: Arc<Asks>,
     ) -> std::io::Result<Self> {
         let watch = Watch::new()?;
         watch.add(channel, CHANNEL)?;
         watch.add(&signals, SIGNALS)?;
-        Ok(Self { channel, signals, supervisor, watch, pipes: Pipes::new(), keeper, told: None })
+        Ok(Self { channel, signals, supervisor, watch, pipes: Pipes::new(), keeper, asks, told: None })
     }
 
     /// Reads until the supervisor is gone; the exit status.
@@ -122,6 +125,7 @@ impl<'a> Collector<'a> {
             ToLogger::Began(began) => self.keeper.record(Record::Began(began), now),
             ToLogger::Ended(ended) => self.keeper.record(Record::Ended(ended), now),
             ToLogger::Bounds(bounds) => self.keeper.set_bounds(bounds, now),
+            ToLogger::Asker(asker) => self.asks.answered(asker),
         }
     }
 

@@ -26,7 +26,7 @@ use wjob_sandbox::signals::Signals;
 use crate::collect::Collector;
 use crate::desk::Desk;
 use crate::keeper::{Keeper, Moment};
-use crate::query;
+use crate::query::{self, Asks};
 
 /// The descriptor a supervisor hands its channel on.
 const CHANNEL: i32 = 3;
@@ -69,7 +69,7 @@ struct Begun {
 
 /// Reads, keeps and answers until the supervisor is gone; `build` is this file's own.
 pub fn main(build: &'static str) -> ! {
-    let Some(channel) = channel() else {
+    let Some(channel) = channel().map(Arc::new) else {
         eprintln!(
             "wjob-logger: this is a part of wjob and is started by wjobd alone\nwjob-logger: descriptor 3 is no channel to a supervisor\nwjob-logger: use `wjob log` to read what it kept"
         );
@@ -129,16 +129,18 @@ fn raise_open_files() {
 }
 
 /// Opens everything on this thread, then makes threads; nothing that was not open before is needed after.
-fn serve(channel: &Channel, begun: Begun, build: &'static str) -> Result<u8, StartError> {
+fn serve(channel: &Arc<Channel>, begun: Begun, build: &'static str) -> Result<u8, StartError> {
     let Begun { supervisor, open, directory, listener } = begun;
     // Blocked before there is another thread, so that no thread gets them.
     let signals = Signals::block(&SIGNALS).doing("signals")?;
     let desk = Arc::new(Desk::new(build, open.owner));
     let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
     let keeper = Keeper::open(path, open.limits, Arc::clone(&desk), Moment::now());
-    let collector = Collector::new(channel, signals, supervisor, keeper).doing("waiting for the supervisor")?;
+    let asks = Arc::new(Asks::new(Arc::clone(channel)));
+    let collector = Collector::new(channel, signals, supervisor, keeper, Arc::clone(&asks));
+    let collector = collector.doing("waiting for the supervisor")?;
     confine(&directory).doing("its walls")?;
-    query::start(listener, desk).doing("a thread for queries")?;
+    query::start(listener, desk, asks).doing("a thread for queries")?;
     Ok(collector.run())
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{DenialRow, GrantUse, WallRow};
 use crate::daemon::LogLevel;
+use crate::grant::Control;
 use crate::noted::Noted;
 
 /// Largest message to a logger, bytes: the end of a run brings its denials.
@@ -32,9 +33,11 @@ pub enum ToLogger {
     Ended(Ended),
     /// The bounds have changed.
     Bounds(Bounds),
+    /// Whose process it is that asks the logger something: the answer to [`FromLogger::Asks`].
+    Asker(Asker),
 }
 
-/// What a logger says. Each holds until the next one; a logger that cannot go on says why and ends.
+/// What a logger says. How it goes holds until the next word of that; a logger that cannot go on says why and ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromLogger {
     /// What comes is kept, and queries are answered.
@@ -44,6 +47,22 @@ pub enum FromLogger {
         /// The reason, in words.
         why: String,
     },
+    /// A client is there, of whose process is to be told whether it is a job's.
+    Asks {
+        /// The logger's number for it.
+        client: u64,
+        /// Its process.
+        pid: i32,
+    },
+}
+
+/// Whose process a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// The logger's number for the client.
+    pub client: u64,
+    /// The `Control` grant of the job that it belongs to, if it belongs to one.
+    pub job: Option<Option<Control>>,
 }
 
 /// The first message.

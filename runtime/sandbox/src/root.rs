@@ -41,10 +41,7 @@ impl Root {
 
     /// A path of the host as it reads inside; `None` if it does not lie in this folder.
     pub fn inside<'a>(&self, host: &'a str) -> Option<&'a str> {
-        match host.strip_prefix(&self.path)? {
-            "" => Some("/"),
-            inside => inside.starts_with('/').then_some(inside),
-        }
+        path_inside(&self.path, host)
     }
 
     /// The first mount point of a view that the folder does not have, and why not: it is shown read-only, so none can
@@ -63,6 +60,14 @@ impl Root {
     fn look(&self, point: &str) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         openat2(&self.descriptor, point, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+}
+
+/// A path of the host as it reads inside a root of this path; `None` if it does not lie in it.
+pub fn path_inside<'a>(root: &str, host: &'a str) -> Option<&'a str> {
+    match host.strip_prefix(root)? {
+        "" => Some("/"),
+        inside => inside.starts_with('/').then_some(inside),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Finds a job's program file and opens it, once. It looks at eight bytes to tell what it is, and parses none.
+//! Finds a job's program file and opens it, once. It looks at eight bytes to tell what it is, and parses none. A daemon's
+//! are found by `trusted`, which looks at nothing that others could have put there.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +13,10 @@ use wjob_model::program::{MAGIC_LENGTH, ProgramKind};
 use wjob_sandbox::root::{Root, open_on_host};
 
 use crate::trust::in_words;
+
+mod trusted;
+
+pub(crate) use trusted::{Untrusted, find_trusted};
 
 /// A program file, open.
 #[derive(Debug)]
@@ -53,88 +58,69 @@ pub enum ProgramError {
     },
 }
 
-/// Finds and opens a program.
+/// Finds and opens a program, whoever could have put it there.
 ///
 /// # Errors
 /// When there is none, or it is no program.
 pub fn find(program: &ProgramFile) -> Result<Found, ProgramError> {
-    let place = Place::of(program, None)?;
-    let file = place.open()?;
-    place.holds(file)
+    find_in(program, None)
 }
 
-/// Where a program is.
-#[derive(Debug)]
-pub(crate) struct Place {
-    /// Its path on the host.
-    pub path: String,
-    root: Option<Root>,
+/// The same, in another root if there is one.
+///
+/// # Errors
+/// When there is none, or it is no program, or there is no such root.
+pub(crate) fn find_in(program: &ProgramFile, root: Option<&str>) -> Result<Found, ProgramError> {
+    let root = root.map(|path| Root::open(path).map_err(|error| no_root(path, error))).transpose()?;
+    let path = place(program, root.as_ref())?;
+    // A FIFO must not hang this process, and nothing is read through a magic link of /proc.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    // A native program may be executable and not readable; then it is not WebAssembly.
+    let file = open_on_host(root.as_ref(), &path, flags, Mode::empty()).map_err(|error| unusable(&path, error))?;
+    let seen = root.as_ref().and_then(|root| root.inside(&path)).unwrap_or(&path);
+    holds(&path, seen, file.into())
 }
 
-impl Place {
-    /// The place of a program, in another root if there is one. Nothing of the program itself is opened yet.
-    ///
-    /// # Errors
-    /// When no folder has one of that name, or there is no such root.
-    pub fn of(program: &ProgramFile, root: Option<&str>) -> Result<Self, ProgramError> {
-        let unusable = |path: &str, error: rustix::io::Errno| {
-            let why = format!("RootDirectory cannot be opened: {error}");
-            ProgramError::Unusable { path: path.to_owned(), why }
-        };
-        let root = root.map(|path| Root::open(path).map_err(|error| unusable(path, error))).transpose()?;
-        let path = match program {
-            ProgramFile::Path(path) => path.clone(),
-            ProgramFile::Name(name) => STANDARD_PATH
-                .split(':')
-                .map(|folder| format!("{}{folder}/{name}", root.as_ref().map_or("", Root::path)))
-                .find(|path| is_file(path, root.as_ref()))
-                .ok_or_else(|| ProgramError::NotInPath { name: name.clone() })?,
-        };
-        Ok(Self { path, root })
+/// Its path on the host. Nothing of the program itself is opened yet.
+fn place(program: &ProgramFile, root: Option<&Root>) -> Result<String, ProgramError> {
+    match program {
+        ProgramFile::Path(path) => Ok(path.clone()),
+        ProgramFile::Name(name) => candidates(name, root.map(Root::path))
+            .find(|path| is_file(path, root))
+            .ok_or_else(|| ProgramError::NotInPath { name: name.clone() }),
     }
+}
 
-    /// The same as the job sees it.
-    pub fn seen(&self) -> &str {
-        self.root.as_ref().and_then(|root| root.inside(&self.path)).unwrap_or(&self.path)
-    }
+/// Where a bare name may be, on the host.
+fn candidates(name: &str, root: Option<&str>) -> impl Iterator<Item = String> {
+    STANDARD_PATH.split(':').map(move |folder| format!("{}{folder}/{name}", root.unwrap_or_default()))
+}
 
-    /// Opens it, whoever could have put it there.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn open(&self) -> Result<File, ProgramError> {
-        // A FIFO must not hang this process, and nothing is read through a magic link of /proc.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        // A native program may be executable and not readable; then it is not WebAssembly.
-        let opened = open_on_host(self.root.as_ref(), &self.path, flags, Mode::empty());
-        opened.map(File::from).map_err(|error| self.unusable(error.to_string()))
+/// What a file that was opened holds.
+fn holds(path: &str, seen: &str, mut file: File) -> Result<Found, ProgramError> {
+    let failed = |error: std::io::Error| unusable(path, error);
+    let status = file.metadata().map_err(failed)?;
+    if !status.is_file() {
+        return Err(unusable(path, format!("expected a file, found {}", in_words(&status))));
     }
+    let mut head = [0; MAGIC_LENGTH];
+    let length = file.read(&mut head).map_err(failed)?;
+    let kind = ProgramKind::of(&head[..length])
+        .ok_or_else(|| ProgramError::NoProgram { path: path.to_owned(), found: describe(&head[..length]) })?;
+    if !kind.is_wasm() && status.mode() & 0o111 == 0 {
+        let mode = status.mode() & 0o777;
+        return Err(unusable(path, format!("{} that nobody may execute (mode {mode:o})", kind.in_words())));
+    }
+    std::io::Seek::rewind(&mut file).map_err(failed)?;
+    Ok(Found { path: path.into(), seen: seen.into(), kind, file })
+}
 
-    /// What a file that was opened here holds.
-    ///
-    /// # Errors
-    /// When it is no program.
-    pub fn holds(self, mut file: File) -> Result<Found, ProgramError> {
-        let status = file.metadata().map_err(|error| self.unusable(error.to_string()))?;
-        if !status.is_file() {
-            return Err(self.unusable(format!("expected a file, found {}", in_words(&status))));
-        }
-        let mut head = [0; MAGIC_LENGTH];
-        let length = file.read(&mut head).map_err(|error| self.unusable(error.to_string()))?;
-        let kind = ProgramKind::of(&head[..length])
-            .ok_or_else(|| ProgramError::NoProgram { path: self.path.clone(), found: describe(&head[..length]) })?;
-        if !kind.is_wasm() && status.mode() & 0o111 == 0 {
-            let mode = status.mode() & 0o777;
-            return Err(self.unusable(format!("{} that nobody may execute (mode {mode:o})", kind.in_words())));
-        }
-        std::io::Seek::rewind(&mut file).map_err(|error| self.unusable(error.to_string()))?;
-        let seen = self.seen().into();
-        Ok(Found { path: self.path.into(), seen, kind, file })
-    }
+fn unusable(path: &str, why: impl std::fmt::Display) -> ProgramError {
+    ProgramError::Unusable { path: path.to_owned(), why: why.to_string() }
+}
 
-    fn unusable(&self, why: String) -> ProgramError {
-        ProgramError::Unusable { path: self.path.clone(), why }
-    }
+fn no_root(path: &str, why: impl std::fmt::Display) -> ProgramError {
+    unusable(path, format!("RootDirectory cannot be opened: {why}"))
 }
 
 fn is_file(path: &str, root: Option<&Root>) -> bool {
@@ -153,12 +139,6 @@ fn describe(head: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found_in(program: &ProgramFile, root: Option<&str>) -> Result<Found, ProgramError> {
-        let place = Place::of(program, root)?;
-        let file = place.open()?;
-        place.holds(file)
-    }
 
     #[test]
     fn what_is_no_program_is_said() {
@@ -197,10 +177,10 @@ mod tests {
             (path("/out"), None),
             (ProgramFile::Name("sh".into()), None),
         ] {
-            let found = found_in(&program, Some(&name)).ok().map(|found| found.seen);
+            let found = find_in(&program, Some(&name)).ok().map(|found| found.seen);
             assert_eq!(found, seen.map(PathBuf::from), "{program:?}");
         }
-        let error = found_in(&path("/link"), Some("/no/such/root")).unwrap_err().to_string();
+        let error = find_in(&path("/link"), Some("/no/such/root")).unwrap_err().to_string();
         assert!(error.contains("/no/such/root: RootDirectory cannot be opened"), "{error}");
     }
 }

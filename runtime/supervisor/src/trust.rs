@@ -30,6 +30,8 @@ pub enum TrustedKind {
     JobFile,
     /// A job's program.
     Program,
+    /// The supervisor's own configuration.
+    Configuration,
 }
 
 /// Why a file is not trusted. The message says which component is to blame, what is wrong with it, what was
@@ -64,7 +66,9 @@ pub enum Fault {
     Kind,
     /// Too many symbolic links.
     Links,
-    /// The system refused to open it.
+    /// It is not there.
+    Missing,
+    /// The system refused to open it for another reason.
     System,
 }
 
@@ -268,8 +272,9 @@ fn reopen(file: &File) -> Result<File, Errno> {
 
 fn refused(place: &Path, error: impl Into<std::io::Error>) -> Distrust {
     let error = error.into();
+    let fault = if error.kind() == std::io::ErrorKind::NotFound { Fault::Missing } else { Fault::System };
     let expected = "a file that can be opened, in folders that can be entered";
-    distrust(place, Fault::System, error.to_string(), expected, "correct the path, or the permissions on the way")
+    distrust(place, fault, error.to_string(), expected, "correct the path, or the permissions on the way")
 }
 
 fn not_a_file(place: &Path, found: &str) -> Distrust {

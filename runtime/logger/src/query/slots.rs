@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wjob_model::control::who::{Need, Peer, Verdict, verdict};
+use wjob_model::grant::Control;
 
 /// Clients at once.
 const CLIENTS: usize = 64;
@@ -14,16 +15,17 @@ const CLIENTS_OF_USER: usize = 8;
 pub(crate) enum Caller {
     /// Root.
     Root,
-    /// The user whose domain it is.
+    /// The user whose domain it is, or a job that may see what happened.
     Owner,
-    /// Anybody else: told that it may not, and counted as one user with all others like it.
+    /// Anybody else, a job without that grant too: told that it may not, and counted as one user with all others like it.
     Stranger,
 }
 
 impl Caller {
-    /// The caller of this user at a domain of that owner; who may ask is `model`'s decision.
-    pub fn of(user: u32, owner: u32) -> Self {
-        match verdict(Peer::of(user, owner, None), Need::History) {
+    /// The caller of this user at a domain of that owner, `job` the `Control` grant of the job that it belongs to if it
+    /// belongs to one; who may ask is `model`'s decision.
+    pub fn of(user: u32, owner: u32, job: Option<Option<Control>>) -> Self {
+        match verdict(Peer::of(user, owner, job), Need::History) {
             Verdict::Yes if user == 0 => Self::Root,
             Verdict::Yes => Self::Owner,
             _ => Self::Stranger,
@@ -77,14 +79,19 @@ mod tests {
 
     #[test]
     fn callers_are_told_apart() {
-        for (user, owner, expected) in [
-            (0, 0, Caller::Root),
-            (0, 1000, Caller::Root),
-            (1000, 1000, Caller::Owner),
-            (1001, 1000, Caller::Stranger),
-            (1000, 0, Caller::Stranger),
+        let (observes, operates) = (Some(Some(Control::Observe)), Some(Some(Control::Operate)));
+        for (user, owner, job, expected) in [
+            (0, 0, None, Caller::Root),
+            (0, 1000, None, Caller::Root),
+            (1000, 1000, None, Caller::Owner),
+            (1001, 1000, None, Caller::Stranger),
+            (1000, 0, None, Caller::Stranger),
+            (0, 0, Some(None), Caller::Stranger),
+            (1000, 1000, Some(None), Caller::Stranger),
+            (1000, 0, observes, Caller::Owner),
+            (1000, 1000, operates, Caller::Owner),
         ] {
-            assert_eq!(Caller::of(user, owner), expected, "{user} at {owner}");
+            assert_eq!(Caller::of(user, owner, job), expected, "{user} at {owner}, {job:?}");
         }
     }
 

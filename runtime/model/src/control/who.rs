@@ -139,7 +139,7 @@ fn names_path(text: &str) -> bool {
 }
 
 /// The kinds of peers, with the heading of each.
-const PEERS: [(Peer, &str); 6] = [
+pub const PEERS: [(Peer, &str); 6] = [
     (Peer::Owner, "the domain's owner, root"),
     (Peer::Other, "others, system domain"),
     (Peer::Stranger, "others, a user's domain"),

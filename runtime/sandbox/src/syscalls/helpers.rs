@@ -58,6 +58,7 @@ pub(super) const LOGGER: &[Entry] = &[
     entry!(getdents64, Any, "older damaged databases"),
     entry!(accept4, Any, "those who ask"),
     entry!(getsockopt, Any, "who asks"),
+    entry!(pidfd_open, Any, "whether who asks is still there, before Linux 6.5"),
     entry!(setsockopt, PlainOptions, "how long a client may take"),
     entry!(recvfrom, Any, "questions"),
     entry!(sendto, NoFastOpen, "answers"),

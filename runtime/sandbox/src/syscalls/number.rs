@@ -50,6 +50,7 @@ numbers! {
     move_mount = SYS_move_mount, move_pages = SYS_move_pages, name_to_handle_at = SYS_name_to_handle_at,
     nfsservctl = SYS_nfsservctl, open_by_handle_at = SYS_open_by_handle_at, open_tree = SYS_open_tree,
     perf_event_open = SYS_perf_event_open, personality = SYS_personality, pidfd_getfd = SYS_pidfd_getfd,
+    pidfd_open = SYS_pidfd_open,
     pivot_root = SYS_pivot_root, process_vm_readv = SYS_process_vm_readv,
     process_vm_writev = SYS_process_vm_writev, ptrace = SYS_ptrace,
     quotactl = SYS_quotactl, quotactl_fd = SYS_quotactl_fd, reboot = SYS_reboot,

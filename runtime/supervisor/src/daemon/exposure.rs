@@ -1,8 +1,6 @@
 //! How exposed a loaded job is, for the control socket: brings together what the model judges by, the walls that were
 //! read back and what the program is. The judging is the model's.
 
-use std::path::Path;
-
 use wjob_model::audit::{Standing, Subject, audit, names_root, user_like};
 use wjob_model::control::{Audited, Failure};
 use wjob_model::job::Job;
@@ -11,8 +9,7 @@ use wjob_model::program::ProgramKind;
 use wjob_sandbox::machine;
 
 use super::Daemon;
-use crate::program::Place;
-use crate::trust::{TrustedKind, open_trusted, open_trusted_below};
+use crate::program::find_trusted;
 
 impl Daemon {
     /// Judges a job by the walls of its current or last run, or by those that a run is expected to have.
@@ -41,12 +38,7 @@ impl Daemon {
 
     /// What its program is by now, opened under the rules of a start; `None` = it would not be started.
     fn kind_of(&self, job: &Job) -> Option<ProgramKind> {
-        let (root, owner) = (job.root_directory.as_deref(), self.reader.owner);
-        let place = Place::of(&job.program.file, root).ok()?;
-        let file = match root {
-            Some(root) => open_trusted_below(Path::new(root), Path::new(place.seen()), owner),
-            None => open_trusted(Path::new(&place.path), owner, TrustedKind::Program),
-        };
-        place.holds(file.ok()?).ok().map(|found| found.kind)
+        let found = find_trusted(&job.program.file, job.root_directory.as_deref(), self.reader.owner);
+        found.ok().map(|found| found.kind)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use wjob_model::plist;
 use wjob_model::spec::{Context, load};
 
 use crate::accounts::of_files;
-use crate::trust::{TrustedKind, open_trusted};
+use crate::trust::{Distrust, Fault, TrustedKind, open_trusted, open_trusted_folder};
 
 /// Most job files of one folder.
 const MOST_FILES: usize = 100_000;
@@ -35,8 +36,8 @@ impl Reader {
     /// When others could have changed the file, it cannot be read, or it has errors.
     pub fn job(&self, path: &Path) -> Result<Arc<Job>, Failure> {
         let name = path.display().to_string();
-        let file = open_trusted(path, self.owner, TrustedKind::JobFile)
-            .map_err(|distrust| Failure::UnsafeFile { path: name.clone(), why: distrust.to_string() })?;
+        let file =
+            open_trusted(path, self.owner, TrustedKind::JobFile).map_err(|distrust| unsafe_file(path, &distrust))?;
         let mut bytes = Vec::new();
         // One byte more than is taken, so that the model sees that it is too long.
         let most = u64::try_from(plist::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
@@ -74,18 +75,26 @@ fn in_words(finding: &Finding, bytes: &[u8]) -> String {
     format!("{place}{}", finding.message)
 }
 
-/// The job files of a folder, by name; those that begin with a dot are left alone, as in launchd.
+/// That others could have changed something, as it is answered.
+pub fn unsafe_file(path: &Path, distrust: &Distrust) -> Failure {
+    Failure::UnsafeFile { path: path.display().to_string(), why: distrust.to_string() }
+}
+
+/// The job files of a folder, by name; those that begin with a dot are left alone, as in launchd. The folder is opened
+/// under the rules of job files before anything of it is looked at, and the very folder that was checked is read.
 ///
 /// # Errors
-/// When the folder is there and cannot be read.
-pub fn of_folder(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(format!("{}: {error}", folder.display())),
+/// When the folder is there, and others could have put files into it or it cannot be read.
+pub fn of_folder(folder: &Path, owner: u32) -> Result<Vec<PathBuf>, Failure> {
+    let place = match open_trusted_folder(folder, owner) {
+        Ok(place) => place,
+        Err(distrust) if distrust.fault == Fault::Missing => return Ok(Vec::new()),
+        Err(distrust) => return Err(unsafe_file(folder, &distrust)),
     };
-    let mut files: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_job_file(path)).collect();
+    let entries = fs::read_dir(format!("/proc/self/fd/{}", place.as_raw_fd()))
+        .map_err(|error| Failure::Failed { why: format!("{}: {error}", folder.display()) })?;
+    let paths = entries.flatten().map(|entry| folder.join(entry.file_name()));
+    let mut files: Vec<PathBuf> = paths.filter(|path| is_job_file(path)).collect();
     files.sort();
     files.truncate(MOST_FILES);
     Ok(files)
@@ -120,10 +129,28 @@ mod tests {
         for name in ["b.plist", "a.PLIST", ".hidden.plist", "note.txt"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = of_folder(folder.path()).unwrap();
+        let owner = reader().owner;
+        let found = of_folder(folder.path(), owner).unwrap();
         let names: Vec<_> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
         assert_eq!(names, ["a.PLIST", "b.plist"]);
-        assert_eq!(of_folder(&folder.path().join("missing")).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(of_folder(&folder.path().join("missing"), owner).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_is_not_listed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::write(open.join("a.plist"), "").unwrap();
+        for (mode, expected) in [(0o755, true), (0o1777, true), (0o777, false), (0o775, false)] {
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+            let found = of_folder(&open, reader().owner);
+            let is_unsafe = matches!(&found, Err(Failure::UnsafeFile { why, .. }) if why.contains("write"));
+            assert_eq!((found.is_ok(), is_unsafe), (expected, !expected), "{mode:o}: {found:?}");
+        }
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(of_folder(&folder.path().join("file"), reader().owner).is_err());
     }
 
     #[test]

@@ -9,10 +9,11 @@ use wjob_model::daemon::{Configuration, merge, read};
 use wjob_model::fleet::{Event, Label, Refusal};
 use wjob_model::job::Job;
 
-use super::files::{NOT_FOR_HOST, is_for_host, is_job_file, of_folder};
+use super::files::{NOT_FOR_HOST, is_for_host, is_job_file, of_folder, unsafe_file};
 use super::log::Level;
 use super::scan::{Scan, in_one_line};
 use super::{Daemon, Origin, clock};
+use crate::trust::{Fault, open_trusted_folder};
 
 impl Daemon {
     /// Everything of the domain's folders.
@@ -46,7 +47,7 @@ impl Daemon {
         for (label, path) in known {
             match scan.jobs.remove(&*label) {
                 Some((file, job)) => self.follow_file(&label, &file, job, &mut loaded),
-                None if scan.unreadable.contains(&path) => {}
+                None if scan.knows_nothing_of(&path) => {}
                 None => {
                     let actions = self.fleet.tell(&label, Event::Unload, clock::now());
                     self.act(actions);
@@ -144,8 +145,13 @@ impl Daemon {
         if self.fleet.is_stopping() {
             return Err(Failure::ShuttingDown {});
         }
-        if path.is_absolute() && path.is_dir() && !is_job_file(path) {
-            return self.bootstrap_folder(path);
+        if path.is_absolute() && !is_job_file(path) {
+            match open_trusted_folder(path, self.reader.owner) {
+                Ok(_) => return self.bootstrap_folder(path),
+                // It is no folder; what else is wrong with it is said of it as of a file.
+                Err(distrust) if matches!(distrust.fault, Fault::Kind | Fault::Missing) => {}
+                Err(distrust) => return Err(unsafe_file(path, &distrust)),
+            }
         }
         let job = self.reader.job(path)?;
         if self.is_disabled(&job) {
@@ -157,7 +163,7 @@ impl Daemon {
     }
 
     fn bootstrap_folder(&mut self, folder: &Path) -> Result<Loaded, Failure> {
-        let files = of_folder(folder).map_err(|why| Failure::Failed { why })?;
+        let files = of_folder(folder, self.reader.owner)?;
         let mut loaded = Loaded::default();
         for file in files {
             match self.load_file(&file) {

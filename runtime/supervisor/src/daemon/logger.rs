@@ -268,6 +268,8 @@ impl Logger {
     fn start(&mut self, image: &Image) -> Result<(), String> {
         let standing = Standing { name: Some(LOGGER_NAME), ..Standing::default() };
         let worker = spawn(image, &standing)?;
+        // Another one's clients have left with it, and this one's have the same numbers.
+        self.waiting.retain(|message| !matches!(message, ToLogger::Asker(_)));
         let open = ToLogger::Open(Open { build: self.build.clone(), owner: self.owner, limits: self.bounds });
         let descriptors: [BorrowedFd<'_>; 2] = [self.state.as_fd(), self.queries.listener.as_fd()];
         worker.channel.send(&open, &descriptors).map_err(|error| error.to_string())?;

@@ -16,8 +16,8 @@ use super::log::Level;
 pub struct Scan {
     /// The jobs that are to be loaded, by label, with their files.
     pub jobs: BTreeMap<String, (PathBuf, Arc<Job>)>,
-    /// Files that say nothing at the moment: a job that was loaded from one stays as it is.
-    pub unreadable: Vec<PathBuf>,
+    /// Files and folders that say nothing at the moment: a job that was loaded from one stays as it is.
+    unreadable: Vec<PathBuf>,
     /// What is wrong, in words.
     pub refused: Vec<String>,
     /// Files that are passed over for a good reason: label, how much that matters, and the reason.
@@ -29,12 +29,20 @@ impl Scan {
     pub fn of(folders: &[PathBuf], reader: &Reader, host: &str) -> Self {
         let mut scan = Self::default();
         for folder in folders {
-            match of_folder(folder) {
+            match of_folder(folder, reader.owner) {
                 Ok(files) => files.iter().for_each(|file| scan.file(file, reader, host)),
-                Err(why) => scan.refused.push(why),
+                Err(failure) => {
+                    scan.unreadable.push(folder.clone());
+                    scan.refused.push(in_one_line(&failure));
+                }
             }
         }
         scan
+    }
+
+    /// Whether nothing is known of what a file would say now.
+    pub fn knows_nothing_of(&self, file: &Path) -> bool {
+        self.unreadable.iter().any(|place| place == file || Some(place.as_path()) == file.parent())
     }
 
     fn file(&mut self, file: &Path, reader: &Reader, host: &str) {

@@ -14,6 +14,7 @@ use wjob_model::control::{
 };
 use wjob_model::domain::Domain;
 use wjob_model::fleet::{Event, Label, Other, State};
+use wjob_model::grant::Control;
 use wjob_model::run;
 use wjob_model::spec::label_fault;
 use wjob_model::varlink::{self, Call, Interface, Nothing, Standard, introspect};
@@ -203,25 +204,38 @@ impl Daemon {
         self.leaving.retain(|(client, _)| *client != number);
     }
 
-    /// Who a caller is, as far as its rights go: a job's process has that job's grant, whatever its user, and one of
-    /// which it cannot be told whether it is has what a job without the grant has.
+    /// Who a caller is, as far as its rights go.
     fn caller(&self, peer: &PeerProcess) -> Peer {
+        let job = self.job_of(peer.pid);
+        // What was read of it was another's, if it is gone by now.
+        let job = if peer.is_there() { job } else { Some(None) };
+        Peer::of(peer.uid, self.reader.owner, job)
+    }
+
+    /// The same of a process that the logger has for a client, as [`Daemon::job_of`].
+    pub(super) fn job_of_a_client(&mut self, pid: i32) -> Option<Option<Control>> {
+        self.reserve.clear();
+        let job = self.job_of(pid);
+        self.fill_reserve();
+        job
+    }
+
+    /// The grant of the job that a process belongs to, if it belongs to one: a job's process has that grant, whatever its
+    /// user, and one of which it cannot be told whether it is has what a job without the grant has. Whether the number
+    /// is still that process's is for whoever asks to see afterwards.
+    fn job_of(&self, pid: i32) -> Option<Option<Control>> {
         let runs = || {
             let running =
                 self.runs.values().filter_map(|running| Some((running.attempt.pid()?, running.attempt.job())));
             running.chain(self.left_over.iter().map(|left| (left.worker.pid, &left.job)))
         };
-        let belongs = ancestry::of(peer.pid, std::process::id(), |pid| runs().any(|(worker, _)| worker == pid));
-        let control = match belongs {
-            // What was read of it was another's, if it is gone by now.
-            _ if !peer.is_there() => Some(None),
+        match ancestry::of(pid, std::process::id(), |pid| runs().any(|(worker, _)| worker == pid)) {
             Belongs::Unknown => Some(None),
             Belongs::Nobody => None,
             Belongs::Worker(worker) => {
                 Some(runs().find(|(pid, _)| *pid == worker).and_then(|(_, job)| job.grants.control))
             }
-        };
-        Peer::of(peer.uid, self.reader.owner, control)
+        }
     }
 
     fn call(&mut self, number: u64, peer: Peer, call: &Call) -> Answer {

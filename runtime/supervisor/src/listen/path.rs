@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chmodat, chownat, fstat, mkdirat, openat, openat2,
@@ -18,13 +17,16 @@ use rustix::net::{
 use wjob_model::account::{Known, Question};
 use wjob_model::socket::{Place, Socket};
 
+use super::private::fresh_name;
 use super::{BACKLOG, ListenError, Listener, Owner, acl, kind, system};
 use crate::trust::open_trusted_folder;
 
 /// Its name while it is made, in a folder of its own, where its own name would make an address too long.
 const NAME: &str = "s";
-/// Numbers those folders.
-static NEXT: AtomicU32 = AtomicU32::new(0);
+/// How the names of those folders begin.
+const PREFIX: &str = ".wjob-";
+/// How many names are tried: what is there already has hit one of 2^64 by chance.
+const TRIES: usize = 4;
 
 impl Listener {
     /// Whether it is what a folder has under a name.
@@ -221,8 +223,7 @@ struct Beside<'a> {
 impl<'a> Beside<'a> {
     /// Makes the folder in the one that `path` leads to, for a socket that is to be called `wanted`.
     fn make(parent: &'a File, path: &Path, wanted: &OsStr) -> Result<Self, Errno> {
-        let name = format!(".wjob-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        mkdirat(parent, &name, Mode::from_raw_mode(0o700))?;
+        let name = fresh_folder(parent, || fresh_name(PREFIX))?;
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
         match openat(parent, &name, flags, Mode::empty()) {
             Ok(folder) => {
@@ -251,9 +252,50 @@ impl<'a> Beside<'a> {
     }
 }
 
+/// Makes a folder under a name that nobody could foresee: in a sticky folder anybody may put what stands in the way.
+fn fresh_folder(parent: &File, name: impl Fn() -> std::io::Result<String>) -> Result<String, Errno> {
+    for _ in 0..TRIES {
+        let name = name().map_err(|_| Errno::IO)?;
+        match mkdirat(parent, &name, Mode::from_raw_mode(0o700)) {
+            Ok(()) => return Ok(name),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::EXIST)
+}
+
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
         let _ = unlinkat(&self.folder, self.made(), AtFlags::empty());
         let _ = unlinkat(self.parent, &self.name, AtFlags::REMOVEDIR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_is_not_the_last_that_is_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("0")).unwrap();
+        let parent = File::open(folder.path()).unwrap();
+        let counted = || {
+            let next = Cell::new(0);
+            move || Ok(next.replace(next.get() + 1).to_string())
+        };
+        assert_eq!(fresh_folder(&parent, counted()), Ok("1".to_owned()));
+        assert_eq!(fresh_folder(&parent, || Ok("0".to_owned())), Err(Errno::EXIST));
+        assert_eq!(fresh_folder(&parent, || Err(std::io::ErrorKind::NotFound.into())), Err(Errno::IO));
+    }
+
+    #[test]
+    fn no_two_folders_have_one_name() {
+        let names: std::collections::BTreeSet<String> = (0..64).map(|_| fresh_name(PREFIX).unwrap()).collect();
+        assert_eq!(names.len(), 64);
+        assert!(names.iter().all(|name| name.len() == PREFIX.len() + 16), "{names:?}");
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
     let failed = |error: Errno| system(socket, &place, error);
     let parent = open_trusted_folder(&owner.runtime, owner.domain)
         .map_err(|distrust| ListenError::Folder { name: socket.name.clone(), distrust: Box::new(distrust) })?;
-    let name = fresh_name().map_err(|_| failed(Errno::IO))?;
+    let name = fresh_name(PREFIX).map_err(|_| failed(Errno::IO))?;
     let path = owner.runtime.join(&name).join(NAME).display().to_string();
     if path.len() > LONGEST_PATH {
         let what = format!("a socket below it would have a path of more than {LONGEST_PATH} bytes");
@@ -90,10 +90,11 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
     })
 }
 
-fn fresh_name() -> std::io::Result<String> {
+/// A name that nobody could foresee.
+pub(super) fn fresh_name(prefix: &str) -> std::io::Result<String> {
     let mut random = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(format!("{PREFIX}{:016x}", u64::from_ne_bytes(random)))
+    Ok(format!("{prefix}{:016x}", u64::from_ne_bytes(random)))
 }
 
 /// Takes away what a supervisor that was killed has left in its folder: sockets of this kind that nobody answers.

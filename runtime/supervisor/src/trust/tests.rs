@@ -50,11 +50,11 @@ fn what_others_could_change_is_refused_and_named() {
         ("folder above", |top, _| mode(top, 0o770), Some((Fault::Writable, ""))),
         ("link", |_, file| relink(file, "other"), None),
         ("link by ..", |_, file| relink(file, "../sub/./other"), None),
-        ("dangling link", |_, file| relink(file, "nowhere"), Some((Fault::System, "sub/nowhere"))),
+        ("dangling link", |_, file| relink(file, "nowhere"), Some((Fault::Missing, "sub/nowhere"))),
         ("link to itself", |_, file| relink(file, "job.plist"), Some((Fault::Links, "sub/job.plist"))),
         ("link to a folder", |_, file| relink(file, "."), Some((Fault::Kind, "sub/job.plist"))),
         ("link to the root", |_, file| relink(file, "/"), Some((Fault::Kind, "sub/job.plist"))),
-        ("missing", |_, file| fs::remove_file(file).unwrap(), Some((Fault::System, "sub/job.plist"))),
+        ("missing", |_, file| fs::remove_file(file).unwrap(), Some((Fault::Missing, "sub/job.plist"))),
         ("device", |_, file| relink(file, "/dev/null"), Some((Fault::Kind, "/dev/null"))),
     ];
     for (name, spoil, expected) in cases {
@@ -82,7 +82,7 @@ fn below_another_root_links_and_parents_stay_inside() {
         ("/absolute", None),
         ("/up", None),
         ("/../../program", None),
-        ("/out", Some((Fault::System, "sub/outside"))),
+        ("/out", Some((Fault::Missing, "sub/outside"))),
         ("/..", Some((Fault::Kind, "/.."))),
     ] {
         let fault = open_trusted_below(&root, Path::new(path), user()).err();
@@ -129,7 +129,7 @@ fn a_fifo_is_refused_without_waiting() {
 
 #[test]
 fn names_count_for_job_files_only() {
-    use TrustedKind::{JobFile, Program};
+    use TrustedKind::{Configuration, JobFile, Program};
     let (_top, file) = folder();
     for (name, kind, expected) in [
         ("job.plist", JobFile, true),
@@ -140,6 +140,7 @@ fn names_count_for_job_files_only() {
         (".plist", JobFile, false),
         ("job.txt", Program, true),
         ("plist", Program, true),
+        ("job.txt", Configuration, true),
     ] {
         let path = file.with_file_name(name);
         fs::write(&path, "").unwrap();

@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 
 use wjob_model::fleet::RunId;
-use wjob_model::record::FromLogger;
+use wjob_model::record::{Asker, FromLogger, ToLogger};
 
 use super::{Process, Stream};
 use crate::daemon::log::Level;
@@ -80,7 +80,7 @@ impl Daemon {
         }
     }
 
-    /// It is ready, or says why it keeps nothing; it reads all the same.
+    /// It is ready, or says why it keeps nothing; it reads all the same. Or somebody asks it something, and it asks who.
     pub(in crate::daemon) fn logger_said(&mut self) {
         let Process::Up { worker, ready, .. } = &mut self.logger.process else {
             return;
@@ -94,6 +94,10 @@ impl Daemon {
                 *ready = true;
                 self.logger.flush();
                 self.say(Level::Error, None, &format!("the logger: {why}"));
+            }
+            Ok(Some(FromLogger::Asks { client, pid })) => {
+                let job = self.job_of_a_client(pid);
+                self.logger.tell(ToLogger::Asker(Asker { client, job }));
             }
             Ok(None) | Err(_) => {
                 let channel = &worker.channel;
