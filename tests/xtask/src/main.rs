@@ -55,6 +55,9 @@ cargo xtask VERB
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
                                 under load in a round (not for cold)
+  bench takeover [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
+                                3,000 HTTP requests a second while workers, components and the supervisor are replaced:
+                                the rate reached, and the requests that failed, of which there must be none
                                 --enforce, of a bench that has it, fails when a must is missed or not compared
   help                          this page
 
