@@ -19,6 +19,7 @@ mod peer;
 mod process;
 mod python;
 mod setup;
+mod skipped;
 mod statistics;
 mod step;
 mod temporary;
@@ -35,7 +36,8 @@ cargo xtask VERB
 
   demo                          build everything and run the hello example
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
-                                Run by root, the end-to-end tests run a second time as an ordinary user
+                                Run by root, the end-to-end tests run a second time as an ordinary user. It ends with
+                                a list of what was skipped on this machine, and why
   hostile [--group N] [--json] [--no-build]
                                 performs every attack of guests/hostile/attacks.json and prints which wall contained
                                 it; fails when one was not contained
