@@ -64,9 +64,12 @@ impl Guest {
     /// The component of the crate whose test this is, built for `wasm32-wasip2` as `cargo build --release` builds it.
     /// Where nothing has changed that takes a moment, so every test may ask for it.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), wjob_sdk::harness::Error> {
-    /// let guest = wjob_sdk::harness::Guest::build()?;
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
+    /// # fn main() -> Result<(), Error> {
+    /// let guest = Guest::build()?;
+    /// # drop(guest);
     /// # Ok(())
     /// # }
     /// ```
@@ -227,8 +230,9 @@ impl Guest {
 
     /// Starts it, and waits until its sockets are there; a client may connect at once.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "http_hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_tcp().start()?;
     /// println!("http://{}/", service.address()?);
@@ -246,8 +250,9 @@ impl Guest {
 
     /// Runs it to its end.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// assert_eq!(Guest::build()?.argument("world").run()?.output(), "hello, world\n");
     /// # Ok(())

@@ -40,6 +40,8 @@ fn binaries() -> anyhow::Result<()> {
 fn test(arguments: &[String], skipped: &mut Skipped) -> anyhow::Result<()> {
     let mut command = cargo::cargo(&["test"]);
     command.args(cargo::host_packages()).args(showing(arguments));
+    // Examples of the documentation run wjob too; what is compiled for them is not to be kept in a person's own cache.
+    command.env("XDG_CACHE_HOME", cargo::target().join("tmp/cache-of-examples"));
     let status = skipped.gather(&mut command)?;
     anyhow::ensure!(status.success(), "`{}` failed: {status}", cargo::command_line(&command));
     Ok(())
