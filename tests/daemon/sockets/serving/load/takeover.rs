@@ -33,6 +33,7 @@ fn replace(supervisor: &Supervisor, traffic: &Traffic, words: &[&str], times: us
     traffic.while_replacing(|| {
         supervisor.wjob(words).exits(0);
         if let Some(mut last) = last {
+            supervisor.logs_times(" a: started: ", times + 1);
             traffic.goes_on();
             assert!(ends(supervisor) < times, "a worker has ended before its last client");
             last.say(piece(""));
