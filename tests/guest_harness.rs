@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, UdpSocket};
 use std::time::Duration;
 
-use wjob_sdk::harness::{Access, Address, Error, Exit, Guest};
+use wjob_sdk::harness::{Access, Address, Error, Exit, Guest, Running};
 
 use crate::harness::{self, Sandbox};
 
@@ -75,6 +75,64 @@ fn it_gets_what_the_test_grants_and_nothing_else() {
     let variable = || guest(&sandbox, "probe-environment").argument("A");
     assert_eq!(ran(variable()).status(), 3);
     assert_eq!(ran(variable().environment("A", "b=c")).output(), "granted: environment: b=c\n");
+}
+
+#[test]
+fn it_binds_where_the_test_lets_it() {
+    let sandbox = Sandbox::new();
+    let bind = || guest(&sandbox, "probe-bind").argument("127.0.0.1:0");
+    assert_eq!(ran(bind()).status(), 3);
+    let exit = ran(bind().grant_bind("tcp://127.0.0.1:0"));
+    assert!(exit.success() && exit.output().starts_with("granted: bind: 127.0.0.1:"), "{exit:?}");
+}
+
+/// How many requests the instance has had that answers this one.
+fn count(service: &Running) -> Result<u32, Error> {
+    let mut client = service.connect()?;
+    client.write_all(b"GET /count HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer)?;
+    let count = answer.lines().last().and_then(|line| line.parse().ok());
+    Ok(count.unwrap_or_else(|| panic!("there is no number in {answer:?}")))
+}
+
+/// An instance that waits for its next request may be thrown away on a busy machine; but not each time.
+#[test]
+fn its_instances_answer_as_many_requests_as_the_test_says() -> Result<(), Error> {
+    const TRIES: usize = 1_000;
+    let sandbox = Sandbox::new();
+    let answers = || guest(&sandbox, "answers").listen_tcp().limit("Instances", 1);
+    let service = answers().start()?;
+    for _ in 0..5 {
+        assert_eq!(count(&service)?, 1);
+    }
+    let service = answers().instance_reuse(2).start()?;
+    let mut most = 0;
+    for _ in 0..TRIES {
+        most = count(&service)?.max(most);
+        if most == 2 {
+            return Ok(());
+        }
+    }
+    panic!("no instance has had more than {most} requests");
+}
+
+#[test]
+fn users_are_let_in_whom_the_test_names_and_one_that_nobody_is_is_told_of() -> Result<(), Error> {
+    let sandbox = Sandbox::new();
+    let service = guest(&sandbox, "echo").listen_unix().grant_user("root").start()?;
+    let mut client = service.connect_unix()?;
+    client.write_all(b"hello\n")?;
+    client.shutdown(Shutdown::Write)?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer)?;
+    assert_eq!(answer, "hello\n", "{}", service.log());
+    let ghost = guest(&sandbox, "echo").listen_unix().grant_user("wjob-test-ghost");
+    let error = ghost.start().expect_err("nobody is that");
+    assert!(error.to_string().contains("Grants.Users names wjob-test-ghost"), "{error}");
+    let error = guest(&sandbox, "echo").listen_tcp().grant_user("root").start().expect_err("no user is known there");
+    assert!(matches!(error, Error::Ended { status: 65, .. }), "{error}");
+    Ok(())
 }
 
 #[test]

@@ -320,6 +320,8 @@ fn options_for_a_program_are_refused_with_a_job_file() {
         &["--rw", "/usr"],
         &["--connect", "tcp://127.0.0.1:1"],
         &["--bind", "tcp://127.0.0.1:0"],
+        &["--user", "root"],
+        &["--instance-reuse", "2"],
         &["--env", "A"],
         &["--cwd", "/usr"],
         &["--memory", "1M"],

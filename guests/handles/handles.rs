@@ -1,13 +1,15 @@
 //! `handles`: is handed one connection at a time and does what its first line says: `peer` tells who is at the other
-//! end, through which socket and as which connection, `echo` sends everything back, `log` writes one line to standard
-//! error in two halves with a line of the client between them, and `trap`, `spin`, `grow` and `sleep` come to no good
-//! end; `count` tells how many connections the instance has had, and `keep` keeps one although it has served it. It holds
-//! no authority and tries none.
+//! end, through which socket and as which connection, `echo` sends everything back, `shout` sends it back in capitals by
+//! the connection's other face, `log` writes one line to standard error in two halves with a line of the client between
+//! them, `record` writes one by each of the crates for that, and `trap`, `spin`, `grow` and `sleep` come to no good end;
+//! `count` tells how many connections the instance has had, and `keep` keeps one although it has served it. It holds no
+//! authority and tries none.
 
 #[path = "../line.rs"]
 mod line;
 
 use std::hint::black_box;
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wjob_sdk::{Connection, Error, copy};
@@ -35,6 +37,13 @@ async fn handle(mut connection: Connection) -> Result<(), Error> {
             copy(&mut reader, &mut writer).await?;
             return writer.finish().await;
         }
+        "shout" => {
+            return shout(connection).map_err(|error| {
+                eprintln!("shout: {error}");
+                Error::Other
+            });
+        }
+        "record" => record(),
         "log" => {
             eprint!("the first half, ");
             connection.write_all(b"half\n").await?;
@@ -53,6 +62,23 @@ async fn handle(mut connection: Connection) -> Result<(), Error> {
         _ => connection.write_all(b"unknown\n").await?,
     }
     connection.finish().await
+}
+
+/// Reads and writes as the standard library does.
+fn shout(connection: Connection) -> io::Result<()> {
+    let mut connection = connection.blocking();
+    let mut text = String::new();
+    connection.read_to_string(&mut text)?;
+    connection.write_all(text.to_uppercase().as_bytes())?;
+    connection.finish()
+}
+
+/// Writes to the job's log as libraries do that know nothing of wjob.
+fn record() {
+    wjob_sdk::logging::init();
+    log::info!("a record of log");
+    log::debug!("nobody asked for this one");
+    tracing::warn!(attempts = 3, "an event of tracing");
 }
 
 /// Computes for ever, without calling the host.

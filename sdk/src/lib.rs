@@ -55,6 +55,11 @@ mod stderr;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
+/// The examples of the README, which are tried as those here are; one of them is of the harness.
+#[cfg(all(doctest, feature = "harness", target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct OfReadme;
+
 pub use connection::{Blocking, Connection, Reader, Writer, copy};
 pub use entry::Outcome;
 pub use error::Error;

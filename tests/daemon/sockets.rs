@@ -4,6 +4,7 @@
 
 mod datagram;
 mod debian;
+mod families;
 mod handed;
 mod inetd;
 mod places;

@@ -20,7 +20,8 @@ const STRANGER: u32 = 54_321;
 /// One that has no account and is named by number.
 const NUMBERED: u32 = 12_345;
 
-/// Says hello and prints what is answered, or why it was refused.
+/// Says its second argument, or else hello, and prints what is answered, or why it was refused. Of an answer of HTTP it
+/// prints what comes after the head.
 pub const CLIENT: &str = r#"
 use Socket;
 $SIG{PIPE} = 'IGNORE';
@@ -29,9 +30,14 @@ if (!connect $socket, sockaddr_un($ARGV[0])) {
     print "refused: $!\n";
     exit;
 }
-syswrite $socket, "hello\n";
-shutdown $socket, 1;
-print while <$socket>;
+my $said = $ARGV[1] // "hello\n";
+syswrite $socket, $said;
+# Who asks by HTTP stays to hear the answer.
+shutdown $socket, 1 unless $said =~ /^GET /;
+local $/;
+my $answer = <$socket> // "";
+$answer =~ s/^HTTP.*?\r\n\r\n//s;
+print $answer;
 "#;
 
 /// Accepts by itself, and answers each client with his line.
@@ -50,13 +56,29 @@ fn inetd(job: Job) -> Job {
     job.with_in("inetdCompatibility", "Wait", false)
 }
 
+/// A way to serve: a label, the job, and what its client says to be told hello.
+type Kind = (&'static str, Job, &'static str);
+
+/// What most of them are told.
+const HELLO: &str = "hello\n";
+/// The same for a guest that does as it is told.
+const ECHO: &str = "echo\nhello\n";
+/// The same in HTTP.
+const GET: &str = "GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// Those that are WebAssembly.
+const GUESTS: [&str; 4] = ["guest", "handler", "http", "activation"];
+
 /// A job of each way to serve; the first takes its clients in by itself.
-fn kinds() -> [(&'static str, Job); 3] {
+fn kinds() -> [Kind; 6] {
     assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
     [
-        ("accepts", Job::new(PERL, &["-we", ACCEPTS])),
-        ("native", inetd(Job::new("/bin/cat", &[]))),
-        ("guest", inetd(Job::guest("echo", &[]))),
+        ("accepts", Job::new(PERL, &["-we", ACCEPTS]), HELLO),
+        ("native", inetd(Job::new("/bin/cat", &[])), HELLO),
+        ("guest", inetd(Job::guest("echo", &[])), HELLO),
+        ("handler", Job::guest("handles", &[]), ECHO),
+        ("http", Job::guest("answers", &[]), GET),
+        ("activation", Job::guest("accepts", &[]), ECHO),
     ]
 }
 
@@ -75,20 +97,24 @@ fn at(supervisor: &Supervisor, label: &str, job: Job) -> Job {
 
 /// A client of these numbers: user, group and further groups.
 pub fn client(path: &str, user: u32, group: u32, further: &[u32]) -> Ran {
+    client_who_says(HELLO, path, user, group, further)
+}
+
+fn client_who_says(said: &str, path: &str, user: u32, group: u32, further: &[u32]) -> Ran {
     let groups = match further {
         [] => "--clear-groups".to_owned(),
         _ => format!("--groups={}", further.iter().map(u32::to_string).collect::<Vec<_>>().join(",")),
     };
     let mut command = std::process::Command::new("setpriv");
     command.args([format!("--reuid={user}"), format!("--regid={group}"), groups, PERL.to_owned()]);
-    command.args(["-we", CLIENT, path]).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    command.args(["-we", CLIENT, path, said]).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
     Running::start(command).end()
 }
 
 /// A client who is who this test is.
-fn own_client(path: &str) -> Ran {
+fn own_client(said: &str, path: &str) -> Ran {
     let mut command = std::process::Command::new(PERL);
-    command.args(["-we", CLIENT, path]).current_dir("/");
+    command.args(["-we", CLIENT, path, said]).current_dir("/");
     Running::start(command).end()
 }
 
@@ -118,21 +144,21 @@ fn those_who_are_named_are_served_and_nobody_else() {
         return println!("skipped: only root can be another user");
     }
     let supervisor = Supervisor::new();
-    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job)| {
+    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job, _)| {
         let job = at(&supervisor, label, admitting(job));
         supervisor.with(label, job)
     });
     let supervisor = supervisor.start();
-    for (label, _) in kinds() {
+    for (label, _, said) in kinds() {
         for (user, group, further, admitted) in everybody() {
-            let ran = client(&place(&supervisor, label), user, group, &further);
+            let ran = client_who_says(said, &place(&supervisor, label), user, group, &further);
             let expected = if admitted { "hello\n" } else { "refused: Permission denied\n" };
             assert_eq!(ran.output(), expected, "{label}: user {user}, group {group}, {further:?}");
         }
     }
     supervisor.wjob(&["print", "guest"]).exits(0).says("user bin").says("user @mail").says("user 12345");
     // Root's jobs need no user namespace for their view, in which all their clients would read as one.
-    for (label, _) in kinds() {
+    for (label, ..) in kinds() {
         supervisor.wjob(&["print", label]).exits(0).says(" mounts: ").says(" / ro");
     }
     assert!(!supervisor.log().contains("without the mount wall"), "{}", supervisor.log());
@@ -148,13 +174,13 @@ fn what_it_names_is_opened_by_its_own_users_rights() {
     supervisor.sandbox.make_folder("closed/inside");
     fs::set_permissions(supervisor.sandbox.path("closed"), Permissions::from_mode(0o700)).expect("a mode");
     let inside = supervisor.sandbox.name("closed/inside");
-    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job)| {
+    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job, _)| {
         let job = admitting(job).path(&inside, "/granted", "ReadOnly").with("RunAtLoad", true);
         let job = at(&supervisor, label, job);
         supervisor.with(label, job)
     });
     let supervisor = supervisor.start();
-    for (label, _) in kinds() {
+    for (label, ..) in kinds() {
         supervisor.logs(&format!(" {label}: failed: granted path {inside}: Permission denied"));
     }
 }
@@ -165,17 +191,17 @@ fn who_is_accepted_is_looked_at_again() {
     if !is_root() {
         return println!("skipped: only root can be another user");
     }
-    let accepted = || kinds().into_iter().filter(|(label, _)| *label != "accepts");
-    let supervisor = accepted().fold(Supervisor::new(), |supervisor, (label, job)| {
+    let accepted = || kinds().into_iter().filter(|(label, ..)| *label != "accepts");
+    let supervisor = accepted().fold(Supervisor::new(), |supervisor, (label, job, _)| {
         let job = at(&supervisor, label, admitting(job));
         supervisor.with(label, job)
     });
     let supervisor = supervisor.start();
-    for (label, _) in accepted() {
+    for (label, _, said) in accepted() {
         let path = place(&supervisor, label);
         fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("a mode");
         for (user, group, further, admitted) in everybody() {
-            let ran = client(&path, user, group, &further);
+            let ran = client_who_says(said, &path, user, group, &further);
             let expected = if admitted { "hello\n" } else { "" };
             assert_eq!(ran.output(), expected, "{label}: user {user}, group {group}, {further:?}");
         }
@@ -229,18 +255,18 @@ fn a_users_own_guest_that_tells_users_apart_runs_without_the_mount_wall_and_says
         return println!("skipped: root's jobs need no user namespace");
     }
     let supervisor = Supervisor::new();
-    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job)| {
+    let supervisor = kinds().into_iter().fold(supervisor, |supervisor, (label, job, _)| {
         let job = at(&supervisor, label, job.grant("Users", "root"));
         supervisor.with(label, job)
     });
     let supervisor = supervisor.start();
-    for (label, _) in kinds() {
-        assert_eq!(own_client(&place(&supervisor, label)).output(), "hello\n", "{label}");
-        let said = format!(" {label}: without the mount wall: Users names who may connect");
-        if label == "guest" {
-            supervisor.logs(&said);
+    for (label, _, said) in kinds() {
+        assert_eq!(own_client(said, &place(&supervisor, label)).output(), "hello\n", "{label}");
+        let words = format!(" {label}: without the mount wall: Users names who may connect");
+        if GUESTS.contains(&label) {
+            supervisor.logs(&words);
         } else {
-            assert!(!supervisor.log().contains(&said), "{}", supervisor.log());
+            assert!(!supervisor.log().contains(&words), "{}", supervisor.log());
         }
     }
     let file = supervisor.sandbox.make_fifo("other");

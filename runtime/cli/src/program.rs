@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Let it bind: tcp://ADDRESS:PORT, udp://
     #[arg(long, value_name = "URL")]
     bind: Vec<String>,
+    /// Let a user, or the members of @GROUP, connect to its Unix sockets
+    #[arg(long, value_name = "USER")]
+    user: Vec<String>,
     /// Serve on a socket: tcp://ADDRESS:PORT (0 = any), udp://ADDRESS:PORT, unix:///PATH
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
@@ -43,6 +46,9 @@ pub(crate) struct Options {
     /// Most time from start to end, in seconds
     #[arg(long, value_name = "S")]
     run_time: Option<u64>,
+    /// Have an instance answer so many requests, not one
+    #[arg(long, value_name = "N")]
+    instance_reuse: Option<u64>,
     /// Any limit by its key, as in Instances=4 (`wjob keys Limits` lists them)
     #[arg(long, value_name = "KEY=N", value_parser = limit)]
     limit: Vec<(String, u64)>,
@@ -71,12 +77,13 @@ fn bytes(text: &str) -> Result<u64, String> {
 impl Options {
     /// Whether none was given.
     pub fn none(&self) -> bool {
-        let lists = [&self.ro, &self.rw, &self.connect, &self.bind, &self.env, &self.listen];
+        let lists = [&self.ro, &self.rw, &self.connect, &self.bind, &self.user, &self.env, &self.listen];
         !self.inetd
             && lists.iter().all(|list| list.is_empty())
             && self.cwd.is_none()
             && self.memory.is_none()
             && self.run_time.is_none()
+            && self.instance_reuse.is_none()
             && self.limit.is_empty()
     }
 
@@ -110,6 +117,9 @@ impl Options {
         self.sockets(&mut list, inetd)?;
         self.environment(&mut list);
         self.grants(&mut list)?;
+        if let Some(requests) = self.instance_reuse {
+            list.integer("InstanceReuse", requests);
+        }
         self.limits(&mut list);
         Ok(list.whole())
     }
@@ -154,14 +164,15 @@ impl Options {
     fn grants(&self, list: &mut List) -> anyhow::Result<()> {
         let passed: Vec<&String> = self.env.iter().filter(|entry| !entry.contains('=')).collect();
         let paths = self.paths()?;
-        if paths.is_empty() && self.connect.is_empty() && self.bind.is_empty() && passed.is_empty() {
+        let lists = [("Connect", &self.connect), ("Bind", &self.bind), ("Users", &self.user)];
+        if paths.is_empty() && lists.iter().all(|(_, values)| values.is_empty()) && passed.is_empty() {
             return Ok(());
         }
         list.open("Grants");
         if !paths.is_empty() {
             list.paths(&paths);
         }
-        for (key, values) in [("Connect", &self.connect), ("Bind", &self.bind)] {
+        for (key, values) in lists {
             if !values.is_empty() {
                 list.array(key, values.iter());
             }
@@ -370,6 +381,9 @@ mod tests {
             ro: vec!["/srv/<photos>:/photos".into()],
             rw: vec!["/out".into()],
             connect: vec!["https://example.com".into()],
+            bind: vec!["udp://127.0.0.1:0".into()],
+            user: vec!["@staff".into(), "1000".into()],
+            instance_reuse: Some(8),
             env: vec!["TZ".into(), "A=b&c".into()],
             memory: Some(1 << 20),
             limit: vec![("Handles".into(), 100)],
@@ -381,6 +395,8 @@ mod tests {
         let job = loaded.job.unwrap_or_else(|| panic!("{:?}", loaded.findings));
         assert_eq!(job.program.arguments, ["x.wasm", "a <b>"]);
         assert_eq!(job.grants.paths[0].host, "/srv/<photos>");
+        assert_eq!(job.grants.users, ["@staff", "1000"]);
+        assert_eq!((job.grants.bind.len(), job.instance_reuse), (1, 8));
         assert_eq!(job.environment, [("A".to_owned(), "b&c".to_owned())]);
         assert_eq!((job.limits.memory, job.limits.handles), (Some(1 << 20), Some(100)));
     }

@@ -2,10 +2,10 @@
 
 /// How a guest under test ended: its status, and all that it wrote.
 ///
-/// ```no_run
-/// use wjob_sdk::harness::Guest;
-///
-/// # fn main() -> Result<(), wjob_sdk::harness::Error> {
+/// ```
+/// # const COMPONENT: &str = "hello";
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
+/// # fn main() -> Result<(), Error> {
 /// let exit = Guest::build()?.argument("world").run()?;
 /// assert!(exit.success(), "{}", exit.log());
 /// assert_eq!(exit.output(), "hello, world\n");
@@ -23,8 +23,9 @@ impl Exit {
     /// The exit status of `wjob run`: the guest's own, 134 for a trap, 137 for a limit, 143 after
     /// [`stop`](super::Running::stop); `wjob error N` explains the rest.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "probe-spin";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let exit = Guest::build()?.limit("RunTime", 1).run()?;
     /// assert_eq!(exit.status(), 137);
@@ -37,8 +38,9 @@ impl Exit {
 
     /// Whether the status is 0.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// assert!(Guest::build()?.run()?.success());
     /// # Ok(())
@@ -50,8 +52,9 @@ impl Exit {
 
     /// All of its standard output, as text.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// assert_eq!(Guest::build()?.run()?.output(), "hello\n");
     /// # Ok(())
@@ -63,10 +66,12 @@ impl Exit {
 
     /// All of its standard error, as text; lines that begin with `wjob: ` are wjob's.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "probe-spin";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
-    /// assert_eq!(Guest::build()?.run()?.log(), "");
+    /// let exit = Guest::build()?.limit("RunTime", 1).run()?;
+    /// assert!(exit.log().contains("RunTime"), "{}", exit.log());
     /// # Ok(())
     /// # }
     /// ```

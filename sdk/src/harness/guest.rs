@@ -64,9 +64,12 @@ impl Guest {
     /// The component of the crate whose test this is, built for `wasm32-wasip2` as `cargo build --release` builds it.
     /// Where nothing has changed that takes a moment, so every test may ask for it.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), wjob_sdk::harness::Error> {
-    /// let guest = wjob_sdk::harness::Guest::build()?;
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
+    /// # fn main() -> Result<(), Error> {
+    /// let guest = Guest::build()?;
+    /// # drop(guest);
     /// # Ok(())
     /// # }
     /// ```
@@ -144,6 +147,37 @@ impl Guest {
         self.option("--connect", url)
     }
 
+    /// Grants to bind an address, beside those it listens on, as `Bind` in a job file does.
+    ///
+    /// ```
+    /// let guest = wjob_sdk::harness::Guest::at("resolve.wasm").grant_bind("udp://127.0.0.1:0");
+    /// # drop(guest);
+    /// ```
+    pub fn grant_bind(self, url: &str) -> Self {
+        self.option("--bind", url)
+    }
+
+    /// Lets a user connect to its Unix sockets, by name or number, or the members of a group as `@staff`; whoever runs
+    /// the test may always. On a socket in the network nobody's user is known, so that wjob refuses this there.
+    ///
+    /// ```
+    /// let guest = wjob_sdk::harness::Guest::at("service.wasm").listen_unix().grant_user("www-data");
+    /// # drop(guest);
+    /// ```
+    pub fn grant_user(self, user: &str) -> Self {
+        self.option("--user", user)
+    }
+
+    /// Has an instance answer so many HTTP requests, as `InstanceReuse` in a job file does; without it each has its own.
+    ///
+    /// ```
+    /// let guest = wjob_sdk::harness::Guest::at("service.wasm").listen_tcp().instance_reuse(100);
+    /// # drop(guest);
+    /// ```
+    pub fn instance_reuse(self, requests: u64) -> Self {
+        self.option("--instance-reuse", requests.to_string())
+    }
+
     /// Sets a variable of the guest.
     ///
     /// ```
@@ -196,8 +230,9 @@ impl Guest {
 
     /// Starts it, and waits until its sockets are there; a client may connect at once.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "http_hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_tcp().start()?;
     /// println!("http://{}/", service.address()?);
@@ -215,8 +250,9 @@ impl Guest {
 
     /// Runs it to its end.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// assert_eq!(Guest::build()?.argument("world").run()?.output(), "hello, world\n");
     /// # Ok(())
@@ -286,6 +322,9 @@ mod tests {
             .grant_path("texts", "/texts", Access::ReadOnly)
             .grant_path("/result", "/result", Access::ReadWrite)
             .grant_connect("https://example.com")
+            .grant_bind("udp://127.0.0.1:0")
+            .grant_user("@staff")
+            .instance_reuse(8)
             .environment("A", "b=c")
             .limit("RunTime", 10)
             .listen_unix()
@@ -295,7 +334,8 @@ mod tests {
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         let socket = format!("unix://{}", folder.path().join("1").display());
         let expected = [
-            "run --ro texts:/texts --rw /result:/result --connect https://example.com --env A=b=c --limit RunTime=10",
+            "run --ro texts:/texts --rw /result:/result --connect https://example.com --bind udp://127.0.0.1:0",
+            "--user @staff --instance-reuse 8 --env A=b=c --limit RunTime=10",
             "--listen tcp://127.0.0.1:0 --listen",
             socket.as_str(),
             "--listen udp://127.0.0.1:0 a.wasm -- --first",

@@ -7,14 +7,14 @@
 //! The feature `harness` brings it, for `[dev-dependencies]` alone, on Linux alone. `wjob` is the one in the variable
 //! `WJOB`, or else the one in `PATH`.
 //!
-//! ```no_run
+//! ```
+//! # const COMPONENT: &str = "echo";
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
 //! use std::io::{Read, Write};
 //! use std::net::Shutdown;
 //!
-//! use wjob_sdk::harness::{Error, Guest};
-//!
 //! # fn main() -> Result<(), Error> {
-//! let service = Guest::build()?.listen_tcp().limit("RunTime", 10).start()?;
+//! let service = Guest::build()?.listen_tcp().limit("RunTime", 60).start()?;
 //! let mut client = service.connect()?;
 //! client.write_all(b"hello\n")?;
 //! client.shutdown(Shutdown::Write)?;

@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A guest under test while it runs. Dropping it ends it at once.
 ///
-/// ```no_run
-/// # use wjob_sdk::harness::{Error, Guest};
+/// ```
+/// # const COMPONENT: &str = "echo";
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
 /// # fn main() -> Result<(), Error> {
 /// let service = Guest::build()?.listen_tcp().start()?;
 /// let client = service.connect()?;
@@ -61,8 +62,9 @@ impl Running {
 
     /// Where it listens, in the order in which that was asked for.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_tcp().listen_unix().start()?;
     /// assert_eq!(service.addresses().len(), 2);
@@ -75,8 +77,9 @@ impl Running {
 
     /// The address of its first socket in the network.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_tcp().start()?;
     /// assert!(service.address()?.ip().is_loopback());
@@ -96,8 +99,9 @@ impl Running {
 
     /// The path of its first Unix socket.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_unix().start()?;
     /// assert!(service.path()?.exists());
@@ -117,8 +121,9 @@ impl Running {
 
     /// Connects to its first TCP socket. Each read and write of the connection has a bound.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let client = Guest::build()?.listen_tcp().start()?.connect()?;
     /// # Ok(())
@@ -141,8 +146,9 @@ impl Running {
 
     /// Connects to its first Unix socket. Each read and write of the connection has a bound.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let client = Guest::build()?.listen_unix().start()?.connect_unix()?;
     /// # Ok(())
@@ -160,8 +166,9 @@ impl Running {
 
     /// What is in its log by now: its own standard error, and wjob's words about it.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_tcp().start()?;
     /// assert!(service.log().contains("listening on tcp://127.0.0.1:"));
@@ -174,8 +181,9 @@ impl Running {
 
     /// Waits until this is in its log.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "probe-panic";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// let service = Guest::build()?.listen_tcp().start()?;
     /// service.connect()?;
@@ -195,8 +203,9 @@ impl Running {
 
     /// Waits until it ends by itself.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "hello";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// assert!(Guest::build()?.start()?.wait()?.success());
     /// # Ok(())
@@ -211,8 +220,9 @@ impl Running {
 
     /// Asks it to stop, as SIGTERM does, and waits until it is gone.
     ///
-    /// ```no_run
-    /// # use wjob_sdk::harness::{Error, Guest};
+    /// ```
+    /// # const COMPONENT: &str = "echo";
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/harness/example.in"));
     /// # fn main() -> Result<(), Error> {
     /// assert_eq!(Guest::build()?.listen_tcp().start()?.stop()?.status(), 143);
     /// # Ok(())

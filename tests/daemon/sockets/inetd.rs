@@ -173,8 +173,8 @@ fn a_server_is_told_who_its_client_is_and_complains_to_the_log() {
             assert_eq!(Client::of(stream).rest(), format!("{} {}\n", own.ip(), own.port()));
             own.port()
         });
-        for port in ports {
-            wait_for_line(&supervisor, &format!("complained of {port}"));
+        for (number, port) in (1..).zip(ports) {
+            wait_for_line(&supervisor, &format!("connection {number}: complained of {port}"));
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
         Some((what, rest)) => traffic::run(what, rest),
         None => Err(advise(
             "bench wants to know what to measure",
-            "the benches are run, idle, connections, http, cold and neighbours",
+            "the benches are run, idle, connections, http, cold, takeover and neighbours",
             "`cargo xtask bench NAME [--json] [--no-build]`; see `cargo xtask help` for more options",
         )),
     }

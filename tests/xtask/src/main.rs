@@ -19,6 +19,7 @@ mod peer;
 mod process;
 mod python;
 mod setup;
+mod skipped;
 mod statistics;
 mod step;
 mod temporary;
@@ -38,7 +39,8 @@ cargo xtask VERB
 
   demo                          build everything and run the hello example
   test [ARGUMENTS]              build everything and run the tests; ARGUMENTS go to cargo test.
-                                Run by root, the end-to-end tests run a second time as an ordinary user
+                                Run by root, the end-to-end tests run a second time as an ordinary user. It ends with
+                                a list of what was skipped on this machine, and why
   hostile [--group N] [--json] [--no-build]
                                 performs every attack of guests/hostile/attacks.json and prints which wall contained
                                 it. Fails with status 1 when one was not contained, and with 2 when all that was tried
@@ -61,6 +63,9 @@ cargo xtask VERB
                                 traffic to supervised jobs and to their peers: an echo for each connection, HTTP
                                 requests, the first byte of a job that does not run yet. S is for how long each is
                                 under load in a round (not for cold)
+  bench takeover [--rounds N] [--seconds S] [--json] [--no-build] [--enforce]
+                                3,000 HTTP requests a second while workers, components and the supervisor are replaced:
+                                the rate reached, and the requests that failed, of which there must be none
                                 --enforce, of a bench that has it, fails when a must is missed or not compared
   help                          this page
 

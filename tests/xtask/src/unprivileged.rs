@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use crate::cargo;
 use crate::corpus;
 use crate::setup;
+use crate::skipped::{SHOW, Skipped};
 use crate::step::advise;
 use crate::temporary::{self, Temporary};
 
@@ -33,20 +34,26 @@ pub fn is_root() -> anyhow::Result<bool> {
 }
 
 /// Runs the end-to-end tests as a user nobody is.
-pub fn run(arguments: &[String]) -> anyhow::Result<()> {
+pub fn run(arguments: &[String], skipped: &mut Skipped) -> anyhow::Result<()> {
     let user = free_number()?;
     let folder = Temporary::new("test", 0o755)?;
     let home = fill(folder.path(), user)?;
     for test in TESTS {
-        run_one(test, arguments, folder.path(), &home, user)?;
+        let mut command = command(test, arguments, folder.path(), &home, user);
+        let status = skipped.gather(&mut command).map_err(|error| match error.downcast::<std::io::Error>() {
+            Ok(error) => refused(user, &error),
+            Err(error) => error,
+        })?;
+        anyhow::ensure!(status.success(), "the tests {test} failed as user {user}: {status}");
     }
     Ok(())
 }
 
-fn run_one(test: &str, arguments: &[String], folder: &Path, home: &Path, user: u32) -> anyhow::Result<()> {
+fn command(test: &str, arguments: &[String], folder: &Path, home: &Path, user: u32) -> Command {
     let mut command = Command::new(folder.join(test));
     command
         .args(arguments)
+        .arg(SHOW)
         .current_dir(folder)
         .env_clear()
         .envs(KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))))
@@ -54,9 +61,7 @@ fn run_one(test: &str, arguments: &[String], folder: &Path, home: &Path, user: u
         .env("WJOB_TEST_ROOT", folder)
         .uid(user)
         .gid(user);
-    let status = command.status().map_err(|error| refused(user, &error))?;
-    anyhow::ensure!(status.success(), "the tests {test} failed as user {user}: {status}");
-    Ok(())
+    command
 }
 
 fn refused(user: u32, error: &std::io::Error) -> anyhow::Error {

@@ -237,7 +237,7 @@ fn a_wrong_word_is_answered_with_the_right_ones() {
         (&["nonsense"][..], "the verbs are demo, test, hostile, dist, fuzz, bench and help"),
         (&["demo", "more"], "demo takes no arguments"),
         (&["dist", "more"], "dist takes no arguments"),
-        (&["bench"], "the benches are run, idle, connections, http, cold and neighbours"),
+        (&["bench"], "the benches are run, idle, connections, http, cold, takeover and neighbours"),
     ] {
         let machine = Machine::new();
         machine.xtask(words).fails(&[part]);

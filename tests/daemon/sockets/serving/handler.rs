@@ -3,7 +3,7 @@
 
 use std::net::TcpStream;
 
-use super::{Client, Place, comes_back, cut_off, process, served, wait_for_line};
+use super::{Client, Place, comes_back, cut_off, exchange, process, served, wait_for_line};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
 use crate::harness::{Job, is_root};
@@ -48,6 +48,29 @@ fn who_says_more_than_is_read_hears_all_that_he_is_told_and_the_end() {
         let mut client = place.connect();
         client.say("peer\n".to_owned() + &"x".repeat(25_000));
         assert!(client.rest().ends_with(" as 1\n"), "{label}");
+    }
+}
+
+/// The other face of a connection waits for each piece, with nothing else of the instance to go on.
+#[test]
+fn a_handler_may_read_and_write_as_the_standard_library_does() {
+    let (_supervisor, jobs) = served(&handles());
+    for (label, place) in &jobs {
+        for text in ["hello".to_owned(), "x".repeat(100_000)] {
+            let heard = exchange(place.connect(), format!("shout\n{text}").as_bytes());
+            assert!(heard == text.to_uppercase().as_bytes(), "{label}: {} bytes of {}", heard.len(), text.len());
+        }
+    }
+}
+
+#[test]
+fn what_libraries_record_is_in_the_log_with_its_level_and_the_number_of_its_connection() {
+    let (supervisor, jobs) = served(&handles());
+    for (label, place) in &jobs {
+        assert_eq!(place.ask("record"), "");
+        let last = "connection 1: <warn> handles: an event of tracing attempts=3";
+        let lines = captured(&supervisor, label, last, 1);
+        assert_eq!(lines, ["connection 1: <info> handles: a record of log", last], "{label}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! comes at that moment is served as ever. Native jobs, which count their work themselves, are shown beside.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value as Json;
 
-use super::{PATIENCE, Place, at, comes_back, echo, exchange, served, wait_until_it_is};
+use super::http::client::{answer, piece, upload};
+use super::{Client, PATIENCE, Place, at, comes_back, echo, exchange, served, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::daemon::sockets::datagram::{ask_by_datagram, datagrams, free_address, sender};
 use crate::harness::{Job, Sandbox, Supervisor};
@@ -51,41 +53,80 @@ fn an_open_connection_keeps_the_worker() {
     supervisor.logs(&format!(" {kept}: ended: stopped\n"));
 }
 
-/// Jobs whose workers leave at the same time, and how often each does.
+/// Jobs whose workers leave at the same time, and how often each is asked at least.
 const JOBS: usize = 20;
 const ROUNDS: usize = 10;
+/// After so many it is clear that one side of the edge is never met.
+const MOST_ROUNDS: usize = 1_000;
 
-/// How long after its last client the next one comes at the earliest, which is less than TimeOut; and over how many
-/// milliseconds after that they are spread.
+/// How long after its last client the next one comes at first, which is less than TimeOut; and over how many milliseconds
+/// after that the jobs are spread.
 const EARLIEST: Duration = Duration::from_millis(970);
 const SPREAD: usize = 80;
+/// By so much sooner comes the next one where a new worker has served, and later where it was the same.
+const STEP: Duration = Duration::from_millis(7);
+
+/// Which workers have served those who came at the edge, of all jobs.
+#[derive(Default)]
+struct Met {
+    /// One that had served before.
+    same: AtomicBool,
+    /// One that was started for it.
+    new: AtomicBool,
+}
+
+impl Met {
+    fn both_sides(&self) -> bool {
+        self.same.load(Ordering::Relaxed) && self.new.load(Ordering::Relaxed)
+    }
+}
 
 /// Clients that come when a worker is about to leave, leaves or has just left. Each waits for its end, but only the
-/// first of a job for however long that takes: the moments between two states are what is sought.
+/// first of a job for however long that takes: the moments between two states are what is sought. That they were met is
+/// seen by who has served, and where the edge is on this machine at this time is found by that too.
 fn at_the_edge(supervisor: &Supervisor, ask: impl Fn(usize, &str) -> String + Sync) {
     // One at a time: a supervisor has room for few clients of one user.
-    let supervisor = Mutex::new(supervisor);
+    let (met, supervisor) = (Met::default(), Mutex::new(supervisor));
     thread::scope(|scope| {
         for (job, label) in labels().into_iter().enumerate() {
-            let (ask, supervisor) = (&ask, &supervisor);
+            let (ask, met, supervisor) = (&ask, &met, &supervisor);
+            let look = move || supervisor.lock().unwrap_or_else(PoisonError::into_inner).row(&label);
             scope.spawn(move || {
-                for round in 0..ROUNDS {
+                let mut patience = EARLIEST + Duration::from_millis((job * 7 % SPREAD) as u64);
+                let mut runs = 0;
+                for round in 0..MOST_ROUNDS {
+                    if round >= ROUNDS && met.both_sides() {
+                        return;
+                    }
                     let text = format!("job {job}, round {round}");
                     assert_eq!(ask(job, &text), text);
-                    let later = (job * ROUNDS + round) * 7 % SPREAD;
-                    let patience = EARLIEST + Duration::from_millis(later as u64);
+                    let row = look();
+                    let before = std::mem::replace(&mut runs, row["runs"].as_u64().expect("a number of runs"));
+                    // Before the first there was no worker.
+                    match (round, runs == before) {
+                        (0, _) => {}
+                        (_, true) => {
+                            met.same.store(true, Ordering::Relaxed);
+                            patience += STEP;
+                        }
+                        (_, false) => {
+                            met.new.store(true, Ordering::Relaxed);
+                            patience = patience.saturating_sub(STEP);
+                        }
+                    }
                     let until = Instant::now() + if round == 0 { PATIENCE } else { patience };
-                    let worker = worker(*supervisor.lock().unwrap_or_else(PoisonError::into_inner), &label);
-                    worker.iter().for_each(|worker| ends_by(worker, until));
+                    worker(&row).iter().for_each(|worker| ends_by(worker, until));
                 }
             });
         }
     });
+    assert!(met.same.into_inner(), "nobody came before a worker had left");
+    assert!(met.new.into_inner(), "nobody came after a worker had left");
 }
 
 /// The worker of a job; `None` = it is gone already.
-fn worker(supervisor: &Supervisor, label: &str) -> Option<OwnedFd> {
-    let pid = supervisor.row(label)["pid"].as_i64()?;
+fn worker(row: &Json) -> Option<OwnedFd> {
+    let pid = row["pid"].as_i64()?;
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
@@ -108,13 +149,10 @@ fn labels() -> Vec<String> {
     (0..JOBS).map(|number| format!("job-{number}")).collect()
 }
 
-/// How often all of them were started, which is more than once each if any worker left.
-fn starts(supervisor: &Supervisor) -> u64 {
-    labels().iter().map(|label| supervisor.row(label)["runs"].as_u64().unwrap_or_default()).sum()
-}
-
-#[test]
-fn nobody_is_lost_who_connects_while_the_worker_leaves() {
+/// Jobs that serve so, half of them at paths and half on ports, and clients of all of them at the edge. What one says
+/// and hears is told by the client's own function.
+#[track_caller]
+fn nobody_is_lost(job: &Job, exchange: impl Fn(Client, &str) -> String + Sync) {
     let supervisor = Supervisor::new();
     let place = |number: usize, sandbox: &Sandbox| match number % 2 {
         0 => Place::named(sandbox, &number.to_string()),
@@ -124,13 +162,33 @@ fn nobody_is_lost_who_connects_while_the_worker_leaves() {
     let supervisor = labels()
         .iter()
         .zip(&places)
-        .fold(supervisor, |all, (label, place)| all.with(label, at(place, soon_idle(echo()))));
+        .fold(supervisor, |all, (label, place)| all.with(label, at(place, soon_idle(job.clone()))));
     let supervisor = supervisor.start();
-    at_the_edge(&supervisor, |job, text| {
-        let returned = exchange(places[job].connect(), text.as_bytes());
-        String::from_utf8(returned).expect("text")
+    at_the_edge(&supervisor, |job, text| exchange(places[job].connect(), text));
+}
+
+fn echoed(client: Client, text: &str) -> String {
+    String::from_utf8(exchange(client, text.as_bytes())).expect("text")
+}
+
+#[test]
+fn nobody_is_lost_who_connects_while_the_worker_leaves() {
+    nobody_is_lost(&echo(), echoed);
+}
+
+#[test]
+fn nobody_is_lost_whom_a_handler_is_to_serve_while_the_worker_leaves() {
+    nobody_is_lost(&Job::guest("handles", &[]), |client, text| echoed(client, &format!("echo\n{text}")));
+}
+
+#[test]
+fn no_request_is_lost_that_comes_while_the_worker_leaves() {
+    nobody_is_lost(&Job::guest("answers", &[]), |mut client, text| {
+        client.say(upload("/echo") + &piece(text) + &piece(""));
+        let answer = answer(&mut client);
+        assert_eq!(answer.status, 200, "{}", answer.head);
+        answer.text()
     });
-    assert!(starts(&supervisor) > JOBS as u64, "no worker has left");
 }
 
 #[test]
@@ -145,5 +203,4 @@ fn no_datagram_is_lost_that_comes_while_the_worker_leaves() {
         let answer = ask_by_datagram(&sender(), addresses[job], text);
         answer.strip_prefix("answered ").unwrap_or(&answer).to_owned()
     });
-    assert!(starts(&supervisor) > JOBS as u64, "no worker has left");
 }

@@ -1,13 +1,15 @@
 //! Limits on connections: how many at once, from one source and a second, and how long one may be silent. Who is beyond
 //! one waits or is sent away, and nobody else notices. Limits on what an instance uses are in `inetd` and `handler`.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::{Client, PATIENCE, Place, at, comes_back, cut_off, echo, served, wait_for_line};
+use super::{Client, PATIENCE, Place, at, comes_back, cut_off, echo, process, served, wait_for_line};
 use crate::daemon::life::standing;
 use crate::daemon::sockets::loopback;
 use crate::harness::{Job, Supervisor};
@@ -102,6 +104,41 @@ fn whoever_comes_too_fast_is_served_later() {
             assert_eq!(client.line(), format!("{number}\n"));
         }
         assert!(start.elapsed() > Duration::from_millis(500), "{label}: all came within {:?}", start.elapsed());
+    }
+}
+
+/// How many files a process may have open, now and at most (proc_pid_limits(5)).
+#[track_caller]
+fn files(process: Pid) -> Rlimit {
+    let limits = fs::read_to_string(format!("/proc/{process}/limits")).expect("a process that is there");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit of open files");
+    let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
+    let mut next = || numbers.next().expect("a limit");
+    Rlimit { current: next(), maximum: next() }
+}
+
+/// No limit of a job's leaves its worker without descriptors; here it has none for a while all the same.
+#[test]
+fn where_there_is_no_descriptor_left_a_client_waits_and_those_who_are_there_go_on() {
+    for (job, first) in [(echo(), ""), (Job::guest("handles", &[]), "echo\n")] {
+        let (supervisor, jobs) = served(&job.limit("IdleTime", 86_400));
+        for (label, place) in &jobs {
+            let mut open = place.connect();
+            open.say(first);
+            comes_back(&mut open, "said");
+            let worker = i32::try_from(process(&supervisor, label)).ok().and_then(Pid::from_raw).expect("a process");
+            let before = files(worker);
+            let none = Rlimit { current: Some(3), ..before };
+            prlimit(Some(worker), Resource::Nofile, none).expect("a worker of the same user");
+            let mut waits = place.connect();
+            waits.say(format!("{first}waited\n"));
+            wait_for_line(&supervisor, label, "wjob: accepting pauses: ");
+            (0..100).for_each(|_| comes_back(&mut open, "still"));
+            assert!(!waits.is_answered(), "{label}: it was accepted without a descriptor");
+            prlimit(Some(worker), Resource::Nofile, before).expect("a worker of the same user");
+            assert_eq!(waits.line(), "waited\n", "{label}");
+            assert_eq!(standing(&supervisor, label), "running, 1 runs");
+        }
     }
 }
 

@@ -181,7 +181,7 @@ fn notes(time: Duration) -> Vec<String> {
         ),
         format!(
             "not equal: wjob is supervised, has all walls up and serves at most {instances} requests at once; \
-             `wasmtime serve` has no wall and its own defaults"
+             `wasmtime serve` has no wall and its own defaults, and its engine is of its own release, not wjob's"
         ),
     ]
 }

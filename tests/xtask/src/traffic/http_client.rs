@@ -1,7 +1,7 @@
 //! A client that asks for `/` over and over, on one connection or on one for each request, and compares what comes.
 //! It sends nothing before the answer to the request before is there.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpStream};
 
 use anyhow::Context as _;
@@ -41,6 +41,22 @@ impl<'a> Client<'a> {
         }
         Ok(())
     }
+
+    /// The same; one whose kept connection was closed without a byte of an answer asks once more on another, since a
+    /// server cannot know that a request is on its way (RFC 9112, 9.3.1 and 9.5). Whether it did.
+    pub fn exchange_or_again(&mut self) -> anyhow::Result<bool> {
+        let kept = self.connection.is_some();
+        match self.exchange() {
+            Err(error) if kept && self.received.is_empty() && has_closed(&error) => self.exchange().map(|()| true),
+            result => result.map(|()| false),
+        }
+    }
+}
+
+/// Whether the server has closed a connection: by its end, which is no error of the system's, or by a reset.
+fn has_closed(error: &anyhow::Error) -> bool {
+    let system = error.root_cause().downcast_ref::<io::Error>();
+    system.is_none_or(|error| matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset))
 }
 
 /// The body of an answer that is well, on a connection of its own.
@@ -65,8 +81,8 @@ fn check(response: &Response, expected: &[u8]) -> anyhow::Result<()> {
 
 /// Sends a request and takes in its response, with which the received bytes end.
 fn ask(connection: &mut TcpStream, request: &[u8], received: &mut Vec<u8>) -> anyhow::Result<Response> {
-    connection.write_all(request).context("cannot send")?;
     received.clear();
+    connection.write_all(request).context("cannot send")?;
     let mut room = [0; ROOM];
     loop {
         let length = connection.read(&mut room).context("cannot receive")?;
@@ -112,6 +128,21 @@ mod tests {
                     client.exchange().expect("an answer");
                 }
                 assert_eq!(served.join().expect("a server"), connections);
+            });
+        }
+    }
+
+    #[test]
+    fn only_a_connection_that_was_kept_and_closed_unanswered_is_replaced() {
+        for (requests, first, second) in [(1, Some(false), Some(true)), (0, None, Some(false))] {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+            let port = listener.local_addr().expect("an address").port();
+            let mut client = Client::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), true, b"hi");
+            thread::scope(|scope| {
+                // The first connection is closed after so many requests, and the second has one.
+                scope.spawn(|| serve(&listener, 1, requests) + serve(&listener, 1, 1));
+                assert_eq!(client.exchange_or_again().ok(), first);
+                assert_eq!(client.exchange_or_again().ok(), second);
             });
         }
     }

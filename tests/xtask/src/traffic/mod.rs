@@ -1,4 +1,4 @@
-//! `cargo xtask bench connections|http|cold|neighbours`: what becomes of traffic, in wjob and in its peers, in one run.
+//! `cargo xtask bench connections|http|cold|takeover|neighbours`: what becomes of traffic, in wjob and in its peers, in one run.
 //! Everything stays on loopback. One machine generates the load and serves it, so only the ratios mean something.
 
 pub mod accept_loop;
@@ -18,6 +18,7 @@ mod neighbours;
 pub mod options;
 mod ours;
 mod server;
+mod takeover;
 mod tcp_peer;
 
 use crate::step::advise;
@@ -28,10 +29,11 @@ pub fn run(bench: &str, arguments: &[String]) -> anyhow::Result<()> {
         "connections" => connections::run(arguments),
         "http" => http::run(arguments),
         "cold" => cold::run(arguments),
+        "takeover" => takeover::run(arguments),
         "neighbours" => neighbours::run(arguments),
         other => Err(advise(
             &format!("there is no bench {other:?}"),
-            "the benches are run, idle, connections, http, cold and neighbours",
+            "the benches are run, idle, connections, http, cold, takeover and neighbours",
             "see `cargo xtask help`",
         )),
     }

@@ -1,5 +1,5 @@
 //! Descriptors of this process, shared out: a crowd takes thousands of them, and all other tests need theirs at the same
-//! time. Where the limit of open files is low a crowd is smaller; it says so.
+//! time. Where the limit of open files is low a crowd is smaller, which counts as skipped in part, and it says so.
 
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ impl Share {
         let number = wanted.min(*ALL);
         assert!(number >= FEWEST, "a process may have too few open files for this: raise that to 4096 (ulimit -Hn)");
         if number < wanted {
-            println!("{number} connections and not {wanted}: a process may have no more open files (ulimit -Hn)");
+            println!("skipped: {} of {wanted} connections: a process may have no more open files", wanted - number);
         }
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = RETURNED.wait_while(taken, |taken| *taken + number > *ALL);

@@ -48,8 +48,9 @@ pub fn answer(client: &mut Client) -> Result<Answer, Lost> {
             Err(error) if bytes.is_empty() && has_closed(&error) => return Err(Lost::Closed),
             Err(error) => return Err(broken(&error.to_string(), &bytes)),
         }
-        if let Some(answer) = whole(&bytes) {
-            return Ok(answer);
+        if let Some((answer, length)) = whole(&bytes) {
+            // To one request there is one answer.
+            return if bytes.len() == length { Ok(answer) } else { Err(broken("more than an answer", &bytes)) };
         }
     }
 }
@@ -62,8 +63,8 @@ fn broken(what: &str, bytes: &[u8]) -> Lost {
     Lost::Broken(format!("{what} after {:?}", String::from_utf8_lossy(bytes)))
 }
 
-/// What the bytes say, once all of an answer is there.
-fn whole(bytes: &[u8]) -> Option<Answer> {
+/// What the bytes say, once all of an answer is there, and how many of them it is.
+fn whole(bytes: &[u8]) -> Option<(Answer, usize)> {
     const END: &[u8] = b"\r\n\r\n";
     let end = bytes.windows(END.len()).position(|window| window == END)? + END.len();
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
@@ -71,7 +72,17 @@ fn whole(bytes: &[u8]) -> Option<Answer> {
     let length: usize = header("content-length:")?.parse().ok()?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let body = bytes.get(end..end + length)?.to_vec();
-    Some(Answer { status, body, is_last: header("connection:") == Some("close") })
+    Some((Answer { status, body, is_last: header("connection:") == Some("close") }, end + length))
+}
+
+#[test]
+fn to_one_request_there_is_one_answer() {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    for (said, is_one) in [(ANSWER.to_owned(), true), (ANSWER.repeat(2), false)] {
+        let (client, mut server) = UnixStream::pair().expect("a pair of sockets");
+        server.write_all(said.as_bytes()).expect("a client that is there");
+        assert_eq!(answer(&mut Client::of(client)).is_ok(), is_one, "{said:?}");
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ const OF_HEADS: u64 = 64 << 10;
 /// the top of its stack and two pieces of 16 KiB; its tables and its stack in the worker are as much again; and where the
 /// pool clears a whole MiB of it and keeps that, it has no more than that.
 const OF_INSTANCES: u64 = 1 << 20;
+/// Most bytes of one that a component has accepted, as in `crowd`.
+const ACCEPTED: u64 = 64 << 10;
 
 /// Half a second of a client's life: those whose connection has ended are gone afterwards.
 fn without_those_that_ended(slow: &mut Vec<Client>) {
@@ -65,18 +67,21 @@ fn half_a_request_ends_by_its_time_however_many_there_are() {
     let others_are_served = || assert_eq!(get(&mut place.connect(), "/").text(), "hello, world\n");
     others_are_served();
     let (process, before) = (worker(&supervisor), resident(worker(&supervisor)));
-    let mut slow = Vec::new();
+    let (mut slow, mut together) = (Vec::new(), 0);
     for number in 0..share.number() {
         let mut client = place.connect();
         client.say("GET / HTTP/1.1\r\nHost: local");
         slow.push(client);
         if number % AT_ONCE == 0 {
             others_are_served();
+            together = standing_open(&slow).max(together);
         }
     }
-    let each = resident(process).saturating_sub(before) / slow.len() as u64;
-    println!("{each} bytes for each of {} that were there, of {} that came", standing_open(&slow), slow.len());
-    assert!(each <= OF_HEADS, "{each} bytes for each of {} connections", slow.len());
+    // Where they come slowly the first have ended when the last are there: memory was taken by those who were together.
+    together = standing_open(&slow).max(together);
+    let each = resident(process).saturating_sub(before) / together as u64;
+    println!("{each} bytes for each of {together} that were there together, of {} that came", slow.len());
+    assert!(each <= OF_HEADS, "{each} bytes for each of {together} connections");
     let start = Instant::now();
     while !slow.is_empty() {
         assert!(start.elapsed() < PATIENCE, "{} slow clients are still there", slow.len());
@@ -90,8 +95,9 @@ fn half_a_request_ends_by_its_time_however_many_there_are() {
     assert_eq!((standing(&supervisor, "a").as_str(), worker(&supervisor)), ("running, 1 runs", process));
 }
 
-/// Of one source so many are served at the same time, and the others have the rest of the 1,000 Instances.
-const OF_ONE_SOURCE: usize = 900;
+/// Of one source so many are served at the same time, and the others have the rest of the 1,000 Instances, which is as
+/// many as a job may have.
+const OF_ONE_SOURCE: usize = 990;
 /// Those of them that send as much as anybody takes.
 const GREEDY: usize = 2;
 /// More than the kernel holds of one connection on both its ways (tcp(7), tcp_rmem and tcp_wmem: 32 MiB and 4 MiB).
@@ -157,8 +163,48 @@ fn those_who_read_nothing_have_their_share_and_others_theirs() {
     slow.iter().take(GREEDY).for_each(send_as_much_as_is_taken);
     others_are_served();
     assert_eq!((slow.len(), standing_open(&slow)), (OF_ONE_SOURCE, OF_ONE_SOURCE));
-    let each = resident(process).saturating_sub(before) / OF_ONE_SOURCE as u64;
-    println!("{each} bytes for each of {OF_ONE_SOURCE}");
-    assert!(each <= OF_INSTANCES, "{each} bytes for each of {OF_ONE_SOURCE} connections");
+    bounded(process, before, OF_ONE_SOURCE, OF_INSTANCES);
+    assert_eq!((standing(&supervisor, "a").as_str(), worker(&supervisor)), ("running, 1 runs", process));
+}
+
+/// What so many connections have added to a worker's memory is no more than this for each of them.
+#[track_caller]
+fn bounded(process: u32, before: u64, connections: usize, most: u64) {
+    let each = resident(process).saturating_sub(before) / connections as u64;
+    println!("{each} bytes for each of {connections}");
+    assert!(each <= most, "{each} bytes for each of {connections} connections");
+}
+
+/// Where one instance accepts them, none is sent away: all of them stand, and those who read are served beside them.
+#[test]
+fn those_who_read_nothing_are_all_there_where_a_component_accepts_them() {
+    let share = Share::of(SLOW);
+    let supervisor = Supervisor::new();
+    let place = Place::on_the_loopback(&supervisor.sandbox);
+    // Itself, two streams and two futures are a connection's handles; the rest is for whoever comes and goes meanwhile.
+    let job = Job::guest("accepts", &[]).limit("Handles", 10 * SLOW as u64).limit("IdleTime", DAY);
+    let supervisor = supervisor.with("a", at(&place, job)).start();
+    let others_are_served = || {
+        let mut client = place.connect();
+        client.say("echo\n");
+        comes_back(&mut client, "said");
+        client.end();
+        assert_eq!(client.rest(), "");
+    };
+    others_are_served();
+    let (process, before) = (worker(&supervisor), resident(worker(&supervisor)));
+    let mut slow = Vec::new();
+    for number in 0..share.number() {
+        let mut client = place.connect();
+        client.say("echo\nwhat comes back is not read\n");
+        slow.push(client);
+        if number % AT_ONCE == 0 {
+            others_are_served();
+        }
+    }
+    slow.iter().take(GREEDY).for_each(send_as_much_as_is_taken);
+    others_are_served();
+    assert_eq!(standing_open(&slow), share.number(), "some of them were closed");
+    bounded(process, before, share.number(), ACCEPTED);
     assert_eq!((standing(&supervisor, "a").as_str(), worker(&supervisor)), ("running, 1 runs", process));
 }
