@@ -153,9 +153,13 @@ impl Listener {
         }
     }
 
-    /// Gives up the descriptor of one that was shut down, and keeps its place in the list and in its folder. A socket for
-    /// datagrams has its address for as long as anybody has it, and this supervisor is somebody.
+    /// Gives up the descriptor of one that was shut down, and keeps its place in the list. A socket for datagrams has its
+    /// address for as long as anybody has it, and this supervisor is somebody. One in a folder is replaced there, and
+    /// until then its number is no other file's only because it is open.
     pub fn give_up(&mut self) {
+        if self.place.is_some() {
+            return;
+        }
         // What has no other end is as dead as it was. Without a descriptor left it is kept, and given up the next time.
         if let Ok((dead, _)) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None) {
             self.descriptor = dead;

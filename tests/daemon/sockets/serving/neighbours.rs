@@ -162,7 +162,7 @@ fn a_neighbour_of_one_that_holds_answers_everybody() {
 
 #[test]
 fn a_neighbour_of_one_that_fails_answers_everybody() {
-    answers_beside(attack("recurse_for_ever"), " attack: ended: ");
+    answers_beside(attack("recurse_for_ever"), "trap: wasm trap: call stack exhausted");
 }
 
 /// Processes that make more of themselves: the shell's goes out once it is refused some, since a shell ends of that, and
