@@ -168,7 +168,7 @@ fn a_neighbour_of_one_that_fails_answers_everybody() {
 /// Processes that make more of themselves: the shell's goes out once it is refused some, since a shell ends of that, and
 /// its first one lives on as something else; the other never tires.
 const BOMBS: [(&str, [&str; 3]); 2] = [
-    ("shell", ["/bin/sh", "-c", "f() { f | f & }; f; exec sleep 1000000"]),
+    ("shell", ["/bin/sh", "-c", "f() { f | f & }; (f); exec sleep 1000000"]),
     ("tireless", ["/usr/bin/perl", "-e", "while (1) { defined(fork()) or $said++ or warn \"fork: $!\\n\" }"]),
 ];
 
