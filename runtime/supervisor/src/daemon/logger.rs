@@ -28,8 +28,6 @@ pub use saved::SavedLogger;
 
 /// Name by which the `wjob` file knows that it is to be the logger.
 const LOGGER_NAME: &std::ffi::CStr = c"wjob-logger";
-/// Its Nice, unless this process is nicer: a job that floods it with output is to wait for it, not that job's neighbours.
-const NICE: i32 = 10;
 /// Most messages that wait for a logger that is down or slow; the oldest go first.
 const MOST_WAITING: usize = 100_000;
 /// First and longest wait before a logger that died is started again, milliseconds.
@@ -268,8 +266,7 @@ impl Logger {
     }
 
     fn start(&mut self, image: &Image) -> Result<(), String> {
-        let nice = rustix::process::getpriority_process(None).map_or(NICE, |own| own.max(NICE));
-        let standing = Standing { name: Some(LOGGER_NAME), nice: Some(nice), ..Standing::default() };
+        let standing = Standing { name: Some(LOGGER_NAME), ..Standing::default() };
         let worker = spawn(image, &standing)?;
         // Another one's clients have left with it, and this one's have the same numbers.
         self.waiting.retain(|message| !matches!(message, ToLogger::Asker(_)));
