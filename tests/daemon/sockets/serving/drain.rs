@@ -121,9 +121,9 @@ fn a_request_under_way_is_answered_to_its_end_while_a_new_worker_answers() {
     }
 }
 
-/// A client whose request is under way.
+/// A client whose request is under way, and is so until he says otherwise.
 #[track_caller]
-fn asking(place: &Place) -> Client {
+pub(super) fn asking(place: &Place) -> Client {
     let mut client = place.connect();
     client.say(upload("/echo") + &piece("begun"));
     assert_eq!(head(&mut client).status, 200);

@@ -133,13 +133,7 @@ fn those_who_read_nothing_have_their_share_and_others_theirs() {
     let job = Job::guest("handles", &[]).limit("ConnectionsPerSource", OF_ONE_SOURCE as u64).limit("IdleTime", DAY);
     let supervisor = supervisor.with("a", at(&place, job)).start();
     let other = loopback();
-    let others_are_served = || {
-        let mut client = from(other, address);
-        client.say("echo\n");
-        comes_back(&mut client, "said");
-        client.end();
-        assert_eq!(client.rest(), "");
-    };
+    let others_are_served = || is_echoed(from(other, address));
     others_are_served();
     let (process, before) = (worker(&supervisor), resident(worker(&supervisor)));
     let said = ["echo\n", "what comes back is not read\n"].concat();
@@ -184,13 +178,7 @@ fn those_who_read_nothing_are_all_there_where_a_component_accepts_them() {
     // Itself, two streams and two futures are a connection's handles; the rest is for whoever comes and goes meanwhile.
     let job = Job::guest("accepts", &[]).limit("Handles", 10 * SLOW as u64).limit("IdleTime", DAY);
     let supervisor = supervisor.with("a", at(&place, job)).start();
-    let others_are_served = || {
-        let mut client = place.connect();
-        client.say("echo\n");
-        comes_back(&mut client, "said");
-        client.end();
-        assert_eq!(client.rest(), "");
-    };
+    let others_are_served = || is_echoed(place.connect());
     others_are_served();
     let (process, before) = (worker(&supervisor), resident(worker(&supervisor)));
     let mut slow = Vec::new();
@@ -207,4 +195,13 @@ fn those_who_read_nothing_are_all_there_where_a_component_accepts_them() {
     assert_eq!(standing_open(&slow), share.number(), "some of them were closed");
     bounded(process, before, share.number(), ACCEPTED);
     assert_eq!((standing(&supervisor, "a").as_str(), worker(&supervisor)), ("running, 1 runs", process));
+}
+
+/// A client who has all of it is served from his first word to his last.
+#[track_caller]
+fn is_echoed(mut client: Client) {
+    client.say("echo\n");
+    comes_back(&mut client, "said");
+    client.end();
+    assert_eq!(client.rest(), "");
 }

@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use super::super::http::client::{get, head, next, piece, upload};
+use super::super::drain::asking;
+use super::super::http::client::{get, next, piece};
 use super::super::{Client, KINDS, Place};
 use super::DAY;
 use super::traffic::{Traffic, Wanted, under_traffic};
@@ -46,16 +47,6 @@ fn replace(supervisor: &Supervisor, traffic: &Traffic, words: &[&str], times: us
 /// How many workers have ended.
 fn ends(supervisor: &Supervisor) -> usize {
     supervisor.log().matches(ENDED).count()
-}
-
-/// A client whose request is under way, and is so until he says otherwise.
-#[track_caller]
-fn asking(place: &Place) -> Client {
-    let mut client = place.connect();
-    client.say(upload("/echo") + &piece("begun"));
-    assert_eq!(head(&mut client).status, 200);
-    assert_eq!(next(&mut client), b"begun");
-    client
 }
 
 #[test]
