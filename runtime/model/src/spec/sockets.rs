@@ -301,3 +301,6 @@ fn beside_users(raw: &RawJob, socket: &RawValue) -> Option<Finding> {
     };
     Some(value.finding(Severity::Warning, "no-effect", message).help("remove one of the two"))
 }
+
+#[cfg(test)]
+mod tests;

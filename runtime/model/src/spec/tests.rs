@@ -346,12 +346,6 @@ fn sockets_have_the_place_that_their_keys_say() {
     let dgram = key("SockType", "dgram") + &key("SockServiceName", "5353") + &key("MulticastGroup", "224.0.0.251");
     let (kind, Place::Network { group, .. }) = place(dgram) else { panic!("a place in the network was expected") };
     assert_eq!((kind, group), (SocketKind::Datagram, Some([224, 0, 0, 251].into())));
-    let connected = "<key>SockPassive</key><false/>".to_owned();
-    let (kind, path) = place(key("SockPathName", "/s") + &key("SockType", "seqpacket") + &connected);
-    assert_eq!((kind, path), (SocketKind::Seqpacket, Place::Remote(Remote::Path("/s".into()))));
-    let (_, remote) = place(key("SockServiceName", "80") + &key("SockFamily", "IPv4v6") + &connected);
-    let service = Service::Port(80);
-    assert_eq!(remote, Place::Remote(Remote::Network { node: None, service, family: Family::Each }));
     // A protocol of the network says nothing of a path.
     let (kind, _) = place(key("SockPathName", "/s") + &key("SockProtocol", "UDP"));
     assert_eq!(kind, SocketKind::Stream);
@@ -399,36 +393,6 @@ fn odd_combinations_are_warned_of() {
             "two-addresses",
         ),
         (socket("<key>SockPathName</key><string>s</string>"), Error, "relative-path"),
-        (socket("<key>SockServiceName</key><string>0</string><key>SockPassive</key><false/>"), Error, "no-address"),
-        (socket("<key>SockFamily</key><string>Unix</string><key>SockPassive</key><false/>"), Error, "no-address"),
-        (
-            socket(
-                "<key>SockPathName</key><string>/s</string><key>SockPassive</key><false/>\
-                 <key>SockPathMode</key><integer>438</integer>",
-            ),
-            Error,
-            "wrong-value",
-        ),
-        (
-            socket(
-                "<key>SockServiceName</key><string>1</string><key>SockPassive</key><false/>\
-                 <key>SockType</key><string>dgram</string><key>MulticastGroup</key><string>224.0.0.251</string>",
-            ),
-            Error,
-            "wrong-value",
-        ),
-        (
-            socket("<key>SockServiceName</key><string>1</string><key>SockPassive</key><false/>")
-                + "<key>inetdCompatibility</key><dict><key>Wait</key><true/></dict>",
-            Error,
-            "nobody-accepts",
-        ),
-        (
-            socket("<key>SockPathName</key><string>/s</string><key>SockPassive</key><false/>")
-                + &grants("<key>Users</key><array><string>me</string></array>"),
-            Error,
-            "wrong-value",
-        ),
         (
             socket("<key>SockPathName</key><string>/s</string><key>SecureSocketWithKey</key><string>A</string>"),
             Warning,
