@@ -21,6 +21,8 @@ use crate::trust::open_trusted_folder;
 
 /// Where an address is looked for that is not given.
 const THIS_MACHINE: &str = "localhost";
+/// Why a connection is not there that was.
+const CLOSED: &str = "it was closed";
 
 /// How a connection stands, as far as that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,8 +202,12 @@ impl Listener {
                 self.connection = Some(self.outcome());
             }
             // A datagram that did not arrive (udp(7), "Error handling"); its sender has ended.
-            Some(Connection::Made) if !self.socket.kind.accepts() && !self.is_wanted() => {
+            Some(Connection::Made) if !self.is_wanted() => {
                 let _ = sockopt::socket_error(&self.descriptor);
+                // What its run has left over may have taken it apart: that is no end that anybody could read.
+                if self.has_hung_up() {
+                    self.connection = Some(Connection::Lost(CLOSED.into()));
+                }
             }
             _ => {}
         }
@@ -220,19 +226,20 @@ impl Listener {
         self.settle();
         if self.connection == Some(Connection::Made) {
             let over = match &self.socket.place {
+                _ if self.is_over() => Some(CLOSED.to_owned()),
                 // It is the same to the kernel whether anybody is still there, and connecting again loses nothing.
                 Place::Remote(Remote::Path(path)) if !self.socket.kind.accepts() => {
                     reach(&self.descriptor, path, owner).err()
                 }
-                _ => self.is_over().then(|| "it was closed".to_owned()),
+                _ => None,
             };
             self.connection = Some(over.map_or(Connection::Made, Connection::Lost));
         }
     }
 
-    /// Whether one of the ends was closed, and nothing is left to be read. Datagrams know no end.
+    /// Whether one of the ends was closed, and nothing is left to be read. Of datagrams that is this one.
     fn is_over(&self) -> bool {
-        let ended = self.socket.kind.accepts() && (self.has_hung_up() || self.has_ended_sending());
+        let ended = self.has_hung_up() || self.has_ended_sending();
         ended && ioctl_fionread(&self.descriptor).unwrap_or_default() == 0
     }
 
