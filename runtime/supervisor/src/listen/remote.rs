@@ -201,15 +201,22 @@ impl Listener {
             Some(Connection::Begun) if !self.seen(PollFlags::OUT).is_empty() => {
                 self.connection = Some(self.outcome());
             }
-            // A datagram that did not arrive (udp(7), "Error handling"); its sender has ended.
-            Some(Connection::Made) if !self.is_wanted() => {
-                let _ = sockopt::socket_error(&self.descriptor);
-                // What its run has left over may have taken it apart: that is no end that anybody could read.
-                if self.has_hung_up() {
-                    self.connection = Some(Connection::Lost(CLOSED.into()));
-                }
-            }
+            Some(Connection::Made) => self.settle_what_was_made(),
             _ => {}
+        }
+    }
+
+    fn settle_what_was_made(&mut self) {
+        let seen = self.seen(PollFlags::IN);
+        if seen.contains(PollFlags::IN) {
+            return;
+        }
+        if seen.contains(PollFlags::HUP) {
+            // What a run has left over may have taken it apart: an end that comes from the other side can be read.
+            self.connection = Some(Connection::Lost(CLOSED.into()));
+        } else if seen.contains(PollFlags::ERR) {
+            // A datagram that did not arrive (udp(7), "Error handling"); its sender has ended.
+            let _ = sockopt::socket_error(&self.descriptor);
         }
     }
 
