@@ -5,12 +5,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plist::Dictionary;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::Signal;
 
 use crate::harness::{Job, Running, Sandbox, guest};
@@ -194,6 +195,34 @@ fn the_job_file_that_the_options_stand_for_has_the_sockets() {
         sandbox.write("printed.plist", &ran.stdout);
         sandbox.wjob(&["check", "printed.plist"]).exits(0);
     }
+}
+
+/// A job that has a connection instead of a listener, in the foreground.
+#[test]
+fn a_connection_is_made_for_who_can_use_it_where_somebody_answers() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.name("socket");
+    let job = |guest: &str| {
+        let mut entry = Dictionary::from_iter([("SockPathName", path.as_str())]);
+        entry.insert("SockPassive".into(), false.into());
+        sandbox.job_file(&Job::guest(guest, &[]).with_in("Sockets", "other", entry))
+    };
+    let words = "the job has Sockets, but nobody would accept: the socket other is a connection";
+    sandbox.wjob(&["check", &job("handles")]).exits(65).says(format!("error[nobody-accepts]: {words}"));
+    let file = job("accepts");
+    sandbox.wjob(&["check", &file]).exits(0);
+    sandbox.wjob(&["run", &file]).exits(78).complains(format!("unix://{path}: not connected: "));
+    let server = UnixListener::bind(&path).expect("a listener");
+    set_socket_timeout(&server, Timeout::Recv, Some(PATIENCE)).expect("a timeout");
+    let running = Running::start(sandbox.command("wjob", &["run", &file]));
+    let (mut client, _) = server.accept().expect("a connection");
+    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    client.write_all(b"reason\n").expect("a job that takes it");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert_eq!(answer, "wjob run\n");
+    running.signal(Signal::INT);
+    running.end().exits(130).complains(format!(": connected to unix://{path}\n"));
 }
 
 /// A command of which nobody has said that connections are its input and output.

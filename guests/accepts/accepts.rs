@@ -31,6 +31,7 @@ async fn main() -> Result<(), Error> {
         match socket {
             Socket::Listener(listener) => spawn(listeners::accept_all(listener)),
             Socket::Datagrams(datagrams) => spawn(answer_all(datagrams)),
+            Socket::Connection(connection) => spawn(serve(connection)),
         }
     }
     eprintln!("{}", end().await);

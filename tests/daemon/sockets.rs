@@ -7,6 +7,7 @@ mod debian;
 mod families;
 mod handed;
 mod inetd;
+mod passive;
 mod places;
 mod serving;
 mod shut_down;

@@ -73,9 +73,9 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
     }
     drop(found);
     let owner = listen::Owner::own(&job).map_err(|error| refused(RunError::Failed(error)))?;
-    let listeners = listen::bind(&job.sockets, &owner).map_err(|error| refused(error.into()))?;
+    let listeners = run::sockets(&job, &owner).map_err(refused)?;
     for listener in &listeners {
-        render::complain(&format!("{}: listening on {}", job.label, listener.address));
+        render::complain(&format!("{}: {} {}", job.label, run::does(listener), listener.address));
     }
     let order = order(&job, &listeners)?;
     let runtime = Runtime::open(build)?;

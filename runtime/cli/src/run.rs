@@ -98,12 +98,12 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         return Ok(refuse(&arguments, &job.label, Status::NotPermitted.code(), &why, advice));
     }
     let owner = listen::Owner::own(&job).map_err(RunError::Failed);
-    let listeners = match owner.and_then(|owner| Ok(listen::bind(&job.sockets, &owner)?)) {
+    let listeners = match owner.and_then(|owner| sockets(&job, &owner)) {
         Ok(listeners) => listeners,
         Err(error) => return Ok(failed(&arguments, &job.label, &error)),
     };
     for listener in &listeners {
-        render::complain(&format!("{}: listening on {}", job.label, listener.address));
+        render::complain(&format!("{}: {} {}", job.label, does(listener), listener.address));
     }
     let runtime = Runtime::open(build)?;
     let explain = arguments.explain || rustix::termios::isatty(std::io::stderr());
@@ -146,6 +146,25 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
             Ok(ExitCode::from(verdict.status()))
         }
         Err(error) => Ok(failed(&arguments, &job.label, &error)),
+    }
+}
+
+/// The sockets of a job, bound and connected; a connection that is under way is the job's to wait for.
+///
+/// # Errors
+/// The first that is not to be had. Nobody would connect it later.
+pub(crate) fn sockets(job: &Job, owner: &listen::Owner) -> Result<Vec<listen::Listener>, RunError> {
+    let sockets = listen::bind(&job.sockets, owner)?;
+    sockets.iter().try_for_each(listen::Listener::demand)?;
+    Ok(sockets)
+}
+
+/// What a socket does, before its address.
+pub(crate) fn does(listener: &listen::Listener) -> &'static str {
+    match listener.connection() {
+        None => "listening on",
+        Some(listen::Connection::Begun) => "connecting to",
+        Some(_) => "connected to",
     }
 }
 

@@ -156,10 +156,12 @@ impl Users {
 pub struct HandedSocket {
     /// Its name in the job file.
     pub name: String,
-    /// Where it is bound, as a URL.
+    /// Where it is bound, or to what it is connected, as a URL.
     pub address: String,
     /// What goes through it.
     pub kind: SocketKind,
+    /// Whether it is connected to somebody else's.
+    pub connected: bool,
 }
 
 /// Names and their addresses.

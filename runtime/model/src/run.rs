@@ -34,7 +34,7 @@ pub struct Terms {
     pub memory: bool,
     /// Whether what a native program leaves running lives on after it (AbandonProcessGroup).
     pub abandon: bool,
-    /// Whether listeners were handed to it, so that a successor can accept while it ends.
+    /// Whether listeners were handed to it and nothing else, so that a successor can accept while it ends.
     pub listens: bool,
 }
 
@@ -123,7 +123,7 @@ pub enum Event {
     Prepared {
         /// Whether the program is a native one.
         native: bool,
-        /// Whether listeners were handed to it.
+        /// Whether listeners were handed to it, and nothing that only one run can have.
         listens: bool,
     },
     /// There will be another worker, and it takes a while: what this one was given did not fit.

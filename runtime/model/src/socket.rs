@@ -1,5 +1,5 @@
-//! The sockets of a job, as its property list says. They are bound when the job is loaded, by whoever loads it; here no
-//! name is looked up and nothing is opened.
+//! The sockets of a job, as its property list says. They are bound, or connected, when the job is loaded, by whoever loads
+//! it; here no name is looked up and nothing is opened.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -77,6 +77,36 @@ pub enum Place {
         /// `SecureSocketWithKey`: the variable that tells the job its path.
         variable: String,
     },
+    /// Where somebody else's socket is, to which it is connected (`SockPassive` false).
+    Remote(Remote),
+}
+
+/// Where somebody else's socket is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remote {
+    /// In the network.
+    Network {
+        /// `SockNodeName`; `None` = this machine.
+        node: Option<String>,
+        /// `SockServiceName`.
+        service: Service,
+        /// `SockFamily`; its addresses are tried in turn.
+        family: Family,
+    },
+    /// `SockPathName`, absolute.
+    Path(String),
+}
+
+impl Place {
+    /// Whether it is in the network, and not in a folder.
+    pub fn is_network(&self) -> bool {
+        matches!(self, Self::Network { .. } | Self::Remote(Remote::Network { .. }))
+    }
+
+    /// Whether it is somebody else's, and nobody connects to the job there.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
 }
 
 /// `SockServiceName`.
@@ -114,7 +144,7 @@ impl Socket {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// A node that is no address.
-    #[error("SockNodeName is {0}: names are not looked up for listeners; expected an address or localhost")]
+    #[error("SockNodeName is {0}: names are not looked up for sockets; expected an address or localhost")]
     Name(String),
     /// An address of the other family.
     #[error("SockNodeName is {0}, which is no address of SockFamily")]

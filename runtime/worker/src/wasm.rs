@@ -142,7 +142,7 @@ fn pooled(run: &Run, code: &OwnedFd, program: &Loaded) -> Option<Housed> {
 /// The program, and how it goes about its end.
 fn load(engine: &Engine, run: &Run, code: &OwnedFd) -> Result<(Loaded, Manner), StartFailure> {
     // What it offers to other jobs is called by nobody yet.
-    let sockets = run.sockets.iter().map(|socket| (socket.name.as_str(), socket.kind));
+    let sockets = run.sockets.iter().map(|socket| (socket.name.as_str(), socket.kind, socket.connected));
     let asked = Asked { inetd_wait: run.inetd_wait, ..Asked::of_sockets(sockets) };
     match run.code {
         Code::Module => {

@@ -6,7 +6,7 @@ mod listener;
 
 pub use self::datagrams::{Datagram, Datagrams, Sender};
 pub use self::listener::Listener;
-use crate::{Error, host};
+use crate::{Connection, Error, host};
 
 /// Takes the job's sockets over, all of them. It may be called once in a run.
 ///
@@ -104,6 +104,28 @@ impl Sockets {
         }
     }
 
+    /// Takes the next connection of a name that was made for the job.
+    ///
+    /// ```
+    /// # use wjob_sdk::activation::Socket;
+    /// # use wjob_sdk::{Error, activation, testing};
+    /// # testing::hand_over([Socket::Connection(testing::connection("hello").0)]);
+    /// let mut sockets = activation::check_in().unwrap();
+    /// // What is in memory is of the socket Listeners, whatever hands it over.
+    /// assert!(sockets.connection("Listeners").is_ok());
+    /// assert_eq!(sockets.connection("Listeners").err(), Some(Error::NoSocket));
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSocket`] when there is none left.
+    pub fn connection(&mut self, name: &str) -> Result<Connection, Error> {
+        let found = |socket: &Socket| matches!(socket, Socket::Connection(connection) if connection.socket() == name);
+        match self.take(found) {
+            Some(Socket::Connection(connection)) => Ok(connection),
+            _ => Err(Error::NoSocket),
+        }
+    }
+
     fn take(&mut self, found: impl Fn(&Socket) -> bool) -> Option<Socket> {
         let position = self.0.iter().position(found)?;
         Some(self.0.remove(position))
@@ -128,6 +150,7 @@ impl IntoIterator for Sockets {
 ///     match socket {
 ///         Socket::Listener(listener) => println!("{} takes connections", listener.socket()),
 ///         Socket::Datagrams(datagrams) => println!("{} takes datagrams", datagrams.socket()),
+///         Socket::Connection(connection) => println!("{} is a connection", connection.socket()),
 ///     }
 /// }
 /// ```
@@ -137,4 +160,6 @@ pub enum Socket {
     Listener(Listener),
     /// It takes datagrams.
     Datagrams(Datagrams),
+    /// It is a connection that was made for the job (SockPassive false).
+    Connection(Connection),
 }

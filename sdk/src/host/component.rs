@@ -191,6 +191,7 @@ impl From<activation::Socket> for Socket {
         match socket {
             activation::Socket::Listener(raw) => Self::Listener(crate::activation::Listener::new(Listener(raw))),
             activation::Socket::Datagrams(raw) => Self::Datagrams(crate::activation::Datagrams::new(Datagrams(raw))),
+            activation::Socket::Connection(raw) => Self::Connection(raw.into()),
         }
     }
 }

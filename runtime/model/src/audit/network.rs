@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Held, Judged, Subject, WORST, named, worst};
 use crate::grant::{Endpoint, Host, Port, Transport};
+use crate::socket::{Place, Remote, Service, Socket};
 use crate::wall::Wall;
 
 /// Sockets whose service does for whoever asks what root could do, or its user outside of all walls.
@@ -25,15 +26,34 @@ const POWERFUL: &[&str] = &[
 /// Where a cloud gives out credentials over IPv6.
 const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-/// `Grants.Connect` in the network.
+/// `Grants.Connect` in the network, and the connections that are made for it.
 pub(super) fn connect(subject: &Subject<'_>) -> Judged {
     let held = subject.held(&[Wall::Seccomp, Wall::Landlock]);
-    let granted: Vec<&Endpoint> = destinations(subject).collect();
-    if granted.is_empty() {
-        return Judged::new(0, held, "it may connect to no address");
+    let granted = destinations(subject).map(|endpoint| (distance(endpoint), endpoint.to_string()));
+    let made = subject.job.sockets.iter().filter_map(connected);
+    let (badness, places): (Vec<u32>, Vec<String>) = granted.chain(made).unzip();
+    match places.as_slice() {
+        [] => Judged::new(0, held, "it may connect to no address"),
+        places => Judged::new(worst(&badness), held, format!("it may connect to {}", named(places))),
     }
-    let badness: Vec<u32> = granted.iter().map(|endpoint| distance(endpoint)).collect();
-    Judged::new(worst(&badness), held, format!("it may connect to {}", listed(&granted)))
+}
+
+/// Where a socket is connected in the network, and how far away that is.
+fn connected(socket: &Socket) -> Option<(u32, String)> {
+    let Place::Remote(Remote::Network { node, service, .. }) = &socket.place else {
+        return None;
+    };
+    let node = node.as_deref().unwrap_or("localhost");
+    let host = node.parse().map_or(Host::Name(node.to_owned()), Host::Address);
+    let badness = match host {
+        Host::Name(_) => 2,
+        host => distance(&Endpoint { transport: Transport::Tcp, host, port: Port::Number(0) }),
+    };
+    let port = match service {
+        Service::Port(port) => port.to_string(),
+        Service::Name(name) => name.clone(),
+    };
+    Some((badness, format!("port {port} of {node}, through a connection that is made for it")))
 }
 
 fn destinations<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Endpoint> {
@@ -61,7 +81,7 @@ fn listed(endpoints: &[&Endpoint]) -> String {
 /// `Grants.Connect` to Unix sockets.
 pub(super) fn unix(subject: &Subject<'_>) -> Judged {
     let held = subject.held(&[Wall::Mount, Wall::Landlock]);
-    let sockets: Vec<String> = subject.job.grants.sockets().map(str::to_owned).collect();
+    let sockets: Vec<String> = paths(subject).map(str::to_owned).collect();
     if sockets.is_empty() {
         return Judged::new(0, held, "it may connect to no Unix socket of another program");
     }
@@ -75,13 +95,23 @@ pub(super) fn unix(subject: &Subject<'_>) -> Judged {
 
 /// Those of them whose service acts for whoever asks: what holds the job does not hold that.
 pub(super) fn powerful(subject: &Subject<'_>) -> Judged {
-    let sockets = subject.job.grants.sockets().filter(|path| is_powerful(path));
+    let sockets = paths(subject).filter(|path| is_powerful(path));
     let sockets: Vec<String> = sockets.map(str::to_owned).collect();
     if sockets.is_empty() {
         return Judged::new(0, subject.held(&[Wall::Mount, Wall::Landlock]), "no service that it reaches acts for it");
     }
     let words = format!("what answers at {} does for it what no wall holds", named(&sockets));
     Judged::new(WORST, Held::Nothing, words)
+}
+
+/// Those that it is granted, and those to which it is connected.
+fn paths<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a str> {
+    let job = subject.job;
+    let connected = job.sockets.iter().filter_map(|socket| match &socket.place {
+        Place::Remote(Remote::Path(path)) => Some(path.as_str()),
+        _ => None,
+    });
+    job.grants.sockets().chain(connected)
 }
 
 fn is_powerful(path: &str) -> bool {

@@ -60,7 +60,7 @@ pub(super) fn unix(subject: &Subject<'_>) -> Judged {
 /// would be without.
 fn admits(job: &Job, socket: &Socket) -> Option<(u32, String)> {
     let (mode, names_others) = match &socket.place {
-        Place::Network { .. } => return None,
+        Place::Network { .. } | Place::Remote(_) => return None,
         Place::Private { .. } => return Some((0, "its own user".into())),
         Place::Path { mode, owner, group, .. } => (mode.unwrap_or_default(), owner.is_some() || group.is_some()),
     };

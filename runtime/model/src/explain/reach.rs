@@ -4,7 +4,7 @@ use super::{held, say};
 use crate::control::Sentence;
 use crate::grant::{Access, Endpoint, Host, PathGrant, Port, Transport};
 use crate::job::Job;
-use crate::socket::{Place, Service, Socket};
+use crate::socket::{Place, Remote, Service, Socket};
 
 /// One sentence for each path, or one that says there is none.
 pub(super) fn paths(job: &Job) -> Vec<Sentence> {
@@ -113,20 +113,25 @@ pub(super) fn sockets(job: &Job) -> Vec<Sentence> {
 
 fn socket(socket: &Socket) -> Sentence {
     let place = match &socket.place {
-        Place::Network { node, service, .. } => {
-            let node = node.as_deref().unwrap_or("every address");
-            match service {
-                Service::Port(0) => format!("{node}, at a port of the system's choice"),
-                Service::Port(port) => format!("{node}, port {port}"),
-                Service::Name(name) => format!("{node}, port {name}"),
-            }
+        Place::Network { node, service, .. } => in_network(node.as_deref().unwrap_or("every address"), service),
+        Place::Remote(Remote::Network { node, service, .. }) => {
+            in_network(node.as_deref().unwrap_or("this machine"), service)
         }
-        Place::Path { path, .. } => path.clone(),
+        Place::Path { path, .. } | Place::Remote(Remote::Path(path)) => path.clone(),
         Place::Private { variable } => format!("a socket of its user's own, whose path {variable} tells"),
     };
-    let says = format!("It serves at {place} ({}).", socket.kind.word());
+    let does = if socket.place.is_remote() { "has a connection to" } else { "serves at" };
+    let says = format!("It {does} {place} ({}).", socket.kind.word());
     let how = "it is handed the socket, and makes none";
     held(format!("Sockets.{}", socket.name), says, how, how)
+}
+
+fn in_network(node: &str, service: &Service) -> String {
+    match service {
+        Service::Port(0) => format!("{node}, at a port of the system's choice"),
+        Service::Port(port) => format!("{node}, port {port}"),
+        Service::Name(name) => format!("{node}, port {name}"),
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +181,12 @@ mod tests {
                 "Sockets = { Web = { SockServiceName = 80; }; };",
                 "Sockets.Web",
                 "It serves at every address, port 80 (stream).",
+                "handed",
+            ),
+            (
+                "Sockets = { Db = { SockServiceName = 80; SockPassive = false; }; };",
+                "Sockets.Db",
+                "It has a connection to this machine, port 80 (stream).",
                 "handed",
             ),
         ] {

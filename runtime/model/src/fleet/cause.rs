@@ -36,6 +36,8 @@ pub enum Cause {
     Queue(String),
     /// A client connected to one of its Sockets, or sent a datagram.
     Traffic,
+    /// A connection that was made for it has something to read, its end perhaps.
+    Connection,
     /// Somebody said so; the user id.
     Operator(u32),
     /// Its file was read again while it ran.
@@ -54,6 +56,7 @@ impl Cause {
                 | Self::Path(_)
                 | Self::Queue(_)
                 | Self::Traffic
+                | Self::Connection
                 | Self::Operator(_)
                 | Self::Reload
         )
@@ -88,6 +91,7 @@ impl Display for Cause {
             Self::Path(path) => write!(out, "WatchPaths: {path} changed"),
             Self::Queue(path) => write!(out, "QueueDirectories: {path} has entries"),
             Self::Traffic => out.write_str("Sockets: a client is there"),
+            Self::Connection => out.write_str("Sockets: something has come by its connection"),
             Self::Operator(uid) => write!(out, "operator: user {uid}"),
             Self::Reload => out.write_str("reload: it was running"),
             Self::Rebound => out.write_str("Sockets: a listener was bound anew"),

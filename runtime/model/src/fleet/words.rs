@@ -85,7 +85,9 @@ pub fn demands(job: &Job) -> Vec<String> {
     demands.extend(launch.interval.map(|seconds| format!("every {seconds} s (StartInterval)")));
     demands.extend(launch.calendar.iter().map(|entry| format!("{entry} (StartCalendarInterval)")));
     demands.extend(launch.watch_paths.iter().map(|path| format!("a change of {path} (WatchPaths)")));
-    demands.extend((!job.sockets.is_empty()).then(|| "a client (Sockets)".to_owned()));
+    let remote = |wanted: bool| job.sockets.iter().any(|socket| socket.place.is_remote() == wanted);
+    demands.extend(remote(false).then(|| "a client (Sockets)".to_owned()));
+    demands.extend(remote(true).then(|| "its connection (Sockets)".to_owned()));
     demands.extend(launch.queue_directories.iter().map(|path| format!("entries in {path} (QueueDirectories)")));
     demands
 }

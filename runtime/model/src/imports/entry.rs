@@ -60,6 +60,8 @@ pub struct Asked<'a> {
     pub datagrams: Option<&'a str>,
     /// The name of the first of them that takes packets.
     pub packets: Option<&'a str>,
+    /// The name of the first of them that is connected to somebody else's.
+    pub connected: Option<&'a str>,
     /// Whether it owns names of services.
     pub services: bool,
     /// Whether `inetdCompatibility` is given, and then its `Wait`.
@@ -69,15 +71,16 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// What a job asks.
     pub fn of(job: &'a Job) -> Self {
-        let sockets = job.sockets.iter().map(|socket| (socket.name.as_str(), socket.kind));
+        let sockets = job.sockets.iter().map(|socket| (socket.name.as_str(), socket.kind, socket.place.is_remote()));
         Self { services: !job.services.is_empty(), inetd_wait: job.inetd_wait, ..Self::of_sockets(sockets) }
     }
 
-    /// What these sockets ask, by their names, of a job that asks nothing else.
-    pub fn of_sockets(sockets: impl Iterator<Item = (&'a str, SocketKind)>) -> Self {
+    /// What these sockets ask, by their names and by whether they are connected, of a job that asks nothing else.
+    pub fn of_sockets(sockets: impl Iterator<Item = (&'a str, SocketKind, bool)>) -> Self {
         let mut asked = Self::default();
-        for (name, kind) in sockets {
+        for (name, kind, connected) in sockets {
             asked.sockets = true;
+            asked.connected = asked.connected.or(connected.then_some(name));
             match kind {
                 SocketKind::Stream => {}
                 SocketKind::Datagram => asked.datagrams = asked.datagrams.or(Some(name)),
@@ -91,14 +94,23 @@ impl<'a> Asked<'a> {
     /// connections alone; and what comes through a connection reaches WebAssembly as a stream, in which packets would
     /// lose their bounds.
     fn taken(self, how: HowRun) -> Result<HowRun, Finding> {
-        match (self.packets, self.datagrams) {
-            (Some(name), _) => Err(untaken(name, "takes packets, whose bounds no stream of WebAssembly keeps")
-                .help("give the socket the type stream, or name a native program")),
-            (None, Some(name)) if how != HowRun::Activation => {
+        if let Some(name) = self.packets {
+            return Err(untaken(name, "takes packets, whose bounds no stream of WebAssembly keeps")
+                .help("give the socket the type stream, or name a native program"));
+        }
+        if how == HowRun::Activation {
+            return Ok(how);
+        }
+        match (self.connected, self.datagrams) {
+            (Some(name), _) => {
+                Err(untaken(name, "is a connection, which reaches a component through wjob:service/activation alone")
+                    .help("import wjob:service/activation in a command, or set SockPassive to true"))
+            }
+            (None, Some(name)) => {
                 Err(untaken(name, "takes datagrams, which reach a component through wjob:service/activation alone")
                     .help("import wjob:service/activation in a command, or give the socket the type stream"))
             }
-            (None, _) => Ok(how),
+            (None, None) => Ok(how),
         }
     }
 }

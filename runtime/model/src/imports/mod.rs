@@ -429,6 +429,27 @@ mod tests {
         }
     }
 
+    /// Nobody comes through a connection that is made for the job.
+    #[test]
+    fn a_connection_is_for_native_programs_and_activation() {
+        let connected = SOCKETS.replace("</dict></dict>", "<key>SockPassive</key><false/></dict></dict>");
+        let (component, activation) = (ProgramKind::Component, ["wjob:service/activation@0.1.0"]);
+        for (kind, imports, export, expected) in [
+            (component, &activation[..], "wasi:cli/run@0.2.0", Some(HowRun::Activation)),
+            (component, &activation, "wjob:service/connection-handler@0.1.0", None),
+            (component, &[], "wasi:http/incoming-handler@0.2.0", None),
+            (ProgramKind::Elf, &[], "", Some(HowRun::Native)),
+        ] {
+            match how_run(kind, imports, &[export], &job(&connected)) {
+                Ok(how) => assert_eq!(Some(how), expected, "{export}"),
+                Err(finding) => {
+                    assert_eq!((expected, finding.key_path.as_str()), (None, "Sockets.a"), "{export}");
+                    assert!(finding.message.contains("the socket a is a connection"), "{}", finding.message);
+                }
+            }
+        }
+    }
+
     #[test]
     fn instances_are_used_again_only_where_they_are_asked_again() {
         let reused = job("<key>InstanceReuse</key><integer>2</integer>");

@@ -4,12 +4,12 @@
 use std::net::IpAddr;
 
 use crate::finding::{Finding, Severity};
-use crate::socket::{Family, LONGEST_PATH, Place, Service, Socket, SocketKind};
+use crate::socket::{Family, LONGEST_PATH, Place, Remote, Service, Socket, SocketKind};
 
 use super::grants::is_variable_name;
 use super::raw::{RawData, RawJob, RawValue, entries, items};
 
-/// The sockets that are to be bound.
+/// The sockets that are to be bound or connected.
 pub fn meant(raw: &RawJob) -> Vec<Socket> {
     let sockets = entries(raw.get("Sockets")).iter();
     sockets.flat_map(|entry| entry.value.one_or_many().iter().filter_map(|value| socket(&entry.name, value))).collect()
@@ -32,6 +32,9 @@ fn kind(value: &RawValue) -> SocketKind {
 }
 
 fn place(value: &RawValue) -> Option<Place> {
+    if connects(value) {
+        return remote(value).map(Place::Remote);
+    }
     let text = |key| value.get(key).and_then(RawValue::text).map(str::to_owned);
     if let Some(path) = text("SockPathName") {
         // Sockets in use carry the file type in their mode too.
@@ -50,13 +53,38 @@ fn place(value: &RawValue) -> Option<Place> {
         Some(service) => port(service)?,
         None => Service::Port(0),
     };
-    let family = match value.get("SockFamily").and_then(RawValue::text) {
+    Some(Place::Network { node: text("SockNodeName"), service, family: address_family(value), group: group(value) })
+}
+
+/// Whether it is connected to somebody else's at load.
+fn connects(value: &RawValue) -> bool {
+    value.get("SockPassive").and_then(RawValue::boolean) == Some(false)
+}
+
+fn remote(value: &RawValue) -> Option<Remote> {
+    let text = |key| value.get(key).and_then(RawValue::text).map(str::to_owned);
+    if let Some(path) = text("SockPathName") {
+        return Some(Remote::Path(path));
+    }
+    if is_unix(value) {
+        return None;
+    }
+    let service = port(value.get("SockServiceName")?)?;
+    let family = match address_family(value) {
+        // A connection goes to one address, of whichever family.
+        Family::Dual => Family::Each,
+        family => family,
+    };
+    Some(Remote::Network { node: text("SockNodeName"), service, family })
+}
+
+fn address_family(value: &RawValue) -> Family {
+    match value.get("SockFamily").and_then(RawValue::text) {
         Some("IPv4") => Family::Four,
         Some("IPv6") => Family::Six,
         Some("IPv4v6") => Family::Dual,
         _ => Family::Each,
-    };
-    Some(Place::Network { node: text("SockNodeName"), service, family, group: group(value) })
+    }
 }
 
 fn group(value: &RawValue) -> Option<IpAddr> {
@@ -78,9 +106,9 @@ pub fn all(raw: &RawJob) -> impl Iterator<Item = &RawValue> {
     entries(raw.get("Sockets")).iter().flat_map(|entry| entry.value.one_or_many())
 }
 
-/// Whether a socket is one of the network, whose peers have no user.
+/// Whether a socket is one of the network to which others come, who have no user.
 pub fn is_network(socket: &RawValue) -> bool {
-    !is_unix(socket) && !socket.entries().is_empty()
+    !is_unix(socket) && !socket.entries().is_empty() && !connects(socket)
 }
 
 fn is_unix(socket: &RawValue) -> bool {
@@ -92,7 +120,8 @@ fn is_unix(socket: &RawValue) -> bool {
 /// Checks every socket.
 pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
     for socket in all(raw) {
-        findings.extend(passive(socket));
+        findings.extend(connected(socket));
+        findings.extend(nowhere(socket));
         findings.extend(path(socket));
         findings.extend(variable(socket));
         findings.extend(address(socket));
@@ -103,16 +132,46 @@ pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
         findings.extend(unserved(raw, socket));
         findings.extend(beside_users(raw, socket));
     }
+    findings.extend(unreached(raw));
 }
 
-/// A connection that the supervisor made would be an authority to reach out that no grant names.
-fn passive(socket: &RawValue) -> Option<Finding> {
-    let value = socket.get("SockPassive").filter(|value| value.boolean() == Some(false))?;
-    let message = "SockPassive is false, and no socket is connected at load here; expected true";
-    Some(value.finding(Severity::Error, "wrong-value", message).help(
-        "remove the socket and let the program connect by itself: Grants.Connect names where it may, such as \
-         tcp://127.0.0.1:5432 or unix:///run/socket",
-    ))
+/// What a socket has to which others connect.
+const OF_LISTENERS: [&str; 5] =
+    ["SecureSocketWithKey", "MulticastGroup", "SockPathMode", "SockPathOwner", "SockPathGroup"];
+
+/// Keys of a socket to which others connect, on one that is connected itself.
+fn connected(socket: &RawValue) -> Vec<Finding> {
+    let wrong = OF_LISTENERS.into_iter().filter_map(|key| Some((key, socket.get(key).filter(|_| connects(socket))?)));
+    let finding = |(key, value): (&str, &RawValue)| {
+        let message = format!(
+            "{key} is for a socket to which others connect, and this one is connected to somebody else's (SockPassive \
+             is false)"
+        );
+        value.finding(Severity::Error, "wrong-value", message).help("remove one of the two")
+    };
+    wrong.map(finding).collect()
+}
+
+/// A connection needs somebody at its other end.
+fn nowhere(socket: &RawValue) -> Option<Finding> {
+    let port = socket.get("SockServiceName").and_then(port).filter(|port| *port != Service::Port(0));
+    let named = if is_unix(socket) { socket.get("SockPathName").is_some() } else { port.is_some() };
+    (connects(socket) && !named).then(|| {
+        let message = format!("{} is to be connected (SockPassive is false), and nothing says where", socket.path);
+        let help = "name the other end by SockPathName, or by SockServiceName and SockNodeName";
+        socket.finding(Severity::Error, "no-address", message).help(help)
+    })
+}
+
+/// Who may connect, where nobody can.
+fn unreached(raw: &RawJob) -> Option<Finding> {
+    let value = raw.get("Grants").and_then(|grants| grants.get("Users"))?;
+    let only_connected = all(raw).next().is_some() && all(raw).all(connects) && raw.get("MachServices").is_none();
+    (only_connected && !items(Some(value)).is_empty()).then(|| {
+        let message = "Users says who may connect to the job's sockets, and all of these are connected to somebody \
+                       else's (SockPassive is false)";
+        value.finding(Severity::Error, "wrong-value", message).help("remove Users")
+    })
 }
 
 fn path(socket: &RawValue) -> Option<Finding> {
@@ -151,6 +210,9 @@ fn address(socket: &RawValue) -> Option<Finding> {
             let message = format!("{} has both {counts} and {other}; {counts} counts", socket.path);
             return Some(socket.finding(Severity::Warning, "two-addresses", message));
         }
+    }
+    if connects(socket) {
+        return None;
     }
     if is_unix(socket) && !has("SockPathName") && !has("SecureSocketWithKey") {
         let message = format!("{} is a Unix socket without SockPathName", socket.path);
@@ -207,6 +269,14 @@ fn multicast(socket: &RawValue) -> Option<Finding> {
 /// inetd hands over connections, and datagrams come without one.
 fn unserved(raw: &RawJob, socket: &RawValue) -> Option<Finding> {
     let inetd = raw.get("inetdCompatibility")?;
+    if connects(socket) {
+        let message = format!(
+            "{} is connected (SockPassive is false), and inetdCompatibility hands over those who come: nobody would take it",
+            socket.path
+        );
+        let help = "remove inetdCompatibility: the program has its connection as one of LISTEN_FDS, or by activation";
+        return Some(socket.finding(Severity::Error, "nobody-accepts", message).help(help));
+    }
     let waits = inetd.get("Wait").and_then(RawValue::boolean).unwrap_or(false);
     (!waits && kind(socket) == SocketKind::Datagram).then(|| {
         let message = format!(
@@ -231,3 +301,6 @@ fn beside_users(raw: &RawJob, socket: &RawValue) -> Option<Finding> {
     };
     Some(value.finding(Severity::Warning, "no-effect", message).help("remove one of the two"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -393,7 +393,6 @@ fn odd_combinations_are_warned_of() {
             "two-addresses",
         ),
         (socket("<key>SockPathName</key><string>s</string>"), Error, "relative-path"),
-        (socket("<key>SockServiceName</key><string>1</string><key>SockPassive</key><false/>"), Error, "wrong-value"),
         (
             socket("<key>SockPathName</key><string>/s</string><key>SecureSocketWithKey</key><string>A</string>"),
             Warning,

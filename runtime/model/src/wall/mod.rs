@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::grant::PathGrant;
 use crate::job::{Isolation, Job};
 use crate::limit::{Limit, ResourceLimit};
-use crate::socket::{Place, Socket, SocketKind};
+use crate::socket::{Socket, SocketKind};
 
 mod cgroup;
 mod held;
@@ -368,7 +368,7 @@ fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wa
 /// program can connect these anew, in the machine's network whatever its own is.
 fn least_landlock(plan: &WallPlan, job: &Job) -> u32 {
     let handed = |kind: SocketKind, network: bool| {
-        let is = |socket: &Socket| socket.kind == kind && matches!(socket.place, Place::Network { .. }) == network;
+        let is = |socket: &Socket| socket.kind == kind && socket.place.is_network() == network;
         plan.kind == WorkerKind::Native && job.sockets.iter().any(is)
     };
     if (plan.network.unix && !plan.network_namespace) || handed(SocketKind::Datagram, false) {

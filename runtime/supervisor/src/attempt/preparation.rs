@@ -116,15 +116,15 @@ impl Attempt {
         if let Err(error) = self.take_in(&mut worker) {
             return self.fail(error);
         }
+        // Two runs that read from one connection would have a part of it each.
+        let sockets = &self.order.sockets;
+        let listens = !sockets.is_empty() && sockets.iter().all(|(socket, _)| !socket.connected);
         let sent = self.hand_over(&worker, tools, code.as_ref());
         self.killed = false;
         self.talking = true;
         self.phase = Phase::Working(worker);
         match sent {
-            Ok(()) => Some(Event::Prepared {
-                native: self.plan.kind == WorkerKind::Native,
-                listens: !self.order.sockets.is_empty(),
-            }),
+            Ok(()) => Some(Event::Prepared { native: self.plan.kind == WorkerKind::Native, listens }),
             Err(why) => self.fail(RunError::System(why)),
         }
     }

@@ -148,6 +148,8 @@ pub struct Daemon {
     traffic: HashMap<u64, Label>,
     /// Jobs of which a listener could not be bound anew.
     unbound: BTreeMap<Label, Unbound>,
+    /// Jobs with a socket that is not connected and should be, and when that is tried again, if nobody has it.
+    unconnected: BTreeMap<Label, Option<u64>>,
     watcher: Watcher,
     /// When paths that lack a watch are looked at again, if there are any.
     look_again_at: Option<u64>,
@@ -256,7 +258,9 @@ impl Daemon {
         let shortage = short.then(|| self.look_again_at.unwrap_or(now.boot + LOOK_AGAIN));
         self.look_again_at = shortage;
         let unbound = self.unbound.values().map(|unbound| unbound.again_at).min();
-        let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at, unbound];
+        let unconnected = self.unconnected.values().filter_map(|again_at| *again_at).min();
+        let unserved = [unbound, unconnected].into_iter().flatten().min();
+        let others = [self.clients.deadline(), self.logger.deadline(), shortage, self.listen_again_at, unserved];
         let boot = boot.into_iter().chain(helpers).chain(others.into_iter().flatten()).min();
         self.watch_output();
         self.boot_timer.set(boot.map(|moment| i64::try_from(moment).unwrap_or(i64::MAX)));

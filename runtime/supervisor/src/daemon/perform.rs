@@ -115,6 +115,7 @@ impl Daemon {
         self.happened(Level::Info, Some(label), "started", &causes.join(", "));
         // Its worker serves them from here on.
         self.ignore_traffic(label);
+        self.connect_for_a_run(label, &job);
         let event = self.begin_run(&job, run);
         let pid = self.runs.get(&run).and_then(|running| running.attempt.pid());
         self.logger.began(run, label, &causes, pid);

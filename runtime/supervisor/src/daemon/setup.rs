@@ -165,6 +165,7 @@ impl Daemon {
             sockets: Default::default(),
             traffic: Default::default(),
             unbound: Default::default(),
+            unconnected: Default::default(),
             watcher: parts.watcher,
             look_again_at: None,
             look_at_paths: false,

@@ -1,23 +1,25 @@
 //! The sockets of the jobs: bound when a job is loaded, waited on while nobody serves them, handed to the job's worker at
 //! its start, and taken away with the job. What comes through them is never read here. What becomes of those that a run
-//! has shut down is in `anew`.
+//! has shut down is in `anew`, of those that are connected to somebody else's in `connected`.
 
 mod anew;
+mod connected;
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 use wjob_model::account::Question;
 use wjob_model::control::{Failure, Pair};
-use wjob_model::fleet::{Cause, Event, Label};
+use wjob_model::fleet::{Event, Label};
 use wjob_model::job::Job;
-use wjob_model::message::HandedSocket;
+use wjob_model::message::{HandedSocket, Users};
+use wjob_model::run::Moment;
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 use super::log::Level;
 use super::{Daemon, Wakes, clock};
 use crate::accounts::{admitted, name_of, of_files};
-use crate::listen::{self, Listener, Owner, SavedListener};
+use crate::listen::{self, Connection, Listener, Owner, SavedListener};
 
 pub(super) use anew::Unbound;
 
@@ -27,6 +29,8 @@ pub(super) struct Sockets {
     listeners: Vec<Listener>,
     /// The number under which their traffic is waited for, while it is.
     waiting: Option<u64>,
+    /// When connections were last made for it.
+    tried_at: Moment,
 }
 
 /// The same as they are handed over.
@@ -37,6 +41,11 @@ pub(super) struct SavedSockets {
 }
 
 impl Sockets {
+    /// Whether one is not connected that should be.
+    pub fn has_lost_one(&self) -> bool {
+        self.listeners.iter().any(Listener::is_lost)
+    }
+
     /// As they are bound, in the order of the job's list.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
@@ -55,7 +64,7 @@ impl Sockets {
     pub fn resumed(saved: SavedSockets, inherited: &mut Inherited) -> Result<(Self, bool), HandoverError> {
         let listeners = saved.listeners.into_iter().map(|listener| Listener::resumed(listener, inherited));
         let listeners = listeners.collect::<Result<Vec<Listener>, HandoverError>>()?;
-        Ok((Self { listeners, waiting: None }, saved.waiting))
+        Ok((Self { listeners, waiting: None, tried_at: 0 }, saved.waiting))
     }
 
     /// One of each for a worker.
@@ -82,15 +91,24 @@ impl Daemon {
             [] => None,
             _ => admitted(job).map_err(|failure| format!("{failure}; {}", failure.advice))?,
         };
-        let (domain, runtime) = (self.reader.owner, self.settings.runtime());
-        let owner = Owner { domain, job: self.identity_of(job), admitted, runtime };
+        let owner = self.owner_of(job, admitted);
         let old = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
         let (made, kept) = listen::bind_further(&job.sockets, old, &owner).map_err(|error| error.in_words())?;
         self.ignore_traffic(label);
         self.unbound.remove(label);
         let sockets = self.sockets.entry(label.clone()).or_default();
+        if made.iter().any(|listener| listener.connection().is_some()) {
+            sockets.tried_at = clock::now().boot;
+        }
         sockets.listeners = listen::in_order(&job.sockets, std::mem::take(&mut sockets.listeners), &kept, made);
+        self.plan_connections(label, job);
         Ok(())
+    }
+
+    /// Whose a job's sockets are.
+    fn owner_of(&mut self, job: &Job, admitted: Option<Users>) -> Owner {
+        let (domain, runtime) = (self.reader.owner, self.settings.runtime());
+        Owner { domain, job: self.identity_of(job), admitted, runtime }
     }
 
     /// The user and group that a job's Unix sockets are to have, if that is known without asking anybody.
@@ -118,7 +136,12 @@ impl Daemon {
         self.traffic.insert(number, label.clone());
         // One that was shut down would wake at once, and for ever.
         for listener in sockets.listeners.iter().filter(|listener| all || listener.is_alive()) {
-            if let Err(error) = self.poller.add(listener.as_fd(), Wakes::Traffic(number)) {
+            let (read, write) = match listener.connection() {
+                Some(Connection::Lost(_)) => continue,
+                Some(Connection::Begun) => (false, true),
+                Some(Connection::Made) | None => (true, false),
+            };
+            if let Err(error) = self.poller.add_for(listener.as_fd(), Wakes::Traffic(number), read, write) {
                 let text = format!("{} cannot be waited on: {error}", listener.address);
                 self.log.say(Level::Error, Some(label), false, &text);
             }
@@ -144,9 +167,12 @@ impl Daemon {
         let unbound = self.unbound.get(label);
         let one = |listener: &Listener| Pair {
             name: format!("Sockets.{}", listener.name()),
-            value: match unbound.filter(|_| !listener.is_alive()) {
-                None => listener.address.clone(),
-                Some(unbound) => format!("{}, not bound: {}", listener.address, unbound.why),
+            value: match (unbound.filter(|_| !listener.is_alive()), listener.connection()) {
+                (Some(unbound), _) => format!("{}, not bound: {}", listener.address, unbound.why),
+                (None, None) => listener.address.clone(),
+                (None, Some(Connection::Made)) => format!("{}, connected", listener.address),
+                (None, Some(Connection::Begun)) => format!("{}, not connected yet", listener.address),
+                (None, Some(Connection::Lost(why))) => format!("{}, not connected: {why}", listener.address),
             },
         };
         sockets.iter().map(one).collect()
@@ -158,13 +184,17 @@ impl Daemon {
             return;
         };
         self.ignore_traffic(&label);
+        if self.has_only_connected(&label) {
+            return;
+        }
         let is_client = self.unbound.contains_key(&label) && self.is_wanted(&label);
         if !self.dead_listeners(&label).is_empty() && !is_client {
             // What its run has left over shut it down: that is no client, and another run could not serve any.
             let actions = self.serve_again(&label);
             return self.act(actions);
         }
-        let actions = self.fleet.tell(&label, Event::Demand(Cause::Traffic), clock::now());
+        let cause = self.what_has_come(&label);
+        let actions = self.fleet.tell(&label, Event::Demand(cause), clock::now());
         self.act(actions);
     }
 
@@ -172,6 +202,7 @@ impl Daemon {
     pub(super) fn take_sockets_away(&mut self, label: &Label) {
         self.ignore_traffic(label);
         self.unbound.remove(label);
+        self.unconnected.remove(label);
         self.sockets.remove(label);
     }
 }

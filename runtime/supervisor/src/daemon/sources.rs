@@ -115,6 +115,7 @@ impl Daemon {
         }
         self.logger_due();
         self.bindings_due(now.boot);
+        self.connections_due(now.boot);
         if self.look_again_at.is_some_and(|moment| moment <= now.boot)
             && let Some(why) = self.watcher.shortage()
         {

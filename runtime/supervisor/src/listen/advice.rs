@@ -12,6 +12,7 @@ impl ListenError {
             Self::Address { .. } => "correct the socket in the job file",
             Self::Folder { .. } => "choose a folder that only its owner and root can change, or make it one",
             Self::Taken { .. } => "correct its Sockets, or end whoever is in the way",
+            Self::Unconnected { .. } => "start who is to answer there, or correct the socket in the job file",
             Self::Many(_) => "name fewer sockets, or one SockFamily for each",
             Self::System { place, error, .. } => refused(Errno::from_io_error(error), is_path(place)),
         }

@@ -1,5 +1,5 @@
-//! The sockets of a job, bound and held: from its load to its unload they are there, whoever serves them. Nothing is
-//! accepted or read here, so that no client is lost between two runs.
+//! The sockets of a job, bound or connected, and held: from its load to its unload they are there, whoever serves them.
+//! Nothing is accepted or read here, so that no client is lost between two runs.
 
 mod acl;
 mod advice;
@@ -7,6 +7,7 @@ mod network;
 mod owner;
 mod path;
 mod private;
+mod remote;
 mod saved;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,6 +21,7 @@ use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
 use crate::trust::Distrust;
 pub use owner::Owner;
 pub(crate) use private::sweep;
+pub use remote::Connection;
 pub use saved::SavedListener;
 
 /// Most sockets of a job: as many as one message hands over (SCM_MAX_FD is 253), and room for the rest.
@@ -64,12 +66,22 @@ pub enum ListenError {
         /// Why.
         error: std::io::Error,
     },
+    /// Nobody answers where it is to be connected.
+    #[error("socket {name}: {place}: not connected: {why}")]
+    Unconnected {
+        /// Its name.
+        name: String,
+        /// Its address or path.
+        place: String,
+        /// Why.
+        why: String,
+    },
     /// They are too many.
     #[error("the job has {0} sockets; at most {MOST} are bound")]
     Many(usize),
 }
 
-/// A socket that is bound.
+/// A socket that is bound, or is to be connected.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -81,6 +93,8 @@ pub struct Listener {
     folder: Option<private::Folder>,
     /// Whom its access list admits, if it has one.
     admitted: Option<Users>,
+    /// Of one that is connected to somebody else's.
+    connection: Option<Connection>,
 }
 
 impl Listener {
@@ -95,14 +109,15 @@ impl Listener {
     /// When the process has no descriptors left.
     pub fn handed_over(&self) -> std::io::Result<(HandedSocket, OwnedFd)> {
         let (name, address) = (self.socket.name.clone(), self.address.clone());
-        Ok((HandedSocket { name, address, kind: self.socket.kind }, self.descriptor.try_clone()?))
+        let (kind, connected) = (self.socket.kind, self.connection.is_some());
+        Ok((HandedSocket { name, address, kind, connected }, self.descriptor.try_clone()?))
     }
 
     /// The variable by which its job is told where it is, and its path; `None` = its place is in the list.
     pub fn variable(&self) -> Option<(&str, &str)> {
         match &self.socket.place {
             Place::Private { variable } => Some((variable, self.address.strip_prefix("unix://")?)),
-            Place::Network { .. } | Place::Path { .. } => None,
+            Place::Network { .. } | Place::Path { .. } | Place::Remote(_) => None,
         }
     }
 
@@ -128,8 +143,11 @@ impl Listener {
 
     /// Whether clients can still reach it: whoever it was handed to may have shut it down. One in the network listens no
     /// more then; a Unix socket says that it listens (SO_ACCEPTCONN) and refuses everybody, and one for datagrams has
-    /// never listened: these are known by their hang-up.
+    /// never listened: these are known by their hang-up. What is connected has no clients.
     pub fn is_alive(&self) -> bool {
+        if self.connection.is_some() {
+            return true;
+        }
         let listens = || rustix::net::sockopt::socket_acceptconn(&self.descriptor).unwrap_or(false);
         (!self.socket.kind.accepts() || listens()) && !self.has_hung_up()
     }
@@ -138,9 +156,13 @@ impl Listener {
         self.seen(PollFlags::RDHUP).intersects(PollFlags::RDHUP | PollFlags::HUP)
     }
 
-    /// Whether somebody waits at it.
+    /// Whether somebody waits at it, or a connection has something to read.
     pub fn is_wanted(&self) -> bool {
-        self.is_alive() && self.seen(PollFlags::IN).contains(PollFlags::IN)
+        let is_there = match &self.connection {
+            Some(connection) => *connection == Connection::Made,
+            None => self.is_alive(),
+        };
+        is_there && self.seen(PollFlags::IN).contains(PollFlags::IN)
     }
 
     fn seen(&self, wanted: PollFlags) -> PollFlags {
@@ -239,6 +261,7 @@ fn one(
         Place::Network { .. } => network::bind(socket, there),
         Place::Path { .. } => path::bind(socket, owner, own).map(|listener| vec![listener]),
         Place::Private { .. } => private::bind(socket, owner).map(|listener| vec![listener]),
+        Place::Remote(remote) => remote::open(socket, remote, owner, None).map(|listener| vec![listener]),
     }
 }
 

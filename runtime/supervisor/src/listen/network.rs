@@ -10,7 +10,7 @@ use wjob_model::socket::{AddressError, Family, Place, Socket, SocketKind, addres
 use super::{BACKLOG, ListenError, Listener, kind, system};
 
 /// The names of services, by services(5); it is root's, and reading it waits for nobody.
-const SERVICES: &str = "/etc/services";
+pub(super) const SERVICES: &str = "/etc/services";
 
 /// Binds a socket to each of its addresses that is not `there`.
 pub(super) fn bind(socket: &Socket, there: &[&Listener]) -> Result<Vec<Listener>, ListenError> {
@@ -96,10 +96,11 @@ fn at(of: SocketKind, address: SocketAddr, dual: bool, shared: bool) -> Result<O
 fn listener(socket: &Socket, descriptor: OwnedFd, asked: SocketAddr) -> Listener {
     let bound = getsockname(&descriptor).ok().and_then(|address| SocketAddr::try_from(address).ok());
     let address = url(socket.kind, bound.unwrap_or(asked));
-    Listener { socket: socket.clone(), descriptor, address, place: None, folder: None, admitted: None }
+    let socket = socket.clone();
+    Listener { socket, descriptor, address, place: None, folder: None, admitted: None, connection: None }
 }
 
-fn url(kind: SocketKind, address: SocketAddr) -> String {
+pub(super) fn url(kind: SocketKind, address: SocketAddr) -> String {
     let scheme = if kind == SocketKind::Datagram { "udp" } else { "tcp" };
     format!("{scheme}://{address}")
 }

@@ -83,8 +83,8 @@ pub(super) fn bind(socket: &Socket, owner: &Owner, own: Option<&Listener>) -> Re
     drop(beside);
     let placed = Placed { folder, name: name.into(), device: status.st_dev, inode: status.st_ino };
     let address = format!("unix://{path}");
-    let admitted = owner.admitted.clone();
-    Ok(Listener { socket: socket.clone(), descriptor, address, place: Some(placed), folder: None, admitted })
+    let (socket, place, admitted) = (socket.clone(), Some(placed), owner.admitted.clone());
+    Ok(Listener { socket, descriptor, address, place, folder: None, admitted, connection: None })
 }
 
 /// Users would be held by nothing where a socket is accepted on by its own job.

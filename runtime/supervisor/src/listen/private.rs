@@ -87,6 +87,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
         place: None,
         folder: Some(folder),
         admitted: None,
+        connection: None,
     })
 }
 

@@ -11,6 +11,7 @@ use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 use super::Listener;
 use super::path::Placed;
 use super::private::Folder;
+use super::remote::Connection;
 
 /// A socket as it is handed over.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +22,7 @@ pub struct SavedListener {
     place: Option<SavedPlace>,
     folder: Option<SavedFolder>,
     admitted: Option<Users>,
+    connection: Option<Connection>,
 }
 
 /// The folder of one without a place of its own.
@@ -56,7 +58,8 @@ impl Listener {
             folder: kept.keep(&folder.folder),
         });
         let (socket, address, admitted) = (self.socket.clone(), self.address.clone(), self.admitted.clone());
-        SavedListener { socket, descriptor, address, place, folder, admitted }
+        let connection = self.connection.clone();
+        SavedListener { socket, descriptor, address, place, folder, admitted, connection }
     }
 
     /// One of the program before this one.
@@ -67,8 +70,8 @@ impl Listener {
         let descriptor = inherited.take(saved.descriptor)?;
         let place = saved.place.map(|place| place.resumed(inherited)).transpose()?;
         let folder = saved.folder.map(|folder| folder.resumed(inherited)).transpose()?;
-        let SavedListener { socket, address, admitted, .. } = saved;
-        Ok(Self { socket, descriptor, address, place, folder, admitted })
+        let SavedListener { socket, address, admitted, connection, .. } = saved;
+        Ok(Self { socket, descriptor, address, place, folder, admitted, connection })
     }
 }
 

@@ -2,7 +2,7 @@
 //! wanted now is `gate`'s to say.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -98,6 +98,20 @@ impl Socket {
         watch(self.descriptor.clone(), Interest::READABLE)
     }
 
+    /// What is connected to somebody else's, as one connection.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left, or the kernel does not say who is at the other end.
+    pub fn into_connection(self) -> io::Result<(Arc<Stream>, Peer)> {
+        let network = self.about.address.split_once("://").and_then(|(_, address)| address.parse::<SocketAddr>().ok());
+        let peer = match network {
+            Some(address) => Peer::Network(address.ip(), address.port()),
+            None => Peer::Local(Credentials::of(&*self.descriptor)?),
+        };
+        let descriptor = Arc::try_unwrap(self.descriptor).or_else(|shared| shared.try_clone())?;
+        Ok((Stream::new(descriptor), peer))
+    }
+
     /// The next client, to be served in the runtime.
     pub fn accept(&self) -> Result<Arrival, NotNow> {
         let (descriptor, peer) = self.accept_with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
@@ -126,7 +140,7 @@ impl Socket {
 
 /// Who has connected.
 fn who(descriptor: &OwnedFd, address: Option<SocketAddrAny>) -> io::Result<Peer> {
-    let network = address.and_then(|address| std::net::SocketAddr::try_from(address).ok());
+    let network = address.and_then(|address| SocketAddr::try_from(address).ok());
     match network {
         // What came by IPv4 to a socket for both is told as what it is.
         Some(address) => Ok(Peer::Network(address.ip().to_canonical(), address.port())),

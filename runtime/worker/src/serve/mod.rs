@@ -231,9 +231,14 @@ impl Serving {
             return None;
         }
         self.crowd.enter();
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let place = Place { counted, watch: OnceLock::new(), _work: work, _permit: permit, serving: self.clone() };
         Some(Client { stream, peer, number, socket: socket.about.name.clone(), place })
+    }
+
+    /// The number of the next connection.
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Where the next instance is made: in the pool while it has places.

@@ -27,6 +27,7 @@ impl Daemon {
     /// What the model decides of it.
     pub(in crate::daemon) fn serve_again(&mut self, label: &Label) -> Vec<Action> {
         let actions = self.bind_what_was_shut_down(label);
+        self.connections_came_back(label);
         let idle = self.fleet.member(label).is_some_and(|member| *member.life.state() == State::Idle);
         if idle {
             self.await_traffic(label);

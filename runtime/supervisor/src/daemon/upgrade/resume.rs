@@ -97,6 +97,9 @@ impl Daemon {
         for (label, sockets) in sockets {
             let (sockets, waits) = Sockets::resumed(sockets, inherited)?;
             traffic.extend(waits.then(|| label.clone()));
+            if sockets.has_lost_one() {
+                self.unconnected.insert(label.clone(), Some(0));
+            }
             self.sockets.insert(label, sockets);
         }
         self.tokens = watched.iter().map(|(token, label, kind)| ((label.clone(), *kind), *token)).collect();

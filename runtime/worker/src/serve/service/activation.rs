@@ -38,6 +38,10 @@ impl<T: Send + 'static> HostWithStore<T> for Host {
         };
         let mut handed = Vec::new();
         for socket in sockets {
+            if socket.about.connected && socket.about.kind.accepts() {
+                handed.push(Handed::Connection(state.table.push(made(&serving, socket)?)?));
+                continue;
+            }
             let watched = socket.watched()?;
             let serving = serving.clone();
             handed.push(if socket.about.kind.accepts() {
@@ -53,6 +57,13 @@ impl<T: Send + 'static> HostWithStore<T> for Host {
     fn reason(mut access: Access<'_, T, Self>) -> wasmtime::Result<Vec<String>> {
         Ok(access.get().service.serving.as_ref().map(|serving| serving.template.run.causes.clone()).unwrap_or_default())
     }
+}
+
+/// A connection that was made for the run. Nobody cuts it off when it is silent: its other end was asked for by the job.
+fn made(serving: &Serving, socket: Socket) -> std::io::Result<Connection> {
+    let name = socket.about.name.clone();
+    let (stream, peer) = socket.into_connection()?;
+    Ok(Connection::made(stream, peer, serving.next_number(), name, serving.template.lifecycle.begin()))
 }
 
 impl<T: Send + 'static> HostListenerWithStore<T> for Host {

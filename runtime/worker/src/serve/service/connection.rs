@@ -14,6 +14,7 @@ use wasmtime::component::{
 use super::bindings::wjob::service::types::{Host as Types, HostConnection, HostConnectionWithStore};
 use super::{ErrorCode, Host, IpAddress, LocalProcess, Peer};
 use crate::serve::Client;
+use crate::serve::lifecycle::Work;
 use crate::serve::listening;
 use crate::serve::stream::{MOST_READ, Stream};
 use crate::state::State;
@@ -28,6 +29,8 @@ pub struct Connection {
     sent: bool,
     /// What is held for a client, if it is one.
     held: Option<Arc<Client>>,
+    /// What a connection is that was made for the run.
+    work: Option<Arc<Work>>,
 }
 
 impl Connection {
@@ -41,17 +44,24 @@ impl Connection {
             received: false,
             sent: false,
             held: Some(client),
+            work: None,
         }
+    }
+
+    /// One that was made for the run, which is not idle while it has that.
+    pub(super) fn made(stream: Arc<Stream>, peer: listening::Peer, number: u64, socket: String, work: Work) -> Self {
+        Self { number, socket, work: Some(Arc::new(work)), ..Self::opened(stream, peer) }
     }
 
     /// One that the guest has opened itself.
     pub(crate) fn opened(stream: Arc<Stream>, peer: listening::Peer) -> Self {
-        Self { stream, number: 0, socket: String::new(), peer, received: false, sent: false, held: None }
+        Self { stream, number: 0, socket: String::new(), peer, received: false, sent: false, held: None, work: None }
     }
 
     /// One of its ways, which tells how it ends.
     fn way(&self, ending: Ending) -> Way {
-        Way { stream: self.stream.clone(), ending: Some(ending), _held: self.held.clone() }
+        let (stream, held, work) = (self.stream.clone(), self.held.clone(), self.work.clone());
+        Way { stream, ending: Some(ending), _held: held, _work: work }
     }
 }
 
@@ -75,6 +85,7 @@ struct Way {
     stream: Arc<Stream>,
     ending: Option<Ending>,
     _held: Option<Arc<Client>>,
+    _work: Option<Arc<Work>>,
 }
 
 impl Way {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, recvfrom, sendto};
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, recvfrom, send, sendto};
 use wasmtime::component::{Access, Accessor, Resource};
 
 use super::bindings::wjob::service::activation::{Datagram, HostDatagramSocket, HostDatagramSocketWithStore, Sender};
@@ -48,15 +48,8 @@ enum Address {
 
 impl Datagrams {
     pub(super) fn new(socket: Socket, watched: Watched, serving: Arc<Serving>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                socket,
-                watched,
-                serving,
-                lately: Mutex::default(),
-                room: Mutex::new(vec![0; LARGEST]),
-            }),
-        }
+        let lately = Mutex::new(other_end(&socket).into_iter().collect());
+        Self { inner: Arc::new(Inner { socket, watched, serving, lately, room: Mutex::new(vec![0; LARGEST]) }) }
     }
 }
 
@@ -141,9 +134,11 @@ impl Inner {
         self.serving.template.lifecycle.touch();
         let to = self.destination(&datagram.peer)?;
         let sent = match &to {
+            Address::Unnamed => return Err(ErrorCode::Invalid),
+            // Nobody else can be sent to than who is at the other end, and his path need not be seen from here.
+            _ if self.socket.about.connected => send(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL),
             Address::Network(to) => sendto(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL, to),
             Address::Path(to) => sendto(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL, to),
-            Address::Unnamed => return Err(ErrorCode::Invalid),
         };
         match sent {
             Ok(_) => Ok(()),
@@ -177,6 +172,15 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+/// To whom a socket is connected, if it is.
+fn other_end(socket: &Socket) -> Option<Address> {
+    let (scheme, place) = socket.about.address.split_once("://").filter(|_| socket.about.connected)?;
+    match scheme {
+        "unix" => SocketAddrUnix::new(place).ok().map(Address::Path),
+        _ => place.parse().ok().map(Address::Network),
     }
 }
 

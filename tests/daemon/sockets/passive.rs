@@ -1,0 +1,186 @@
+//! Sockets that are connected to somebody else's (SockPassive false): what comes starts the job, which answers on the
+//! connection; what was closed or refused is made anew, and nobody minds a supervisor that is replaced meanwhile.
+
+use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
+
+use plist::Dictionary;
+use rustix::net::accept;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+
+use super::datagram::{datagrams, free_address};
+use super::{Client, KINDS, PATIENCE, Place, bootout, perl, wait_until_it_is};
+use crate::daemon::life::standing;
+use crate::daemon::output::captured;
+use crate::harness::{Job, Sandbox, Supervisor};
+
+/// What a start by a connection is called.
+const CAUSE: &str = "Sockets: something has come by its connection";
+
+/// Whoever the jobs are connected to. Each of his waits has a bound.
+struct Server(OwnedFd);
+
+impl Server {
+    #[track_caller]
+    fn at(place: &Place) -> Self {
+        let socket = place.bind().expect("a free place");
+        set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE)).expect("a timeout");
+        Self(socket)
+    }
+
+    /// The next who connects.
+    #[track_caller]
+    fn next(&self) -> Client {
+        Client::of(accept(&self.0).expect("a connection"))
+    }
+}
+
+/// An entry of `Sockets` that is to be connected.
+fn connected(mut entry: Dictionary) -> Dictionary {
+    entry.insert("SockPassive".into(), false.into());
+    entry
+}
+
+/// Answers each line with the names of its sockets and the line, until `end` or the end.
+const ANSWERS: &str = r#"
+$SIG{PIPE} = 'IGNORE';
+open my $socket, '+<&=', 3 or die "descriptor 3: $!";
+while (defined(my $line = <$socket>)) {
+    syswrite $socket, "$ENV{LISTEN_FDS} $ENV{LISTEN_FDNAMES} $line";
+    exit 0 if $line eq "end\n";
+}
+"#;
+
+/// A job, what it is asked, and what it answers.
+struct Row {
+    job: Job,
+    question: &'static str,
+    answer: String,
+}
+
+/// A native program, and a component that checks in.
+fn rows() -> [Row; 2] {
+    let native = Row { job: perl(ANSWERS), question: "hello\n", answer: "1 other hello\n".into() };
+    let accepts = Job::guest("accepts", &[]).with("TimeOut", 1);
+    [native, Row { job: accepts, question: "reason\n", answer: format!("{CAUSE}\n") }]
+        .map(|row| Row { job: row.job.with("ThrottleInterval", 0), ..row })
+}
+
+/// A supervisor that has the job `a`, which is connected to this place.
+fn supervisor(kind: fn(&Sandbox) -> Place, job: Job) -> (Supervisor, Place) {
+    let supervisor = Supervisor::new();
+    let place = kind(&supervisor.sandbox);
+    (supervisor.with("a", job.with_in("Sockets", "other", connected(place.entry()))), place)
+}
+
+impl Row {
+    /// Asks, and takes the answer.
+    #[track_caller]
+    fn ask(&self, client: &mut Client) {
+        client.say(self.question);
+        assert_eq!(client.line(), self.answer);
+    }
+}
+
+#[test]
+fn what_comes_by_a_connection_starts_the_job_and_is_answered_on_it() {
+    for kind in KINDS {
+        for row in rows() {
+            let (supervisor, place) = supervisor(kind, row.job.clone());
+            let server = Server::at(&place);
+            let supervisor = supervisor.start();
+            let mut client = server.next();
+            assert_eq!(standing(&supervisor, "a"), "idle, 0 runs");
+            supervisor.wjob(&["print", "a"]).exits(0).says("waits for its connection (Sockets)");
+            row.ask(&mut client);
+            supervisor.logs(&format!(" a: started: {CAUSE}\n"));
+            supervisor.wjob(&["print", "a"]).exits(0).says(format!("{}, connected\n", place.in_words()));
+            assert_eq!(standing(&supervisor, "a"), "running, 1 runs");
+            drop(client);
+            row.ask(&mut server.next());
+            supervisor.logs_times(&format!(" a: started: {CAUSE}\n"), 2);
+            bootout(&supervisor);
+        }
+    }
+}
+
+#[test]
+fn who_is_not_there_at_load_is_connected_to_when_he_comes() {
+    for kind in KINDS {
+        for row in rows() {
+            let (supervisor, place) = supervisor(kind, row.job.clone());
+            let supervisor = supervisor.start();
+            supervisor.logs(" is not connected: ");
+            supervisor.wjob(&["print", "a"]).exits(0).says("idle").says(", not connected: ");
+            let server = Server::at(&place);
+            let mut client = server.next();
+            supervisor.logs(" a: its connection is there\n");
+            row.ask(&mut client);
+            assert_eq!(standing(&supervisor, "a"), "running, 1 runs");
+            assert_eq!(supervisor.log().matches(" is not connected: ").count(), 1, "{}", supervisor.log());
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_open_after_a_run_is_the_next_ones() {
+    for kind in KINDS {
+        let (supervisor, place) = supervisor(kind, perl(ANSWERS).with("ThrottleInterval", 0));
+        let server = Server::at(&place);
+        let supervisor = supervisor.start();
+        let mut client = server.next();
+        for round in 1..=2 {
+            client.say("end\n");
+            assert_eq!(client.line(), "1 other end\n");
+            supervisor.logs_times(" a: ended: exit 0\n", round);
+            wait_until_it_is(&supervisor, &format!("idle, {round} runs"));
+        }
+    }
+}
+
+#[test]
+fn a_supervisor_that_is_replaced_goes_on_with_its_connections() {
+    for kind in KINDS {
+        let [row, _] = rows();
+        let (supervisor, place) = supervisor(kind, row.job.clone());
+        let server = Server::at(&place);
+        let supervisor = supervisor.start();
+        let mut client = server.next();
+        supervisor.wjob(&["upgrade"]).exits(0);
+        row.ask(&mut client);
+        drop((server, client));
+        supervisor.logs(" is not connected: ");
+        supervisor.wjob(&["upgrade"]).exits(0);
+        if let Place::Path(path) = &place {
+            std::fs::remove_file(path).expect("the socket of before");
+        }
+        row.ask(&mut Server::at(&place).next());
+    }
+}
+
+/// A server of datagrams learns from the first one who is there.
+const ASKS: &str = r#"
+open my $socket, '+<&=', 3 or die "descriptor 3: $!";
+if (defined(recv($socket, my $text, 1500, 64))) {
+    print "got $text\n";
+} else {
+    defined(send($socket, 'here', 0)) or die "send: $!";
+}
+"#;
+
+#[test]
+fn a_datagram_from_whom_it_is_connected_to_starts_the_job() {
+    let address = free_address();
+    let server = UdpSocket::bind(address).expect("a free port");
+    server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let job = perl(ASKS).with("RunAtLoad", true).with("ThrottleInterval", 0);
+    let job = job.with_in("Sockets", "other", connected(datagrams(address)));
+    let supervisor = Supervisor::new().with("a", job).start();
+    let mut here = [0; 16];
+    let (length, from) = server.recv_from(&mut here).expect("a datagram");
+    assert_eq!(&here[..length], b"here");
+    wait_until_it_is(&supervisor, "idle, 1 runs");
+    server.send_to(b"news", from).expect("it is sent");
+    captured(&supervisor, "a", "got news", 1);
+    supervisor.logs(&format!(" a: started: {CAUSE}\n"));
+}
