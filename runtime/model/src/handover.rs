@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The form of what one supervisor hands over to the next: the state it writes down, and how a worker and it talk after
 /// the start, since workers go on under another build's supervisor. Whoever changes either counts this on.
-pub const FORM: u32 = 6;
+pub const FORM: u32 = 7;
 
 /// What a program is asked that is to take over. Two descriptors come with it: the state as it would be handed over, and
 /// the `wjob` file that would belong to the program. This is read by other builds, and so it stays as it is for ever.

@@ -126,7 +126,7 @@ fn an_end_is_the_jobs_to_hear_and_then_it_is_made_anew() {
         wait(&listener, PollFlags::OUT);
         listener.settle();
         // A run that has said its last word leaves nothing that the next one could use.
-        shutdown(&copy(&listener), Shutdown::Write).unwrap();
+        shutdown(copy(&listener), Shutdown::Write).unwrap();
         listener.come_back(&Owner::caller());
         assert!(listener.is_lost(), "{}", listener.address);
         drop(other);
