@@ -19,7 +19,7 @@ use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
 
 use crate::trust::Distrust;
 pub use owner::Owner;
-pub(crate) use private::sweep;
+pub(crate) use private::{fresh_name, sweep};
 pub use saved::SavedListener;
 
 /// Most sockets of a job: as many as one message hands over (SCM_MAX_FD is 253), and room for the rest.
