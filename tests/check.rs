@@ -59,6 +59,12 @@ fn a_limit_that_nobody_holds_is_found_before_it_is_run_and_refused_when_it_is() 
     let silent = native("    <key>Limits</key>\n    <dict><key>IdleTime</key><integer>5</integer></dict>");
     check(&sandbox, &silent, &[]).exits(65).says("error[limit-not-held]: Limits.IdleTime cannot be held");
     sandbox.wjob(&["run", "job.plist"]).exits(77).complains("the limit IdleTime cannot be held here");
+    let accepts = native(
+        "    <key>Sockets</key>\n    <dict><key>a</key><dict><key>SockServiceName</key><integer>0</integer></dict></dict>\n    \
+         <key>Limits</key>\n    <dict><key>ConnectionRate</key><integer>5</integer></dict>",
+    );
+    check(&sandbox, &accepts, &[]).exits(65).says("error[limit-not-held]: Limits.ConnectionRate cannot be held");
+    sandbox.wjob(&["run", "job.plist"]).exits(77).complains("the limit ConnectionRate cannot be held here");
 }
 
 #[test]

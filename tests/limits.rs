@@ -38,6 +38,21 @@ fn a_guest_that_dies_of_its_memory_limit_is_no_crash() {
     held(&sandbox.run(&Job::new(&program, &[]).limit("Memory", MEBIBYTE)), "Memory", GUEST);
 }
 
+/// More than its own memory's type allows is nothing that the job could be granted.
+#[test]
+fn who_gives_up_for_what_no_memory_can_be_has_crashed() {
+    let sandbox = Sandbox::new();
+    for (name, memory, pages) in [("declared", "1 2", 2), ("addressable", "1", 65_536)] {
+        let text = format!(
+            r#"(module (memory (export "memory") {memory})
+                (func (export "_start") (drop (memory.grow (i32.const {pages}))) unreachable))"#
+        );
+        let program = sandbox.write(&format!("{name}.wasm"), wat::parse_str(text).expect("a module"));
+        let ran = sandbox.run(&Job::new(&program, &[]).limit("Memory", 8 * MEBIBYTE));
+        ran.exits(134).does_not_complain("limit Memory reached");
+    }
+}
+
 /// Whoever goes on after a refusal and then makes a mistake has crashed.
 #[test]
 fn a_mistake_after_memory_was_refused_is_a_crash() {

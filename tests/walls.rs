@@ -99,6 +99,8 @@ fn info_says_which_walls_are_missing_and_why() {
     let Some(sandbox) = shared_sandbox() else { return };
     let ran = run(&sandbox, &["info"]);
     ran.exits(0).says("mount              no: /proc/sys/user/max_user_namespaces is 0").says("landlock           yes");
+    ran.says("root's decision; components that need no mount wall run without it and say so\n")
+        .says("run out: anybody may");
 }
 
 /// A link that an earlier run left in a ReadWrite grant leads nowhere.

@@ -26,15 +26,24 @@ fn ask(supervisor: &Supervisor, method: &str, more: bool, parameters: Json) -> U
     client
 }
 
-/// Follows a job's lines until so many are what is waited for; all that came.
+/// Follows a job's lines until so many are what is waited for; all that came. A logger that leaves meanwhile, as one that
+/// is replaced does, is asked once more: the next one has all the lines.
 fn follow(supervisor: &Supervisor, label: &str, times: usize, wanted: impl Fn(&Json) -> bool) -> Vec<Json> {
-    let mut client = ask(supervisor, "Log", true, json!({ "label": label, "follow": true }));
+    let call = || ask(supervisor, "Log", true, json!({ "label": label, "follow": true }));
+    let (mut client, mut again) = (call(), true);
     let mut lines = Vec::new();
     let mut found = 0;
     while found < times {
-        let reply = receive(&mut client);
-        let reply = reply.unwrap_or_else(|| panic!("{found} of {times} lines came of {label}; there is {lines:?}"));
-        assert!(reply.get("error").is_none(), "{reply}");
+        let Some(reply) = receive(&mut client) else {
+            let log = supervisor.log();
+            assert!(
+                again,
+                "{found} of {times} lines came of {label}; there is {lines:?}, and the supervisor says\n{log}"
+            );
+            (client, again, lines, found) = (call(), false, Vec::new(), 0);
+            continue;
+        };
+        assert!(reply.get("error").is_none(), "{reply}\n{}", supervisor.log());
         let line = reply["parameters"].clone();
         found += usize::from(wanted(&line));
         lines.push(line);

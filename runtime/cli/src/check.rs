@@ -98,7 +98,7 @@ impl Checked {
             }
             Ok(None) => {
                 let reuse = imports::reuse_without_effect(HowRun::Native, job);
-                let mut findings: Vec<Finding> = unheld(job).into_iter().chain(reuse).collect();
+                let mut findings: Vec<Finding> = unheld(job).chain(reuse).collect();
                 self.place(&mut findings);
                 self.findings.extend(findings);
             }

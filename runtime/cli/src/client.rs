@@ -105,7 +105,8 @@ impl Client {
         stream.map(Self::over).map_err(|why| CallError::Unreachable { path: path.display().to_string(), why })
     }
 
-    fn over(stream: UnixStream) -> Self {
+    /// One that is connected.
+    pub(crate) fn over(stream: UnixStream) -> Self {
         Self { stream, frames: Frames::new(MOST_ANSWER) }
     }
 

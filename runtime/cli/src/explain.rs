@@ -129,7 +129,7 @@ impl Past {
     /// When it does not answer, or not this caller.
     fn ask(domain: Domain, label: &str, grants: &[String], runs: u32) -> anyhow::Result<Self> {
         let query = HistoryQuery { label: Some(label.to_owned()), last: Some(runs.into()) };
-        Ok(Self::of(&history::ask(&mut socket::log(domain)?, &query)?, grants))
+        Ok(Self::of(&socket::ask_log(domain, |client| history::ask(client, &query))?, grants))
     }
 
     fn of(runs: &[RunRow], grants: &[String]) -> Self {

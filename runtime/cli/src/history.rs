@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let target = Target::or_own(arguments.target.as_deref())?;
     let query = HistoryQuery { label: target.label.clone(), last: Some(arguments.last.into()) };
-    let runs = ask(&mut socket::log(target.domain)?, &query)?;
+    let runs = socket::ask_log(target.domain, |client| ask(client, &query))?;
     if let Some(label) = target.label.filter(|_| runs.is_empty()) {
         socket::is_loaded(target.domain, &label)?;
     }

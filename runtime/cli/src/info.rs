@@ -12,6 +12,11 @@ use crate::target;
 use crate::when::Clock;
 use crate::{refusal, render, runtime, socket, supervisor};
 
+/// What becomes of jobs without the walls that take a user namespace.
+const NAMESPACES: &str = "user namespaces that a setting of this machine refuses: root's decision; components that need no mount wall run \
+     without it and say so\nuser namespaces that have run out: anybody may have seen to that; a start that takes one is \
+     refused without --best-effort\n\n";
+
 /// What `wjob info` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -57,7 +62,8 @@ pub(crate) fn run(arguments: Arguments, build: &str) -> anyhow::Result<ExitCode>
         machine.landlock_abi
     );
     text += &trials.in_words();
-    text += "\nheld by the WASI wall alone: addresses (landlock knows ports only) and UDP ports\n\n";
+    text += "\nheld by the WASI wall alone: addresses (landlock knows ports only) and UDP ports\n";
+    text += NAMESPACES;
     text += &match &supervisor {
         Ok(supervisor) => supervisor::in_words(supervisor, build, &Clock::system()),
         Err(why) => format!("supervisor of {}\n  {}\n", target::own(), render::escape(why)),

@@ -10,7 +10,7 @@ use wjob_model::record::{INTERFACE, LogLine, LogQuery};
 use crate::client::CallError;
 use crate::log_lines::Lines;
 use crate::refusal::Refusal;
-use crate::target::{self, Target};
+use crate::target::{self, Domain, Target};
 use crate::when::Clock;
 use crate::{outlet, socket};
 
@@ -46,24 +46,54 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
     let target = Target::or_own(arguments.target.as_deref())?;
     let query = query(&arguments, target.label.clone(), &clock)?;
-    let mut silent = true;
-    let mut client = socket::log(target.domain)?;
-    let mut lines = Lines::new(clock, std::io::stdout().is_terminal());
-    for reply in client.stream::<Value>(&format!("{INTERFACE}.Log"), &query)? {
-        let Some(line) = line(reply?)? else {
-            break;
-        };
-        silent = false;
-        let text = if arguments.json { serde_json::to_string(&line)? + "\n" } else { lines.show(&line) };
-        if !outlet::write(&text)? {
-            return Ok(ExitCode::SUCCESS);
-        }
+    let lines = Lines::new(clock, std::io::stdout().is_terminal());
+    let mut printer = Printer { domain: target.domain, query, json: arguments.json, lines, silent: true };
+    let all = match printer.print() {
+        // One logger gives way to the next (`wjob upgrade`), or is started again: that one has the same socket.
+        Err(error) if printer.silent && is_lost(&error) => printer.print(),
+        printed => printed,
+    }?;
+    if !all {
+        return Ok(ExitCode::SUCCESS);
     }
-    if let Some(label) = target.label.filter(|_| silent) {
+    if let Some(label) = target.label.filter(|_| printer.silent) {
         socket::is_loaded(target.domain, &label)?;
     }
-    outlet::write(lines.finish())?;
+    outlet::write(printer.lines.finish())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked, and how it is printed.
+struct Printer {
+    domain: Domain,
+    query: LogQuery,
+    json: bool,
+    lines: Lines,
+    /// Whether nothing was printed yet.
+    silent: bool,
+}
+
+impl Printer {
+    /// Asks and prints each line as it comes; false when nobody reads them any more.
+    fn print(&mut self) -> anyhow::Result<bool> {
+        let mut client = socket::log(self.domain)?;
+        for reply in client.stream::<Value>(&format!("{INTERFACE}.Log"), &self.query)? {
+            let Some(line) = line(reply?)? else {
+                break;
+            };
+            self.silent = false;
+            let text = if self.json { serde_json::to_string(&line)? + "\n" } else { self.lines.show(&line) };
+            if !outlet::write(&text)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether whoever was asked has left before he had answered.
+fn is_lost(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<CallError>(), Some(CallError::Lost(_)))
 }
 
 fn query(arguments: &Arguments, label: Option<String>, clock: &Clock) -> Result<LogQuery, Refusal> {

@@ -44,6 +44,26 @@ pub(crate) fn log(domain: Domain) -> anyhow::Result<Client> {
     connect(domain, &control_path(domain)?.with_file_name(LOG))
 }
 
+/// Asks the logger of a domain.
+///
+/// # Errors
+/// As [`control`], and what the logger refuses.
+pub(crate) fn ask_log<T>(domain: Domain, ask: impl Fn(&mut Client) -> Result<T, CallError>) -> anyhow::Result<T> {
+    once_more(|| log(domain), ask)
+}
+
+/// Asks once more if whoever was asked left without an answer: a logger that was replaced (`wjob upgrade`) or is started
+/// again, since the next one has the same socket.
+fn once_more<T>(
+    connect: impl Fn() -> anyhow::Result<Client>,
+    ask: impl Fn(&mut Client) -> Result<T, CallError>,
+) -> anyhow::Result<T> {
+    match ask(&mut connect()?) {
+        Err(CallError::Lost(_)) => Ok(ask(&mut connect()?)?),
+        answer => Ok(answer?),
+    }
+}
+
 /// That a label of which nothing was kept is at least one that is loaded: else it was misspelt.
 ///
 /// # Errors
@@ -114,7 +134,44 @@ fn verify(client: &mut Client, domain: Domain) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::io::Write;
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    use wjob_model::control::{Blame, Failure};
+    use wjob_model::varlink::reply;
+
     use super::*;
+
+    #[test]
+    fn a_logger_that_leaves_without_an_answer_is_asked_once_more() {
+        let answer = reply(&Blame { causes: vec!["demand".into()] }, false);
+        let refusal = Failure::Failed { why: "no room".into() }.reply();
+        // What each of those who are asked says before he leaves, and what comes of it.
+        for (said, expected) in [
+            (vec![vec![], answer.clone()], Ok("demand")),
+            (vec![answer], Ok("demand")),
+            (vec![refusal], Err("no room")),
+            (vec![vec![], vec![]], Err("left before it had answered")),
+        ] {
+            let pairs = said.iter().map(|_| UnixStream::pair().unwrap());
+            let (ours, mut theirs): (Vec<UnixStream>, Vec<UnixStream>) = pairs.unzip();
+            for (end, words) in theirs.iter_mut().zip(&said) {
+                end.write_all(words).unwrap();
+                end.shutdown(Shutdown::Write).unwrap();
+            }
+            let ours = RefCell::new(ours.into_iter());
+            let connect = || Ok(Client::over(ours.borrow_mut().next().unwrap()));
+            let of_job = OfJob { label: "a.b".into() };
+            let asked = once_more(connect, |client| client.call::<Blame>(Method::Blame, &of_job));
+            match (asked, expected) {
+                (Ok(blame), Ok(cause)) => assert_eq!(blame.causes, [cause]),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (asked, expected) => panic!("{asked:?} where {expected:?} was expected"),
+            }
+        }
+    }
 
     #[test]
     fn every_domain_has_its_socket() {

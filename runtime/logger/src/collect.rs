@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, getppid};
@@ -21,6 +21,11 @@ use crate::watch::Watch;
 /// Tokens of what is no pipe.
 const CHANNEL: u64 = 0;
 const SIGNALS: u64 = 1;
+/// What all pipes together bring in one round, if they are as good as empty, bytes.
+const LITTLE: usize = 16 << 10;
+/// How long they gather more then. A pipe has room for 64 KiB (pipe(7)), so that this holds up only who writes more than
+/// 64 MB a second.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// Everything that is read, and where it goes.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(crate) struct Collector<'a> {
     keeper: Keeper,
     asks: Arc<Asks>,
     told: Option<FromLogger>,
+    /// What the pipes have brought in this round, bytes.
+    brought: usize,
 }
 
 impl<'a> Collector<'a> {
@@ -50,7 +57,7 @@ impl<'a> Collector<'a> {
         let watch = Watch::new()?;
         watch.add(channel, CHANNEL)?;
         watch.add(&signals, SIGNALS)?;
-        Ok(Self { channel, signals, supervisor, watch, pipes: Pipes::new(), keeper, asks, told: None })
+        Ok(Self { channel, signals, supervisor, watch, pipes: Pipes::new(), keeper, asks, told: None, brought: 0 })
     }
 
     /// Reads until the supervisor is gone; the exit status.
@@ -69,6 +76,15 @@ impl<'a> Collector<'a> {
                 }
             }
             self.keeper.turn(Moment::now());
+            self.gather();
+        }
+    }
+
+    /// Whoever writes little, and often, would have this process wake up for each of his writes: his neighbours would
+    /// pay for it, not he.
+    fn gather(&mut self) {
+        if is_little(std::mem::take(&mut self.brought)) {
+            std::thread::sleep(GATHERING);
         }
     }
 
@@ -91,8 +107,8 @@ impl<'a> Collector<'a> {
             SIGNALS => !self.is_orphan(),
             pipe => {
                 let now = Moment::now();
-                let Self { pipes, watch, keeper, .. } = self;
-                pipes.turn(watch, pipe, now.wall.as_microsecond(), &mut |entry| keeper.line(entry, now));
+                let Self { pipes, watch, keeper, brought, .. } = self;
+                *brought += pipes.turn(watch, pipe, now.wall.as_microsecond(), &mut |entry| keeper.line(entry, now));
                 true
             }
         }
@@ -177,6 +193,11 @@ impl<'a> Collector<'a> {
     }
 }
 
+/// Whether the pipes are to gather more before they are read again; of nothing there will not be more soon.
+fn is_little(brought: usize) -> bool {
+    (1..LITTLE).contains(&brought)
+}
+
 /// What a line of the supervisor's begins with: what happens as usual needs no word.
 fn prefix(level: Level) -> &'static str {
     match level {
@@ -184,5 +205,17 @@ fn prefix(level: Level) -> &'static str {
         Level::Warn => "warning: ",
         Level::Error => "error: ",
         Level::Fatal => "fatal: ",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_little_is_written_gathers_and_much_is_read_at_once() {
+        for (brought, expected) in [(0, false), (1, true), (4096, true), (LITTLE, false), (64 << 10, false)] {
+            assert_eq!(is_little(brought), expected, "{brought}");
+        }
     }
 }

@@ -49,13 +49,18 @@ impl Pipes {
         Ok(())
     }
 
-    /// Gives one pipe its turn.
-    pub fn turn(&mut self, watch: &Watch, token: u64, time: i64, give: &mut impl FnMut(Entry)) {
-        let Some(pipe) = self.pipes.get_mut(&token) else { return };
-        if pipe.read(&mut self.buffer, time, give) == Read::End {
-            pipe.finish(time, give);
-            watch.remove(&pipe.descriptor);
-            self.pipes.remove(&token);
+    /// Gives one pipe its turn; how many bytes it brought.
+    pub fn turn(&mut self, watch: &Watch, token: u64, time: i64, give: &mut impl FnMut(Entry)) -> usize {
+        let Some(pipe) = self.pipes.get_mut(&token) else { return 0 };
+        match pipe.read(&mut self.buffer, time, give) {
+            Read::Some(bytes) => bytes,
+            Read::Nothing => 0,
+            Read::End => {
+                pipe.finish(time, give);
+                watch.remove(&pipe.descriptor);
+                self.pipes.remove(&token);
+                0
+            }
         }
     }
 
@@ -154,14 +159,15 @@ mod tests {
             writer
         }
 
-        /// Gives a turn to every pipe that has something; the number of them.
-        fn round(&mut self) -> usize {
+        /// Gives a turn to every pipe that has something; the number of them, and of the bytes that came.
+        fn round(&mut self) -> (usize, usize) {
             let ready = self.watch.wait(Some(std::time::Duration::ZERO)).unwrap();
+            let mut brought = 0;
             for token in &ready {
                 let found = &mut self.found;
-                self.pipes.turn(&self.watch, *token, 0, &mut |entry| found.push(said(&entry)));
+                brought += self.pipes.turn(&self.watch, *token, 0, &mut |entry| found.push(said(&entry)));
             }
-            ready.len()
+            (ready.len(), brought)
         }
     }
 
@@ -176,13 +182,13 @@ mod tests {
         let (out, error) = (scene.attach("one", Stream::Out), scene.attach("two", Stream::Error));
         rustix::io::write(&out, b"a\nb").unwrap();
         rustix::io::write(&error, b"c\n").unwrap();
-        assert_eq!(scene.round(), 2);
+        assert_eq!(scene.round(), (2, "a\nbc\n".len()));
         drop((out, error));
-        assert_eq!(scene.round(), 2);
+        assert_eq!(scene.round(), (2, 0));
         scene.found.sort();
         assert_eq!(scene.found, ["one out a", "one out b", "two error c"]);
         assert!(scene.pipes.pipes.is_empty());
-        assert_eq!(scene.round(), 0, "what has ended is waited for no longer");
+        assert_eq!(scene.round(), (0, 0), "what has ended is waited for no longer");
     }
 
     #[test]

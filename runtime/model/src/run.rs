@@ -374,7 +374,9 @@ fn word(reason: StopReason) -> ToWorker {
 fn unasked(exit: Exit, terms: &Terms) -> Outcome {
     match exit {
         Exit::Signal(SIGXCPU) => Outcome::LimitHit { limit: Limit::CpuTime, wall: HeldBy::Kernel },
-        // The worker's own allocator aborts at RLIMIT_DATA.
+        // The worker's own allocator aborts at RLIMIT_DATA. It can say nothing any more and the kernel keeps no record of
+        // what it refused, so that the signal has to stand for it. Nothing else of a worker's ends so but a stack that the
+        // host overflows: a guest's faults are traps, of which it tells, and a panic ends by a status.
         Exit::Signal(SIGABRT) if !terms.native && terms.memory => {
             Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel }
         }

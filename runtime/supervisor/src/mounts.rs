@@ -83,13 +83,23 @@ impl Mounts {
     /// (9p). Two may still be waited for, and root alone makes either: a 9p mount that is asked whether its root is
     /// still what it was, and an automount that its daemon is mounting or taking off at that moment.
     pub(crate) fn open(&mut self, folder: impl AsFd, name: &OsStr) -> Result<File, NotOpened> {
+        self.open_but(folder, name, |_| false)
+    }
+
+    /// The same, of mounts that are not entered but those that `entered` says are all the same.
+    pub(crate) fn open_but(
+        &mut self,
+        folder: impl AsFd,
+        name: &OsStr,
+        entered: impl Fn(&Closed) -> bool,
+    ) -> Result<File, NotOpened> {
         if let Ok(place) = openat2(&folder, name, PLACE, Mode::empty(), ResolveFlags::NO_XDEV) {
             return Ok(File::from(place));
         }
         let place = openat(&folder, name, PLACE, Mode::empty()).map_err(NotOpened::System)?;
         match number(place.as_fd()).and_then(|number| self.closed(number)) {
-            Ok(None) => Ok(File::from(place)),
-            Ok(Some(closed)) => Err(NotOpened::Closed(closed)),
+            Ok(Some(closed)) if !entered(&closed) => Err(NotOpened::Closed(closed)),
+            Ok(_) => Ok(File::from(place)),
             Err(error) => Err(NotOpened::System(Errno::from_io_error(&error).unwrap_or(Errno::IO))),
         }
     }

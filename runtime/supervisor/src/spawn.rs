@@ -40,9 +40,6 @@ pub fn is_ours(pid: u32) -> bool {
 /// The signal that nobody can refuse (signal(7)).
 const SIGKILL: u8 = 9;
 
-/// How long a process may take to end that has been told so as the last thing of all, seconds.
-const LAST_SECONDS: i64 = 5;
-
 /// How long a helper that closed its channel may take to be gone, nanoseconds.
 const LAST_MOMENT: i64 = 100_000_000;
 
@@ -278,15 +275,15 @@ impl Worker {
         }
     }
 
-    /// Closes its channel, which asks it to end, and gives it a moment to.
-    pub fn wait_after_close(self) {
+    /// Closes its channel, which asks it to end, and gives it so many seconds to.
+    pub fn wait_after_close(self, seconds: i64) {
         let Self { pidfd, channel, pid, .. } = &self;
         // SHUT_WR is read as the end of the channel; what was sent before is still taken.
         let _ = rustix::net::shutdown(channel, rustix::net::Shutdown::Write);
-        let limit = Timespec { tv_sec: LAST_SECONDS, tv_nsec: 0 };
+        let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
         let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&limit));
         if !matches!(ended, Ok(1..)) {
-            eprintln!("process {pid} did not end within {LAST_SECONDS} s and is killed");
+            eprintln!("process {pid} did not end within {seconds} s and is killed");
         }
     }
 

@@ -4,10 +4,14 @@
 //! Each name on the way is opened as a mere place, never following a link, and what was opened is checked; the file
 //! is then opened for reading through the very descriptor that was checked. So nothing can be exchanged between
 //! check and use. A write grant in an access list shows as a group's in the mode, and is refused with it.
+//!
+//! Nothing is asked of a mount for which another user's process answers, since it may never do. Servers and automounts are
+//! root's to have, and programs do lie on them.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
@@ -16,12 +20,19 @@ use rustix::fs::{CWD, Mode, OFlags, open, openat, readlinkat};
 use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::mounts::{Closed, Mounts, NotOpened};
+
 /// As many symbolic links as the kernel follows (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 /// Group's and others' write permission.
 const OTHERS_WRITE: u32 = 0o022;
 /// In such a folder one's entries are safe from others.
 const STICKY: u32 = 0o1000;
+
+thread_local! {
+    /// The mounts that this thread has met: a supervisor walks to thousands of files, and reads of each mount once.
+    static MOUNTS: RefCell<Option<Mounts>> = const { RefCell::new(None) };
+}
 
 /// What a file is to be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +77,8 @@ pub enum Fault {
     Kind,
     /// Too many symbolic links.
     Links,
+    /// It lies on a mount for which another user's process answers.
+    Mount,
     /// It is not there.
     Missing,
     /// The system refused to open it for another reason.
@@ -144,8 +157,10 @@ impl Way {
 
     fn from_the_top(owner: u32) -> Result<Self, Distrust> {
         let name = Path::new("/");
-        let (top, _) = place_of(CWD, name.as_os_str()).map_err(|error| refused(name, error))?;
-        Ok(Self::new(top, name, owner))
+        // Where this program came out of: it is entered whatever it lies on.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let top = openat(CWD, name, flags, Mode::empty()).map_err(|error| refused(name, error))?;
+        Ok(Self::new(File::from(top), name, owner))
     }
 
     fn expect(&mut self, path: &Path) {
@@ -166,7 +181,7 @@ impl Way {
                 continue;
             }
             let place = self.place(&name);
-            let (file, status) = place_of(&folder, &name).map_err(|error| refused(&place, error))?;
+            let (file, status) = place_of(&folder, &name, &place)?;
             if status.file_type().is_symlink() {
                 self.check_owner(&place, &status)?;
                 if self.turn(&file, &place, path)? {
@@ -256,12 +271,32 @@ fn check_mode(place: &Path, status: &Metadata, sticky: bool, expected: &str) -> 
     Err(distrust(place, Fault::Writable, wrong, expected, format!("chmod go-w {}", place.display())))
 }
 
-/// Opens a name as a mere place in the tree: neither followed, nor read, nor waited for.
-fn place_of(folder: impl AsFd, name: &OsStr) -> std::io::Result<(File, Metadata)> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(openat(folder, name, flags, Mode::empty())?);
-    let status = file.metadata()?;
+/// Opens a name as a mere place in the tree: neither followed, nor read, nor waited for; `place` is its path.
+fn place_of(folder: &File, name: &OsStr, place: &Path) -> Result<(File, Metadata), Distrust> {
+    let opened = with_mounts(|mounts| mounts.open_but(folder, name, is_entered));
+    let file = match opened.map_err(|error| refused(place, error))? {
+        Ok(file) => file,
+        Err(NotOpened::System(error)) => return Err(refused(place, error)),
+        Err(NotOpened::Closed(closed)) => return Err(not_entered(place, &closed)),
+    };
+    let status = file.metadata().map_err(|error| refused(place, error))?;
     Ok((file, status))
+}
+
+/// What only root can have put in its place, and whoever names something there relies on.
+fn is_entered(closed: &Closed) -> bool {
+    matches!(closed, Closed::Server { .. } | Closed::Automount)
+}
+
+/// Lends the mounts that this thread knows.
+fn with_mounts<T>(act: impl FnOnce(&mut Mounts) -> T) -> std::io::Result<T> {
+    MOUNTS.with_borrow_mut(|known| {
+        let mounts = match known.take() {
+            Some(mounts) => mounts,
+            None => Mounts::new()?,
+        };
+        Ok(act(known.insert(mounts)))
+    })
 }
 
 /// The same inode, for reading.
@@ -275,6 +310,11 @@ fn refused(place: &Path, error: impl Into<std::io::Error>) -> Distrust {
     let fault = if error.kind() == std::io::ErrorKind::NotFound { Fault::Missing } else { Fault::System };
     let expected = "a file that can be opened, in folders that can be entered";
     distrust(place, fault, error.to_string(), expected, "correct the path, or the permissions on the way")
+}
+
+fn not_entered(place: &Path, closed: &Closed) -> Distrust {
+    let expected = "a place for which the kernel, root or this user answers";
+    distrust(place, Fault::Mount, format!("it {closed}"), expected, "take the mount off, or keep it elsewhere")
 }
 
 fn not_a_file(place: &Path, found: &str) -> Distrust {

@@ -22,6 +22,7 @@ mod module;
 mod native;
 mod open;
 mod output;
+mod panics;
 mod preopens;
 mod readiness;
 mod relay;

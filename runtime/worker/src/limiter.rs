@@ -58,16 +58,23 @@ fn is_possible(desired: usize, maximum: Option<usize>) -> bool {
     maximum.is_none_or(|most| desired <= most)
 }
 
+/// Whether it was the system that had no more, as mmap(2) and mprotect(2) say; the engine's own refusals are mere words.
+fn is_of_the_system(error: &wasmtime::Error) -> bool {
+    error.is::<rustix::io::Errno>() || error.is::<std::io::Error>() || error.is::<wasmtime::OutOfMemory>()
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(is_possible(desired, maximum) && self.grow(current, desired.saturating_sub(current)))
     }
 
     /// What was admitted and then refused by the kernel stays counted. The engine tells of failures that it has asked
-    /// nothing about, as of a table that would be longer than any number: were the last growth given back for them, a
-    /// guest could count itself down while it grows.
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.halt.note(Limit::Memory, HeldBy::Kernel, Share::More);
+    /// nothing about, as of a memory that would be larger than its type allows: were the last growth given back for them,
+    /// a guest could count itself down while it grows; and no limit of the job's has refused them.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        if is_of_the_system(&error) {
+            self.halt.note(Limit::Memory, HeldBy::Kernel, Share::More);
+        }
         Ok(())
     }
 
@@ -84,6 +91,8 @@ impl ResourceLimiter for Limiter {
 
 #[cfg(test)]
 mod tests {
+    use wjob_model::outcome::Outcome;
+
     use super::*;
 
     #[test]
@@ -149,5 +158,19 @@ mod tests {
         assert!(!limiter.memory_growing(0, 900, Some(800)).unwrap());
         assert!(!limiter.table_growing(0, 9, Some(8)).unwrap());
         assert!(halt.outcome().is_none() && limiter.memory_growing(0, 1000, Some(1000)).unwrap());
+    }
+
+    #[test]
+    fn of_failures_to_grow_the_systems_are_limits_and_the_types_are_not() {
+        let failed = |error: wasmtime::Error| {
+            let halt = Halt::default();
+            Limiter::new(1000, halt.clone()).memory_grow_failed(error).unwrap();
+            halt.outcome()
+        };
+        let kernel = Some(Outcome::LimitHit { limit: Limit::Memory, wall: HeldBy::Kernel });
+        let refused = std::io::Error::from_raw_os_error(libc::ENOMEM);
+        assert_eq!(failed(wasmtime::Error::from(refused)), kernel);
+        assert_eq!(failed(wasmtime::Error::from(rustix::io::Errno::NOMEM).context("mmap failed")), kernel);
+        assert_eq!(failed(wasmtime::format_err!("memory growth exceeds memory type's limits")), None);
     }
 }

@@ -21,6 +21,7 @@ use crate::output::{Meter, Output};
 use crate::relay::{Carried, Relay};
 use crate::serve::gate::Gate;
 use crate::serve::listening::{NotNow, Peer, Socket, Source};
+use crate::serve::shortage::Shortage;
 
 /// How long nobody is accepted after there was no room for another process or connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -52,6 +53,7 @@ pub(crate) fn serve(
         sockets: sockets.map_err(|error| StartFailure::own("a socket", error))?,
         output: Output::new(stderr, Meter::shared(&run.limits), run.raw),
         gate: Gate::new(&run.limits, Instant::now()),
+        shortage: Shortage::default(),
         served: HashMap::new(),
         number: 0,
         met: Vec::new(),
@@ -71,6 +73,8 @@ struct Service<'a> {
     sockets: Vec<Socket>,
     output: Output,
     gate: Gate,
+    /// Of room for connections.
+    shortage: Shortage,
     served: HashMap<u32, Served>,
     /// Connections so far.
     number: u64,
@@ -200,8 +204,12 @@ impl Service<'_> {
                     Err(NotNow::Gone) => {}
                     Err(NotNow::Nobody) => break,
                     Err(NotNow::NoRoom(error)) => {
-                        let _ = self.output.write_uncounted(format!("wjob: accepting pauses: {error}\n").as_bytes());
-                        self.not_before = Some(Instant::now() + NO_ROOM);
+                        let now = Instant::now();
+                        if self.shortage.is_news(now) {
+                            let words = format!("wjob: accepting pauses: {error}\n");
+                            let _ = self.output.write_uncounted(words.as_bytes());
+                        }
+                        self.not_before = Some(now + NO_ROOM);
                     }
                     Err(NotNow::Dead(error)) => {
                         let address = self.sockets[at].about.address.clone();

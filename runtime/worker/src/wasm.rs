@@ -25,6 +25,7 @@ use crate::engine::Pool;
 use crate::halt::Halt;
 use crate::instance::{Loaded, Prepared, Programs, Template};
 use crate::limiter::DEFAULT_MEMORY;
+use crate::panics;
 use crate::preopens::preopens;
 use crate::readiness::watch;
 use crate::role::{Started, bounded, no_namespaces, open_grants, open_root, report, set_umask, told_to_go, wall};
@@ -37,6 +38,7 @@ use crate::{command, engine, module, open, ticks};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
+    panics::end_by_a_status();
     let channel = Arc::new(started.channel);
     match prepare(channel.clone(), started.descriptors, run) {
         Ok((prepared, manner, evidence)) => {

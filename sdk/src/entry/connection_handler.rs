@@ -4,7 +4,9 @@
 /// Makes an asynchronous function the handler of the job's connections.
 ///
 /// It takes a [`Connection`](crate::Connection) and returns nothing or a `Result`; an error is written to standard
-/// error as `error: …`. The connection is closed when the function returns.
+/// error as `error: …`. The connection is closed when the function returns. What it has [spawned](crate::spawn()) is not
+/// waited for, and may never come to its end: wjob ends the instance, or has it serve the next connection. It waits for
+/// its own work, with `join!` of the crate `futures` for example, where it does two things at once.
 ///
 /// ```
 /// use wjob_sdk::{Connection, Error};

@@ -31,7 +31,8 @@ pub async fn command(main: impl Future<Output = impl Outcome>) -> bool {
     well
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. What it spawned is not waited for: in an instance that serves several connections it
+/// may be another's, whose end cannot be told of here.
 pub async fn connection(handle: impl Future<Output = impl Outcome>) {
     handle.await.report();
     flush();
@@ -40,4 +41,38 @@ pub async fn connection(handle: impl Future<Output = impl Outcome>) {
 /// Lets out what the standard library holds back. There is nobody to tell when it cannot.
 fn flush() {
     let _ = io::stdout().flush();
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::rc::Rc;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::testing;
+
+    /// Work that takes more than one turn, and the sign that it is done.
+    fn work() -> (impl Future<Output = ()> + 'static, Rc<Cell<bool>>) {
+        let done = Rc::new(Cell::new(false));
+        let (sign, mut turns) = (done.clone(), 3);
+        let work = poll_fn(move |context| {
+            turns -= 1;
+            context.waker().wake_by_ref();
+            sign.set(turns == 0);
+            if turns == 0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        (work, done)
+    }
+
+    #[test]
+    fn a_command_waits_for_what_it_spawned_and_a_connection_does_not() {
+        let (spawned, done) = work();
+        assert!(testing::run(command(async { crate::spawn(spawned) })));
+        assert!(done.get());
+        let (spawned, done) = work();
+        testing::run(connection(async { crate::spawn(spawned) }));
+        assert!(!done.get());
+    }
 }

@@ -31,17 +31,19 @@ fn beside_a_mount(supervisor: &Supervisor, user: u32, folder: &str, device: &Fil
     inside
 }
 
-/// Jobs that lead a supervisor into a folder: paths that are watched, and one that is missed.
+/// Jobs that lead a supervisor into a folder: paths that are watched, one that is missed, and programs.
 fn with_jobs(supervisor: Supervisor, folder: &str) -> Supervisor {
     let file = format!("{folder}/file");
     let watched = || Job::shell("exit 0").with("ThrottleInterval", 3000);
     let exists = Dictionary::from_iter([(file.clone(), true)]);
     let missing = Job::new(&supervisor.sandbox.name("none"), &[]).with("StandardOutPath", format!("{folder}/out"));
+    let at_once = |job: Job| job.with("RunAtLoad", true).with("ThrottleInterval", 3000);
     supervisor
         .with("changes", watched().with("WatchPaths", texts([file.as_str()])))
         .with("queue", watched().with("QueueDirectories", texts([folder])))
         .with("state", watched().with_in("KeepAlive", "PathState", exists))
-        .with("missing", missing.with("RunAtLoad", true).with("ThrottleInterval", 3000))
+        .with("missing", at_once(missing))
+        .with("program", at_once(Job::new(&file, &[])))
 }
 
 /// It serves, says what it does not look at, and looks there once the mount is gone.
@@ -53,7 +55,7 @@ fn is_served_beside_a_silent_mount(supervisor: Supervisor, device: File) {
     let mut supervisor = with_jobs(supervisor, &folder);
     supervisor.adopt(Running::start_as_it_is(beside_a_mount(&supervisor, OTHER, &folder, &device)));
 
-    supervisor.logs(" missing: failed: ");
+    supervisor.logs(" missing: failed: ").logs(" program: failed: ");
     let reason = format!("lies on fuse mounted by uid {OTHER}, which wjobd does not enter");
     supervisor.logs(&format!("a path is not looked at: {folder} {reason}"));
     for label in ["changes", "queue", "state"] {
@@ -64,6 +66,10 @@ fn is_served_beside_a_silent_mount(supervisor: Supervisor, device: File) {
     let file = supervisor.file("socket.plist", "socket", Job::shell("exit 0").with_in("Sockets", "a", socket));
     let (_, why) = supervisor.call("Bootstrap", json!({ "path": file })).expect_err("a place that is taken");
     assert!(why.to_string().contains("a file system is mounted there"), "{why}");
+    let within = Dictionary::from_iter([("SockPathName", format!("{folder}/socket"))]);
+    let file = supervisor.file("within.plist", "within", Job::shell("exit 0").with_in("Sockets", "a", within));
+    let (_, why) = supervisor.call("Bootstrap", json!({ "path": file })).expect_err("a folder that is not entered");
+    assert!(why.to_string().contains(&reason), "{why}");
 
     // Nobody hears questions any more, and whoever asks is told so.
     drop(device);

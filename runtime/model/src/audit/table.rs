@@ -92,5 +92,6 @@ pub const ROWS: &[Row] = &[
     rule("time", 2, limits::time, "Limits.CPUTime or Limits.RunTime: set one"),
     limit("processes", 3, Limit::Processes, "Limits.Processes: set it"),
     limit("output", 1, Limit::OutputSize, "Limits.OutputSize: set it"),
-    limit("connections", 1, Limit::ConnectionsPerSource, "Limits.ConnectionsPerSource: set it"),
+    limit("connections", 1, Limit::ConnectionsPerSource,
+        "Limits.ConnectionsPerSource: set it; a native program needs inetdCompatibility without Wait for it"),
 ];

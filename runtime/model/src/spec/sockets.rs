@@ -225,11 +225,12 @@ fn address(socket: &RawValue) -> Option<Finding> {
     })
 }
 
+/// The network has no such sockets (socket(2): EPROTONOSUPPORT, ESOCKTNOSUPPORT), so that the job could not be loaded.
 fn socket_type(socket: &RawValue) -> Option<Finding> {
     let value = socket.get("SockType")?;
     (value.text() == Some("seqpacket") && !is_unix(socket)).then(|| {
         let message = "seqpacket exists for Unix sockets only";
-        value.finding(Severity::Warning, "socket-type", message)
+        value.finding(Severity::Error, "socket-type", message).help("name a SockPathName, or make it stream or dgram")
     })
 }
 

@@ -421,6 +421,11 @@ fn odd_combinations_are_warned_of() {
             "socket-type",
         ),
         (
+            socket("<key>SockServiceName</key><string>1</string><key>SockType</key><string>seqpacket</string>"),
+            Error,
+            "socket-type",
+        ),
+        (
             socket("<key>SockServiceName</key><string>1</string><key>MulticastGroup</key><string>224.0.0.1</string>"),
             Error,
             "socket-type",

@@ -14,14 +14,24 @@ const MAPPINGS_BASE: u64 = 1_024;
 
 /// Why a connection of a native program can be silent for as long as it likes.
 const SILENT: &str = "a native program has its connections for itself, and nobody sees how long one is silent";
+/// Why nobody counts the connections of a native program that is handed its listening sockets.
+const UNCOUNTED: &str =
+    "a native program that is handed its listening sockets accepts by itself, and nobody counts whom";
+
+/// What to do about each.
+const REMOVE: &str =
+    "remove it; the program itself may have such a limit, and Limits.RunTime ends a process by its age";
+const HAND_OVER: &str = "remove it; with inetdCompatibility and no Wait each connection has a process, and is counted";
 
 /// That every limit of the job can be held.
 ///
 /// # Errors
 /// Names the first that cannot.
 pub(super) fn all(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), WallRefusal> {
-    if kind == WorkerKind::Native && job.limits.idle_time.is_some() {
-        return Err(WallRefusal::Limit { limit: Limit::IdleTime, why: SILENT.into() });
+    if kind == WorkerKind::Native
+        && let Some((limit, why, _)) = of_native(job).next()
+    {
+        return Err(WallRefusal::Limit { limit, why: why.into() });
     }
     match too_many(job, kind, machine) {
         Some(why) => Err(WallRefusal::Limit { limit: Limit::Instances, why }),
@@ -43,13 +53,25 @@ fn too_many(job: &Job, kind: WorkerKind, machine: &Machine) -> Option<String> {
     })
 }
 
-/// What is to be said before a native job is run of a limit that nobody holds for it.
-pub fn unheld(job: &Job) -> Option<Finding> {
-    job.limits.idle_time.map(|_| {
-        let message = format!("Limits.IdleTime cannot be held: {SILENT}");
-        Finding::new(Severity::Error, "limit-not-held", message)
-            .at("Limits.IdleTime", None)
-            .help("remove it; the program itself may have such a limit, and Limits.RunTime ends a process by its age")
+/// The limits that a native job asks for and nobody holds, each with the reason and what to do.
+fn of_native(job: &Job) -> impl Iterator<Item = (Limit, &'static str, &'static str)> {
+    let accepts = !job.sockets.is_empty() && job.inetd_wait != Some(false);
+    let rows = [
+        (Limit::IdleTime, job.limits.idle_time, true, SILENT, REMOVE),
+        (Limit::Instances, job.limits.instances, accepts, UNCOUNTED, HAND_OVER),
+        (Limit::ConnectionsPerSource, job.limits.connections_per_source, accepts, UNCOUNTED, HAND_OVER),
+        (Limit::ConnectionRate, job.limits.connection_rate, accepts, UNCOUNTED, HAND_OVER),
+    ];
+    let unheld = rows.into_iter().filter(|(_, asked, nobody, ..)| asked.is_some() && *nobody);
+    unheld.map(|(limit, _, _, why, advice)| (limit, why, advice))
+}
+
+/// What is to be said before a native job is run of the limits that nobody holds for it.
+pub fn unheld(job: &Job) -> impl Iterator<Item = Finding> {
+    of_native(job).map(|(limit, why, advice)| {
+        let key = format!("Limits.{limit}");
+        let message = format!("{key} cannot be held: {why}");
+        Finding::new(Severity::Error, "limit-not-held", message).at(&key, None).help(advice)
     })
 }
 
@@ -71,14 +93,22 @@ mod tests {
         let silence = Err("the limit IdleTime cannot be held here: a native program has its connections for itself");
         let many = Err("500 instances need 9024 memory mappings, and a process has 9023 at most (vm.max_map_count)");
         let (few, inetd) = ("Limits = { Instances = 500; };", "inetdCompatibility = { Instances = 500; };");
+        let accepted = Err("cannot be held here: a native program that is handed its listening sockets");
+        let sources = "Limits = { ConnectionsPerSource = 5; };";
         for (keys, wasm, mappings, expected) in [
+            (sources, true, None, Ok(())),
+            (sources, false, None, accepted),
+            ("Limits = { ConnectionRate = 5; };", false, None, accepted),
+            ("inetdCompatibility = { Wait = YES; Instances = 5; };", false, None, accepted),
+            ("inetdCompatibility = {}; Limits = { ConnectionsPerSource = 5; };", false, None, Ok(())),
             ("Limits = { IdleTime = 5; };", true, Some(65_530), Ok(())),
             ("Limits = { IdleTime = 5; };", false, Some(65_530), silence),
             ("Limits = { Instances = 1000; };", true, Some(65_530), Ok(())),
             (few, true, Some(9_024), Ok(())),
             (few, true, Some(9_023), many),
             (inetd, true, Some(9_023), many),
-            (few, false, Some(9_023), Ok(())),
+            (few, false, Some(9_023), accepted),
+            (inetd, false, Some(9_023), Ok(())),
             (few, true, None, Ok(())),
             ("", true, Some(9_023), Ok(())),
         ] {
@@ -93,8 +123,21 @@ mod tests {
 
     #[test]
     fn what_is_refused_of_a_native_job_is_said_before_it_is_run() {
-        assert_eq!(unheld(&job("Limits = { RunTime = 5; };")), None);
-        let finding = unheld(&job("Limits = { IdleTime = 5; };")).unwrap();
-        assert_eq!((finding.severity, finding.key_path.as_str()), (Severity::Error, "Limits.IdleTime"));
+        let all = "Instances = 5; ConnectionsPerSource = 5; ConnectionRate = 5;";
+        let counted = ["Limits.Instances", "Limits.ConnectionsPerSource", "Limits.ConnectionRate"];
+        for (keys, expected) in [
+            ("Limits = { RunTime = 5; };".to_owned(), &[][..]),
+            ("Limits = { IdleTime = 5; };".to_owned(), &["Limits.IdleTime"]),
+            (format!("Limits = {{ {all} }};"), &counted),
+            (format!("Limits = {{ {all} }}; inetdCompatibility = {{ Wait = YES; }};"), &counted),
+            (format!("Limits = {{ {all} }}; inetdCompatibility = {{}};"), &[]),
+        ] {
+            let found: Vec<Finding> = unheld(&job(&keys)).collect();
+            assert!(found.iter().all(|finding| finding.severity == Severity::Error), "{found:?}");
+            let named: Vec<&str> = found.iter().map(|finding| finding.key_path.as_str()).collect();
+            assert_eq!(named, expected, "{keys}");
+        }
+        let unconnected = Job { sockets: Vec::new(), ..job(&format!("Limits = {{ {all} }};")) };
+        assert_eq!(unheld(&unconnected).count(), 0, "nobody connects, so that there is nothing to hold");
     }
 }

@@ -1,15 +1,21 @@
 //! Unix sockets of the supervisor's own: bound without a race, taken away when it ends, or handed over. Sockets of jobs
 //! are bound in `listen`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
+use crate::listen::fresh_name;
+
+/// How the name of one begins while it is made.
+const PREFIX: &str = ".wjob-";
 /// How often, and how far apart, a socket that is answered is asked again.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
@@ -67,10 +73,13 @@ impl Drop for Bound {
 }
 
 /// Binds a Unix socket beside its place and renames it into it, so that it is never there without its mode. The folder
-/// is the owner's; everybody may connect to the system's, and is asked who he is.
+/// is the owner's, or a sticky one: there the name beside is one that nobody could foresee and take. Everybody may
+/// connect to the system's, and is asked who he is.
 pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
     let name = path.display();
-    let failed = |error: std::io::Error| format!("the socket {name}: {error}");
+    let failed = |error: io::Error| format!("the socket {name}: {error}");
+    // Bound by another name it would be there, and no client could connect.
+    SocketAddr::from_pathname(path).map_err(failed)?;
     let folder = path.parent().ok_or_else(|| format!("the socket {name}: expected an absolute path"))?;
     let mode = if uid == 0 { 0o755 } else { 0o700 };
     fs::DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
@@ -84,25 +93,44 @@ pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
         ));
     }
     if let Ok(status) = fs::symlink_metadata(path) {
-        stale(path, &status)?;
+        stale(path, &status, uid)?;
     }
-    let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().display(), std::process::id()));
-    let _ = fs::remove_file(&beside);
+    let beside = folder.join(fresh_name(PREFIX).map_err(failed)?);
     let mode = if uid == 0 { 0o666 } else { 0o600 };
     // Made with its mode: a name that is asked for again might be another file's by then. There is one thread.
     let umask = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
-    let listener = UnixListener::bind(&beside).map_err(failed);
+    let listener = listen_at(folder, &beside);
     rustix::process::umask(umask);
-    let listener = listener?;
-    fs::rename(&beside, path).map_err(failed)?;
+    let listener = listener.map_err(failed)?;
+    if let Err(error) = fs::rename(&beside, path) {
+        let _ = fs::remove_file(&beside);
+        return Err(failed(error));
+    }
     Ok(Bound::at(listener, path))
 }
 
-/// What is at the socket's place may be replaced if it is a socket that nobody answers.
-fn stale(path: &Path, status: &fs::Metadata) -> Result<(), String> {
+/// A name beside may be longer than an address can be, where the socket's own is not.
+fn listen_at(folder: &Path, beside: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(beside) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            let folder = File::open(folder)?;
+            let inside = format!("/proc/self/fd/{}", folder.as_raw_fd());
+            UnixListener::bind(Path::new(&inside).join(beside.file_name().unwrap_or_default()))
+        }
+        bound => bound,
+    }
+}
+
+/// What is at the socket's place may be replaced if it is a socket that nobody answers, and nobody else's: in a sticky
+/// folder it may be anybody's, who would have a supervisor wait for him.
+fn stale(path: &Path, status: &fs::Metadata, uid: u32) -> Result<(), String> {
     let name = path.display();
     if !status.file_type().is_socket() {
         return Err(format!("the socket {name}: something else is there; remove it, or choose another --socket"));
+    }
+    if ![0, uid].contains(&status.uid()) {
+        let owner = status.uid();
+        return Err(format!("the socket {name}: one of user {owner} is there; remove it, or choose another --socket"));
     }
     // A supervisor that was killed has answered until the last of its children began its own program.
     for _ in 0..TRIES {
@@ -116,6 +144,10 @@ fn stale(path: &Path, status: &fs::Metadata) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, lchown};
+
+    use wjob_model::socket::LONGEST_PATH;
+
     use super::*;
 
     #[test]
@@ -138,5 +170,42 @@ mod tests {
         assert!(bind(&path, uid).unwrap_err().contains("something else"));
         drop(second);
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
+    }
+
+    #[test]
+    fn in_a_sticky_folder_nobody_else_keeps_it_from_being_bound() {
+        const OTHER: u32 = 54_321;
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let path = folder.path().join("wjob.sock");
+        // What was foreseen was taken, and by what is not removed.
+        fs::create_dir(folder.path().join(format!(".wjob.sock.{}", std::process::id()))).unwrap();
+        drop(bind(&path, uid).unwrap());
+        let entries = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(entries, 1, "nothing of it is left");
+        let _theirs = UnixListener::bind(&path).unwrap();
+        if lchown(&path, Some(OTHER), None).is_ok() {
+            let refused = bind(&path, uid).unwrap_err();
+            assert!(refused.contains("one of user 54321 is there"), "{refused}");
+        } else {
+            assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
+        }
+    }
+
+    #[test]
+    fn a_path_may_be_as_long_as_an_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let of_length = |length: usize| {
+            let room = length - folder.path().as_os_str().len() - "//s".len();
+            folder.path().join("x".repeat(room)).join("s")
+        };
+        let path = of_length(LONGEST_PATH);
+        let _bound = bind(&path, uid).unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        let longer = of_length(LONGEST_PATH + 1);
+        assert!(bind(&longer, uid).is_err());
+        assert!(!longer.parent().unwrap().exists(), "nothing was made for it");
     }
 }

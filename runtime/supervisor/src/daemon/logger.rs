@@ -38,6 +38,10 @@ const HEALTHY: Moment = 10_000;
 /// How long its channel may be full at the end, milliseconds and seconds.
 const LAST: Moment = 5_000;
 const LAST_SECONDS: i64 = 1;
+/// How long it may take to end, seconds: with everything else, and where another one goes on. What it has read and not
+/// written is lost with it, and on a machine at its limits one that is nice takes long.
+const END_SECONDS: i64 = 5;
+const REST_SECONDS: i64 = 60;
 /// How soon a full channel is tried again, milliseconds.
 const AGAIN: Moment = 50;
 
@@ -209,6 +213,10 @@ impl Logger {
 
     /// Nothing more comes: what is in the pipes is written, then it ends by itself.
     pub fn finish(&mut self) {
+        self.end_within(END_SECONDS);
+    }
+
+    fn end_within(&mut self, seconds: i64) {
         let end = clock::now().boot + LAST;
         self.flush();
         // A slow disk gets some time; nobody else is kept waiting by now.
@@ -217,7 +225,7 @@ impl Logger {
         }
         let down = Process::Down { again_at: Moment::MAX, why: "the supervisor ends".into() };
         if let Process::Up { worker, .. } = std::mem::replace(&mut self.process, down) {
-            worker.wait_after_close();
+            worker.wait_after_close(seconds);
         }
     }
 

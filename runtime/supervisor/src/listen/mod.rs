@@ -20,7 +20,7 @@ use wjob_model::socket::{AddressError, Place, Socket, SocketKind};
 
 use crate::trust::Distrust;
 pub use owner::Owner;
-pub(crate) use private::sweep;
+pub(crate) use private::{fresh_name, sweep};
 pub use remote::Connection;
 pub use saved::SavedListener;
 

@@ -92,7 +92,7 @@ pub(super) fn bind(socket: &Socket, owner: &Owner) -> Result<Listener, ListenErr
 }
 
 /// A name that nobody could foresee.
-pub(super) fn fresh_name(prefix: &str) -> std::io::Result<String> {
+pub(crate) fn fresh_name(prefix: &str) -> std::io::Result<String> {
     let mut random = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     Ok(format!("{prefix}{:016x}", u64::from_ne_bytes(random)))

@@ -209,3 +209,57 @@ fn another_users_file_folder_or_link_is_refused() {
         }
     }
 }
+
+/// Does something where `/proc`, which is a mount wherever this runs, is said to be of this type: in a thread of its own,
+/// which has met no mounts before.
+fn where_proc_is(kind: &str, options: &str, act: impl FnOnce() + Send) {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let number = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let of_proc = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/proc")).map(number).unwrap();
+    let said = format!("{of_proc} 1 0:1 / /proc rw - {kind} none {options}");
+    let lines = mounts.lines().map(|line| if number(line) == of_proc { said.as_str() } else { line });
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("table");
+    fs::write(&table, lines.collect::<Vec<&str>>().join("\n")).unwrap();
+    let known = Mounts::of_table(&table).unwrap();
+    std::thread::scope(|scope| {
+        let act = move || {
+            MOUNTS.set(Some(known));
+            act();
+        };
+        scope.spawn(act).join().unwrap();
+    });
+}
+
+/// What is wrong with the ways into `/proc`, and which component is to blame.
+fn ways_into_proc(link: &Path) -> [Option<(Fault, PathBuf)>; 4] {
+    let inside = Path::new("/proc/version");
+    let faults = [
+        open_trusted(inside, user(), TrustedKind::Program).err(),
+        open_trusted(link, user(), TrustedKind::Program).err(),
+        open_trusted_folder(Path::new("/proc/sys"), user()).err(),
+        open_trusted_below(Path::new("/proc"), Path::new("/version"), user()).err(),
+    ];
+    faults.map(|fault| fault.map(|fault| (fault.fault, fault.component)))
+}
+
+#[test]
+fn where_another_users_process_answers_nothing_is_asked_and_a_server_is() {
+    let top = tempfile::tempdir().unwrap();
+    let link = top.path().join("link");
+    symlink("/proc/version", &link).unwrap();
+    where_proc_is("fuse.x", "rw,user_id=54321", || {
+        let refused = ways_into_proc(&link);
+        let closed = Some((Fault::Mount, PathBuf::from("/proc")));
+        assert_eq!(refused, [(); 4].map(|()| closed.clone()));
+        let fault = open_trusted_folder(Path::new("/proc"), user()).unwrap_err();
+        assert!(fault.to_string().contains("/proc: it lies on fuse.x mounted by uid 54321"), "{fault}");
+    });
+    // That is said of none of these, whatever else is wrong with it where this runs.
+    for (kind, options) in [("nfs4", "rw"), ("autofs", "rw"), ("fuse", "rw,user_id=0"), ("proc", "rw")] {
+        where_proc_is(kind, options, || {
+            let entered = ways_into_proc(&link);
+            assert!(entered.iter().flatten().all(|(fault, _)| *fault != Fault::Mount), "{kind}: {entered:?}");
+        });
+    }
+}

@@ -18,6 +18,7 @@ pub(crate) mod living;
 pub(crate) mod own_time;
 pub(crate) mod request;
 pub(crate) mod service;
+pub(crate) mod shortage;
 pub(crate) mod stdio;
 pub(crate) mod stream;
 pub(crate) mod upload;
@@ -42,6 +43,7 @@ use held::Pulse;
 use lifecycle::{Phase, Work};
 use listening::{Arrival, NotNow, Peer, Socket};
 use living::Living;
+use shortage::Shortage;
 use stream::Stream;
 
 /// How long nobody is accepted after the process or the machine had no room for another connection.
@@ -63,6 +65,8 @@ pub(crate) struct Serving {
     connections: Arc<Semaphore>,
     crowd: Crowd,
     gate: Mutex<Gate>,
+    /// Of room for connections.
+    shortage: Mutex<Shortage>,
     counted: bool,
     numbers: AtomicU64,
     /// Loops that still accept.
@@ -180,6 +184,7 @@ impl Serving {
             silence: Duration::from_secs(limits.idle_time.unwrap_or(DEFAULT_IDLE)),
             counted: !gate.is_open(),
             gate: Mutex::new(gate),
+            shortage: Mutex::default(),
             numbers: AtomicU64::new(0),
             accepting: AtomicUsize::new(0),
             over: Notify::new(),
@@ -208,7 +213,10 @@ impl Serving {
 
     /// Nobody is accepted for a while, because there is no room for another connection.
     pub async fn pause(&self, error: &std::io::Error) {
-        self.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
+        let is_news = self.shortage.lock().unwrap_or_else(PoisonError::into_inner).is_news(Instant::now());
+        if is_news {
+            self.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
+        }
         tokio::time::sleep(NO_ROOM).await;
     }
 

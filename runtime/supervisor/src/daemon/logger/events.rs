@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use wjob_model::fleet::RunId;
 use wjob_model::record::{Asker, FromLogger, ToLogger};
 
-use super::{Process, Stream};
+use super::{Process, REST_SECONDS, Stream};
 use crate::daemon::log::Level;
 use crate::daemon::{Daemon, Wakes, clock};
 
@@ -112,7 +112,7 @@ impl Daemon {
             self.poller.remove(&worker.channel);
             self.poller.remove(&worker.pidfd);
         }
-        self.logger.finish();
+        self.logger.end_within(REST_SECONDS);
         self.logger.process = Process::Down { again_at: 0, why: "the supervisor is replaced".into() };
         self.logger.pipes.values_mut().for_each(|pipe| pipe.handed = false);
         self.logger.full_until = None;
