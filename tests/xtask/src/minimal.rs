@@ -158,8 +158,8 @@ fn unread(count: u64) -> anyhow::Error {
     )
 }
 
-/// How many tests ran, and those that failed. Below strace there is no gain by exec and each call takes long, at which some
-/// fail; that tells nothing of the lists.
+/// How many tests ran, and those that failed. Below strace there is no gain by exec and each call takes long, at which
+/// some fail; that tells nothing of the lists.
 fn tell(verdicts: &[(String, Verdict)]) -> anyhow::Result<()> {
     anyhow::ensure!(!verdicts.is_empty(), "no test was run; is there one of that name, and may this user trace?");
     let failed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Failed);
@@ -201,9 +201,7 @@ fn print(rows: &[Row], trace: &Trace) {
     for (filter, count) in &trace.workers {
         println!("{count} {} workers had a filter of {}", filter.kind, filter.lists.join(", "));
     }
-    println!(
-        "A call is counted while it is looked for: with all tests only if some kind was not seen to make it before."
-    );
+    println!("A call is counted while it is looked for: in all tests only if some kind did not make it in the first.");
 }
 
 /// `all` is whether all tests were run.

@@ -8,7 +8,7 @@ use super::lists::{Entry, Lists};
 use super::trace::{Times, Trace};
 
 /// List, call and reason of what is needed though no test can have it made here. A call stands here only where it
-/// depends on the kernel, the processor or the C library whether it is made; what a guest can ask for gets a test instead.
+/// depends on the kernel, the processor or the C library whether it is made; what a guest can ask for gets a test.
 const UNSEEN_BUT_NEEDED: [(&str, &str, &str); 3] = [
     ("ENGINE", "restart_syscall", "the kernel has it made when a process that sleeps was stopped and goes on"),
     ("FILES", "readlink", "made where the kernel has no openat2"),
