@@ -14,6 +14,7 @@ mod hostile;
 mod idle;
 mod loaded;
 mod machine;
+mod minimal;
 mod newcomer;
 mod peer;
 mod process;
@@ -45,6 +46,10 @@ cargo xtask VERB
                                 performs every attack of guests/hostile/attacks.json and prints which wall contained
                                 it. Fails with status 1 when one was not contained, and with 2 when all that was tried
                                 was, and a part could not be tried here
+  minimal [--json] [--no-build] [TEST...]
+                                runs the end-to-end tests, or these, under strace and prints how often each kind of
+                                worker made each system call that its lists allow. Fails when a call is listed that no
+                                worker made in any test; root sees more than others do
   dist                          release binaries in target/dist/bin, guests in target/dist/guests, the corpus of
                                 attacks in target/dist/hostile
   fuzz [--seconds S] [TARGET...]
@@ -90,6 +95,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "hostile" => hostile::run(rest),
+        "minimal" => minimal::run(rest),
         "dist" => dist::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
@@ -98,7 +104,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "help" | "--help" | "-h" => help(),
         other => Err(step::advise(
             &format!("unknown verb {other:?}"),
-            "the verbs are demo, test, hostile, dist, fuzz, bench and help",
+            "the verbs are demo, test, hostile, minimal, dist, fuzz, bench and help",
             "see `cargo xtask help`",
         )),
     }

@@ -30,8 +30,8 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     result
 }
 
-/// The same selection of packages as the tests', so that cargo builds each dependency once.
-fn binaries() -> anyhow::Result<()> {
+/// Builds `wjob` and `wjobd`: the same selection of packages as the tests', so that cargo builds each dependency once.
+pub fn binaries() -> anyhow::Result<()> {
     let mut arguments = vec!["build", "--bins"];
     arguments.extend(cargo::host_packages());
     cargo::run(&mut cargo::cargo(&arguments))

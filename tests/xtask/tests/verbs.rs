@@ -171,6 +171,17 @@ fn without_rustup_it_is_said_where_the_target_can_be_had() {
 }
 
 #[test]
+fn without_strace_it_is_said_where_it_can_be_had() {
+    let machine = Machine::new();
+    machine.xtask(&["minimal"]).fails(&[
+        "error: what workers do cannot be looked at",
+        "why: strace cannot be started",
+        "do:  install the package strace (`apt install strace` on Debian), version 5.3 or later",
+    ]);
+    assert!(machine.calls().is_empty(), "{:?}", machine.calls());
+}
+
+#[test]
 fn a_build_that_fails_ends_every_verb_and_is_named() {
     for verb in VERBS {
         let machine = Machine::new();
@@ -234,9 +245,10 @@ fn dist_lays_everything_out_under_its_name_and_nothing_old() {
 #[test]
 fn a_wrong_word_is_answered_with_the_right_ones() {
     for (words, part) in [
-        (&["nonsense"][..], "the verbs are demo, test, hostile, dist, fuzz, bench and help"),
+        (&["nonsense"][..], "the verbs are demo, test, hostile, minimal, dist, fuzz, bench and help"),
         (&["demo", "more"], "demo takes no arguments"),
         (&["dist", "more"], "dist takes no arguments"),
+        (&["minimal", "--jsn"], "minimal does not know \"--jsn\""),
         (&["bench"], "the benches are run, idle, connections, http, cold, takeover and neighbours"),
     ] {
         let machine = Machine::new();

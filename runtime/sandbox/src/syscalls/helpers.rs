@@ -27,7 +27,6 @@ pub(super) const RESOLVE: &[Entry] = &[
     entry!(fstatfs, Any, "libraries"),
     entry!(uname, Any, "the host's own name"),
     entry!(sendmmsg, NoFastOpen, "libc asks for both address families at once"),
-    entry!(bind, Any, "libc's netlink question is refused before; datagrams need a port"),
     entry!(recvmsg, Any, "answers"),
     entry!(sendmsg, MessageNoFastOpen, "questions"),
     entry!(ioctl, Any, "how much of an answer waits"),
