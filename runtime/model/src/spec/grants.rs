@@ -171,12 +171,18 @@ fn endpoint(
 fn connect(entry: &RawValue, text: &str, context: &Context, root: Option<&str>) -> Result<Endpoint, Finding> {
     let endpoint = endpoint(entry, text, Endpoint::parse_connect)?;
     if let Host::Path(path) = &endpoint.host {
-        let host = host_path(entry, path.clone(), context, root)?;
-        if let Some(folder) = paths::supervisors_folder(&host) {
-            return Err(protected(entry, &host, folder));
-        }
+        connectable(entry, path, context, root)?;
     }
     Ok(endpoint)
+}
+
+/// That a job may have a connection to the Unix socket at an absolute path, whoever makes it.
+pub fn connectable(value: &RawValue, path: &str, context: &Context, root: Option<&str>) -> Result<(), Finding> {
+    let host = host_path(value, normalise(path), context, root)?;
+    match paths::supervisors_folder(&host) {
+        Some(folder) => Err(protected(value, &host, folder)),
+        None => Ok(()),
+    }
 }
 
 fn environment(grants: &RawValue, findings: &mut Vec<Finding>) -> Vec<String> {

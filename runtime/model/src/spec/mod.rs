@@ -59,7 +59,7 @@ pub fn load(bytes: &[u8], context: &Context) -> Loaded {
     let mut findings = Vec::new();
     let raw = raw::read(&document, &mut findings);
     let job = meant::job(&raw, context, &mut findings);
-    warnings::check(&raw, &mut findings);
+    warnings::check(&raw, context, &mut findings);
     leave_out_outdone(&mut findings);
     findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);

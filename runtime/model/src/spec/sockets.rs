@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use crate::finding::{Finding, Severity};
 use crate::socket::{Family, LONGEST_PATH, Place, Remote, Service, Socket, SocketKind};
 
+use super::Context;
 use super::grants::is_variable_name;
 use super::raw::{RawData, RawJob, RawValue, entries, items};
+
+mod connected;
 
 /// The sockets that are to be bound or connected.
 pub fn meant(raw: &RawJob) -> Vec<Socket> {
@@ -118,10 +121,11 @@ fn is_unix(socket: &RawValue) -> bool {
 }
 
 /// Checks every socket.
-pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
+pub fn check(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) {
     for socket in all(raw) {
-        findings.extend(connected(socket));
-        findings.extend(nowhere(socket));
+        if connects(socket) {
+            findings.extend(connected::check(raw, socket, context));
+        }
         findings.extend(path(socket));
         findings.extend(variable(socket));
         findings.extend(address(socket));
@@ -133,34 +137,6 @@ pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
         findings.extend(beside_users(raw, socket));
     }
     findings.extend(unreached(raw));
-}
-
-/// What a socket has to which others connect.
-const OF_LISTENERS: [&str; 5] =
-    ["SecureSocketWithKey", "MulticastGroup", "SockPathMode", "SockPathOwner", "SockPathGroup"];
-
-/// Keys of a socket to which others connect, on one that is connected itself.
-fn connected(socket: &RawValue) -> Vec<Finding> {
-    let wrong = OF_LISTENERS.into_iter().filter_map(|key| Some((key, socket.get(key).filter(|_| connects(socket))?)));
-    let finding = |(key, value): (&str, &RawValue)| {
-        let message = format!(
-            "{key} is for a socket to which others connect, and this one is connected to somebody else's (SockPassive \
-             is false)"
-        );
-        value.finding(Severity::Error, "wrong-value", message).help("remove one of the two")
-    };
-    wrong.map(finding).collect()
-}
-
-/// A connection needs somebody at its other end.
-fn nowhere(socket: &RawValue) -> Option<Finding> {
-    let port = socket.get("SockServiceName").and_then(port).filter(|port| *port != Service::Port(0));
-    let named = if is_unix(socket) { socket.get("SockPathName").is_some() } else { port.is_some() };
-    (connects(socket) && !named).then(|| {
-        let message = format!("{} is to be connected (SockPassive is false), and nothing says where", socket.path);
-        let help = "name the other end by SockPathName, or by SockServiceName and SockNodeName";
-        socket.finding(Severity::Error, "no-address", message).help(help)
-    })
 }
 
 /// Who may connect, where nobody can.

@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use crate::finding::{Finding, Severity};
 
 use super::raw::{RawData, RawJob, RawValue, items};
-use super::sockets;
+use super::{Context, sockets};
 
 mod calendar;
 
 /// Looks at the whole job.
-pub fn check(raw: &RawJob, findings: &mut Vec<Finding>) {
+pub fn check(raw: &RawJob, context: &Context, findings: &mut Vec<Finding>) {
     keep_alive(raw, findings);
     calendar::check(raw, findings);
-    sockets::check(raw, findings);
+    sockets::check(raw, context, findings);
     findings.extend(on_demand(raw));
     findings.extend(inetd(raw));
     findings.extend(globbing(raw));

@@ -5,12 +5,19 @@ use crate::spec::{Context, Loaded, load};
 
 const CONTEXT: Context = Context { folder: "/jobs", home: "/home/me", uid: 1000 };
 
+/// The same for a job of the system domain.
+const SYSTEM: Context = Context { folder: "/jobs", home: "/root", uid: 0 };
+
 /// A job with one such socket, and with what else its file has.
 fn loaded(socket: &str, more: &str) -> Loaded {
+    loaded_by(&CONTEXT, socket, more)
+}
+
+fn loaded_by(context: &Context, socket: &str, more: &str) -> Loaded {
     let text = format!(
         "{{ Label = a; Program = \"/bin/a\"; Sockets = {{ other = {{ SockPassive = NO; {socket} }}; }}; {more} }}"
     );
-    load(text.as_bytes(), &CONTEXT)
+    load(text.as_bytes(), context)
 }
 
 #[test]
@@ -64,4 +71,55 @@ fn what_only_a_listener_can_have_is_refused_on_a_connection() {
     }
     let found = loaded("SecureSocketWithKey = A;", "").findings;
     assert!(found.iter().any(|finding| finding.key_path == "Sockets.other.SecureSocketWithKey"), "{found:?}");
+}
+
+/// As with what Connect grants: a supervisor would take the job for its owner.
+#[test]
+fn nothing_of_wjobs_own_and_of_the_kernels_is_connected_to() {
+    let root = "RootDirectory = \"/srv/root\";";
+    for (path, more, folder) in [
+        ("/run/wjob/wjob.sock", "", Some("/run/wjob")),
+        ("/run/x/..//wjob/./wjob.sock", "", Some("/run/wjob")),
+        ("/run/user/1000/wjob/wjob.sock", "", Some("/run/user/1000/wjob")),
+        ("/home/me/.cache/wjob/x", "", Some("/home/me/.cache/wjob")),
+        ("/dev/log", "", Some("/dev")),
+        // The supervisor connects, and has the host's root.
+        ("/run/wjob/wjob.sock", root, Some("/run/wjob")),
+        ("/run/wjobs/x", "", None),
+        ("/run/user/1000/bus", "", None),
+        ("/srv/root/run/wjob/x", root, None),
+    ] {
+        let loaded = loaded(&format!("SockPathName = \"{path}\";"), more);
+        let found: Vec<_> = loaded.findings.iter().map(|finding| (finding.code, finding.key_path.as_str())).collect();
+        let expected = folder.map(|_| ("protected-path", "Sockets.other.SockPathName"));
+        assert_eq!(found, Vec::from_iter(expected), "{path} {more}");
+        let said = loaded.findings.first().map(|finding| finding.message.as_str()).unwrap_or_default();
+        assert!(said.ends_with(folder.unwrap_or_default()), "{path} {more}: {said}");
+    }
+}
+
+#[test]
+fn root_connects_to_a_path_for_its_own_jobs_only() {
+    let (path, port) = ("SockPathName = \"/run/s\";", "SockServiceName = 80;");
+    for (context, socket, more, refused) in [
+        (SYSTEM, path, "", true),
+        (SYSTEM, path, "UserName = www;", true),
+        (SYSTEM, path, "UserName = toor;", true),
+        (SYSTEM, "SockPathName = \"/run/s\"; SockType = dgram;", "UserName = www;", true),
+        (SYSTEM, path, "GroupName = root;", true),
+        (SYSTEM, path, "UserName = root;", false),
+        (SYSTEM, path, "UserName = root; GroupName = www;", false),
+        (SYSTEM, path, "UserName = \"0\";", false),
+        (SYSTEM, port, "UserName = www;", false),
+        (SYSTEM, port, "", false),
+        (CONTEXT, path, "", false),
+        (CONTEXT, path, "UserName = me;", false),
+    ] {
+        let loaded = loaded_by(&context, socket, more);
+        let found: Vec<_> = loaded.findings.iter().map(|finding| (finding.severity, finding.code)).collect();
+        let expected = refused.then_some((Severity::Error, "connected-as-root"));
+        assert_eq!(found, Vec::from_iter(expected), "{} {socket} {more}: {:?}", context.uid, loaded.findings);
+        let advice = loaded.findings.first().and_then(|finding| finding.help.as_deref()).unwrap_or_default();
+        assert_eq!(advice.contains("Grants.Connect with unix:///run/s"), refused, "{socket} {more}: {advice}");
+    }
 }
