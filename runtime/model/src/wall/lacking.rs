@@ -135,17 +135,28 @@ fn a_native_program_without_its_view_says_all_that_it_does_without() {
 #[test]
 fn a_grant_that_a_wall_makes_narrow_is_not_given_without_it() {
     let unix = "Grants = { Connect = (\"unix:///run/x\"); };";
+    let connected = format!("UserName = root; {}", to_path("stream"));
     let root = "RootDirectory = \"/srv/root\";";
     for (keys, wasm, wall) in [
         (unix, true, Wall::Mount),
         (unix, false, Wall::Mount),
         (unix, false, Wall::Processes),
+        (&connected, false, Wall::Mount),
+        (&connected, false, Wall::Processes),
         (root, false, Wall::Mount),
         (root, false, Wall::Processes),
     ] {
         let found = plan(&job(keys), "/bin/a", wasm, &whole(1000).without(wall, WHY), true);
         assert_eq!(found, Err(WallRefusal::Required { wall, why: WHY.into() }), "{keys} wasm {wasm}");
     }
+    // A component can do nothing with such a socket but speak to who is there.
+    let found = plan(&job(&connected), "/bin/a", true, &whole(1000).without(Wall::Mount, WHY), false);
+    assert_eq!(found.map(|plan| plan.missing.len()), Ok(1));
+}
+
+/// A connection of this type to somebody else's Unix socket.
+fn to_path(kind: &str) -> String {
+    format!("Sockets = {{ a = {{ SockPathName = \"/run/y\"; SockType = {kind}; SockPassive = NO; }}; }};")
 }
 
 /// Landlock has grown, and each grant asks for as much of it as holds the grant.
@@ -156,6 +167,8 @@ fn an_older_landlock_is_enough_for_what_it_can_hold() {
     let stream = "Sockets = { a = { SockServiceName = 8080; }; };";
     let datagram = "Sockets = { a = { SockPathName = \"/run/y\"; SockType = dgram; }; };";
     let connections = "Sockets = { a = { SockPathName = \"/run/y\"; }; };";
+    let [to_stream, to_packets] = ["stream", "seqpacket"].map(|kind| format!("UserName = root; {}", to_path(kind)));
+    let to_port = "Sockets = { a = { SockServiceName = 8080; SockPassive = NO; }; };";
     for (keys, wasm, least) in [
         ("", true, LANDLOCK_LEAST),
         ("", false, LANDLOCK_LEAST),
@@ -170,6 +183,12 @@ fn an_older_landlock_is_enough_for_what_it_can_hold() {
         (datagram, true, LANDLOCK_LEAST),
         (datagram, false, LANDLOCK_UNIX),
         (connections, false, LANDLOCK_LEAST),
+        // Where nobody answered, it is not connected yet.
+        (&to_stream, false, LANDLOCK_UNIX),
+        (&to_packets, false, LANDLOCK_UNIX),
+        (&to_stream, true, LANDLOCK_LEAST),
+        (to_port, false, LANDLOCK_TCP),
+        (to_port, true, LANDLOCK_LEAST),
     ] {
         for landlock_abi in 0..=LANDLOCK_NEWEST {
             let machine = Machine { landlock_abi, ..whole(1000) };

@@ -278,7 +278,7 @@ pub fn plan(
     held::all(job, kind, machine)?;
     other_root(job, kind, machine)?;
     unix_sockets(job, kind, machine)?;
-    let serves = wasm && !job.sockets.is_empty();
+    let serves = network::serves(job, kind);
     let network = NetworkPlan { serves, ..NetworkPlan::of(&job.grants) };
     let mut plan = WallPlan {
         kind,
@@ -354,7 +354,9 @@ fn other_root(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wall
 
 /// Without the mount wall every Unix socket of the machine could be connected to, whatever `--best-effort` lets go.
 fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), WallRefusal> {
-    if job.isolation == Isolation::None || job.grants.sockets().next().is_none() {
+    let connected = kind == WorkerKind::Native && network::is_connected_to_a_path(job);
+    let connects = connected || job.grants.sockets().next().is_some();
+    if job.isolation == Isolation::None || !connects {
         return Ok(());
     }
     match has_namespaces(job, kind, machine) {
@@ -365,13 +367,15 @@ fn unix_sockets(job: &Job, kind: WorkerKind, machine: &Machine) -> Result<(), Wa
 }
 
 /// The landlock ABI that holds what can be done with the sockets a job may make and with those it is handed: a native
-/// program can connect these anew, in the machine's network whatever its own is.
+/// program can connect these anew, in the machine's network whatever its own is; of connections those that are lost.
 fn least_landlock(plan: &WallPlan, job: &Job) -> u32 {
+    let native = plan.kind == WorkerKind::Native;
     let handed = |kind: SocketKind, network: bool| {
         let is = |socket: &Socket| socket.kind == kind && socket.place.is_network() == network;
-        plan.kind == WorkerKind::Native && job.sockets.iter().any(is)
+        native && job.sockets.iter().any(is)
     };
-    if (plan.network.unix && !plan.network_namespace) || handed(SocketKind::Datagram, false) {
+    let unix = handed(SocketKind::Datagram, false) || (native && network::is_connected_to_a_path(job));
+    if (plan.network.unix && !plan.network_namespace) || unix {
         LANDLOCK_UNIX
     } else if plan.network.tcp || handed(SocketKind::Stream, true) {
         LANDLOCK_TCP

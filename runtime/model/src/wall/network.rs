@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::WorkerKind;
 use crate::grant::{Endpoint, Grants, Host, Port, Transport};
+use crate::job::Job;
+use crate::socket::{Place, Remote, Socket};
 
 /// TCP ports a rule lets through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +43,8 @@ pub struct NetworkPlan {
     pub unix: bool,
     /// Whether bind and listen are allowed to tcp sockets.
     pub bind: bool,
-    /// Whether sockets are handed to it, through which it serves.
+    /// Whether it serves through sockets that are handed to it; a native program only if all of them are listeners or
+    /// take datagrams.
     pub serves: bool,
     /// TCP ports that may be connected to.
     pub connect_ports: Ports,
@@ -105,9 +109,26 @@ impl NetworkPlan {
     }
 }
 
+/// Whether a job serves through the sockets that it is handed. A native program that is handed a connection does not, by
+/// inetd's way or since one was made for it: no rule tells that from the others, and where nobody answered, or once it was
+/// taken apart (connect(2), AF_UNSPEC), it could be listened on.
+pub(super) fn serves(job: &Job, kind: WorkerKind) -> bool {
+    let is_connection = |socket: &Socket| socket.place.is_remote() && socket.kind.accepts();
+    let connections = job.inetd_wait == Some(false) || job.sockets.iter().any(is_connection);
+    !job.sockets.is_empty() && !(kind == WorkerKind::Native && connections)
+}
+
+/// Whether a job has a connection to somebody else's Unix socket. Where nobody answered, a native program can connect that
+/// to another.
+pub(super) fn is_connected_to_a_path(job: &Job) -> bool {
+    job.sockets.iter().any(|socket| matches!(socket.place, Place::Remote(Remote::Path(_))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Context, load};
+    use crate::wall::{Machine, plan};
 
     #[test]
     fn network_rules_follow_the_grants() {
@@ -133,5 +154,31 @@ mod tests {
         let plan = NetworkPlan::of(&Grants { connect, ..Grants::default() });
         assert_eq!(plan, NetworkPlan { unix: true, ..NetworkPlan::default() });
         assert!(!plan.any());
+    }
+
+    #[test]
+    fn a_native_program_that_is_handed_a_connection_does_not_serve() {
+        let (at, to) = ("a = { SockServiceName = 80; };", "b = { SockServiceName = 80; SockPassive = NO; };");
+        let datagrams = "c = { SockServiceName = 53; SockPassive = NO; SockType = dgram; };";
+        let path = "d = { SockPathName = \"/run/d\"; SockPassive = NO; };";
+        for (sockets, more, wasm, native) in [
+            ("", "", false, false),
+            (at, "", true, true),
+            (at, "inetdCompatibility = { Wait = YES; };", true, true),
+            (at, "inetdCompatibility = { Wait = NO; };", true, false),
+            (to, "", true, false),
+            (path, "", true, false),
+            (datagrams, "", true, true),
+            (&format!("{at} {datagrams}"), "", true, true),
+            (&format!("{at} {to}"), "", true, false),
+        ] {
+            let text = format!("{{ Label = a; Program = \"/bin/a\"; Sockets = {{ {sockets} }}; {more} }}");
+            let loaded = load(text.as_bytes(), &Context { folder: "/", home: "/home/me", uid: 1000 });
+            let job = loaded.job.unwrap_or_else(|| panic!("{sockets}: {:?}", loaded.findings));
+            for (is_wasm, expected) in [(true, wasm), (false, native)] {
+                let plan = plan(&job, "/bin/a", is_wasm, &Machine::able(1000), false).unwrap();
+                assert_eq!(plan.network.serves, expected, "{sockets} {more} wasm {is_wasm}");
+            }
+        }
     }
 }

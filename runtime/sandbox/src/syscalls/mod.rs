@@ -82,9 +82,11 @@ fn native_rules(network: &NetworkPlan) -> Vec<Rule> {
     rules
 }
 
-/// What a native program is refused for want of a grant. Without any, listening again on a handed socket is no harm.
+/// What a native program is refused for want of a grant. Who serves and makes no socket may listen on one of the handed
+/// again: that is no harm.
 fn ungranted(network: &NetworkPlan) -> impl Iterator<Item = &'static Entry> {
-    let listening = (network.any() || network.unix) && !network.bind;
+    let again = network.serves && !network.any() && !network.unix;
+    let listening = !network.bind && !again;
     let binding = !network.bind && !network.udp;
     let of = |refused: bool, list: &'static [Entry]| list.iter().filter(move |_| refused);
     of(listening, NATIVE_LISTENING).chain(of(binding, NATIVE_BINDING))

@@ -82,7 +82,7 @@ pub(super) const NATIVE_NARROWED: &[Entry] = &[
     entry!(socketpair, LastingPair, "talking within the program; half of a datagram pair reaches any other socket"),
 ];
 
-/// What a native program with a grant to connect is refused unless Bind is granted.
+/// What a native program is refused unless Bind is granted, or all its sockets are those through which it serves.
 pub(super) const NATIVE_LISTENING: &[Entry] = &[entry!(listen, Any, "granted by Bind only")];
 
 /// What a native program is refused unless Bind or datagrams are granted: the call does not tell the family, and half of

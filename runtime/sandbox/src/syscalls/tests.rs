@@ -84,8 +84,14 @@ fn a_pair_of_sockets_is_one_that_cannot_be_connected_anew() {
 #[test]
 fn a_native_program_gives_names_to_sockets_only_where_a_grant_needs_it() {
     let plan = |tcp, udp, unix, bind| NetworkPlan { tcp, udp, unix, bind, ipv4: true, ..NetworkPlan::default() };
+    let serving = |plan: NetworkPlan| NetworkPlan { serves: true, ..plan };
     for (network, binds, listens) in [
-        (NetworkPlan::default(), false, true),
+        (NetworkPlan::default(), false, false),
+        (serving(NetworkPlan::default()), false, true),
+        (serving(plan(true, false, false, false)), false, false),
+        (serving(plan(false, true, false, false)), true, false),
+        (serving(plan(false, false, true, false)), false, false),
+        (serving(plan(true, false, false, true)), true, true),
         (plan(true, false, false, false), false, false),
         (plan(false, true, false, false), true, false),
         (plan(false, false, true, false), false, false),
