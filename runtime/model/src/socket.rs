@@ -133,6 +133,12 @@ pub enum Family {
 }
 
 impl Socket {
+    /// Whether datagrams of the network go through it. Whoever has the descriptor of such a socket can send to any
+    /// address, whether it is connected or not: sendto(2) names another, and no wall of the kernel knows it.
+    pub fn is_udp(&self) -> bool {
+        self.kind == SocketKind::Datagram && self.place.is_network()
+    }
+
     /// A listener on a port, as tests and simulations need one.
     pub fn on_port(name: &str, port: u16) -> Self {
         let place = Place::Network { node: None, service: Service::Port(port), family: Family::Each, group: None };

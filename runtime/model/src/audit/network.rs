@@ -139,29 +139,44 @@ fn reach(endpoint: &Endpoint) -> u32 {
     host + if any { 2 } else { 0 }
 }
 
-/// Addresses: no rule of the kernel that is used here knows them.
+/// Addresses: no rule of the kernel that is used here knows them. Of what it is handed only a socket of datagrams counts:
+/// others connect to no other place, since landlock lets them through to no port.
 pub(super) fn addresses(subject: &Subject<'_>) -> Judged {
     let granted = destinations(subject).next().is_some() || !subject.job.grants.bind.is_empty();
-    match (granted, subject.is_wasm()) {
-        (false, _) => Judged::new(0, subject.held(&[Wall::Seccomp]), "there is no address to hold it to"),
-        (true, true) => {
+    match (granted, has_udp_socket(subject), subject.is_wasm()) {
+        (false, false, _) => Judged::new(0, subject.held(&[Wall::Seccomp]), "there is no address to hold it to"),
+        (true, _, true) => {
             let words = "the WASI wall alone holds it to the addresses granted: landlock knows ports only";
             Judged::new(2, Held::Guest, words)
         }
-        (true, false) => {
+        (false, true, true) => Judged::new(2, Held::Guest, ANSWERS),
+        (true, false, false) => {
             let words = "nothing holds it to the addresses granted: landlock knows ports only";
             Judged::new(WORST, Held::Nothing, words)
         }
+        (_, true, false) => Judged::new(WORST, Held::Nothing, ANYWHERE),
     }
+}
+
+/// Of a component that has a UDP socket of `Sockets`.
+const ANSWERS: &str =
+    "the WASI wall alone holds its UDP socket to those who have sent it something and to whom it is connected";
+/// Of a native program that has one.
+const ANYWHERE: &str = "nothing holds its UDP socket to any address: it can send to every one, at every port";
+
+fn has_udp_socket(subject: &Subject<'_>) -> bool {
+    subject.job.sockets.iter().any(Socket::is_udp)
 }
 
 /// UDP: its ports neither.
 pub(super) fn udp(subject: &Subject<'_>) -> Judged {
     let grants = &subject.job.grants;
     let granted = grants.connect.iter().chain(&grants.bind).any(|endpoint| endpoint.transport == Transport::Udp);
-    match (granted, subject.is_wasm()) {
-        (false, _) => Judged::new(0, subject.held(&[Wall::Seccomp]), "it has no UDP"),
-        (true, true) => Judged::new(3, Held::Guest, "the WASI wall alone holds it to the UDP ports granted"),
-        (true, false) => Judged::new(WORST, Held::Nothing, "nothing holds it to the UDP ports granted"),
+    match (granted, has_udp_socket(subject), subject.is_wasm()) {
+        (false, false, _) => Judged::new(0, subject.held(&[Wall::Seccomp]), "it has no UDP"),
+        (true, _, true) => Judged::new(3, Held::Guest, "the WASI wall alone holds it to the UDP ports granted"),
+        (false, true, true) => Judged::new(3, Held::Guest, ANSWERS),
+        (true, false, false) => Judged::new(WORST, Held::Nothing, "nothing holds it to the UDP ports granted"),
+        (_, true, false) => Judged::new(WORST, Held::Nothing, ANYWHERE),
     }
 }

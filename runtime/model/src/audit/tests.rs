@@ -7,7 +7,7 @@ use super::*;
 use crate::grant::{Access, Control, Endpoint, PathGrant};
 use crate::limit::LIMITS;
 use crate::message::Evidence;
-use crate::socket::{Place, Socket, SocketKind};
+use crate::socket::{Family, Place, Remote, Service, Socket, SocketKind};
 use crate::wall::{Machine, WALLS};
 
 const WASM: Option<ProgramKind> = Some(ProgramKind::Component);
@@ -103,6 +103,11 @@ fn unix_socket(mode: u32) -> Socket {
     Socket { name: "a".into(), kind: SocketKind::Stream, place }
 }
 
+fn udp_connection() -> Socket {
+    let remote = Remote::Network { node: None, service: Service::Port(53), family: Family::Each };
+    Socket { name: "b".into(), kind: SocketKind::Datagram, place: Place::Remote(remote) }
+}
+
 /// What a job can be given, one by one.
 const GRANTS: &[fn(&mut Job)] = &[
     |job: &mut Job| job.grants.paths.push(path("/srv/a/b/c", Access::ReadOnly)),
@@ -117,6 +122,7 @@ const GRANTS: &[fn(&mut Job)] = &[
     |job: &mut Job| job.grants.control = Some(Control::Operate),
     |job: &mut Job| job.sockets.push(Socket::on_port("web", 80)),
     |job: &mut Job| job.sockets.push(unix_socket(0o666)),
+    |job: &mut Job| job.sockets.push(udp_connection()),
     |job: &mut Job| job.services.push("org.example.a".into()),
 ];
 
@@ -247,6 +253,39 @@ fn each_line_says_what_is_granted_and_what_holds_it() {
         let Finding { judged, .. } = line(keys, kind, id);
         assert_eq!((judged.badness, judged.held), (badness, held), "{keys} {kind:?}: {}", judged.words);
         assert!(judged.words.contains(part), "{keys} {kind:?}: {} lacks {part:?}", judged.words);
+    }
+}
+
+/// What is handed over counts like what is granted, as far as more than its own peers can be reached by it.
+#[test]
+fn a_socket_that_reaches_others_counts_like_a_grant() {
+    let at = |keys: &str| format!("Sockets = {{ a = {{ {keys} }}; }};");
+    let to = |keys: &str| at(&format!("{keys} SockPassive = NO;"));
+    let (udp, tcp) = ("SockServiceName = 53; SockType = dgram;", "SockServiceName = 80;");
+    let granted = format!("{} Grants = {{ Connect = (\"udp://127.0.0.1:53\"); }};", at(udp));
+    for (keys, kind, id, badness, held, part) in [
+        (at(udp), NATIVE, "udp", 10, Held::Nothing, "send to every one"),
+        (to(udp), NATIVE, "udp", 10, Held::Nothing, "send to every one"),
+        (at(udp), NATIVE, "addresses", 10, Held::Nothing, "send to every one"),
+        (to(udp), NATIVE, "addresses", 10, Held::Nothing, "send to every one"),
+        (granted.clone(), NATIVE, "udp", 10, Held::Nothing, "send to every one"),
+        (granted, WASM, "udp", 3, Held::Guest, "the UDP ports granted"),
+        (at(udp), WASM, "udp", 3, Held::Guest, "who have sent it something"),
+        (to(udp), WASM, "addresses", 2, Held::Guest, "to whom it is connected"),
+        (to(udp), None, "udp", 10, Held::Nothing, "send to every one"),
+        (at(tcp), NATIVE, "addresses", 0, Held::Kernel, "no address"),
+        (to(tcp), NATIVE, "addresses", 0, Held::Kernel, "no address"),
+        (to(tcp), NATIVE, "udp", 0, Held::Kernel, "no UDP"),
+        (to(tcp), NATIVE, "connect", 2, Held::Kernel, "port 80 of localhost"),
+        (at("SockPathName = \"/run/x\"; SockType = dgram;"), NATIVE, "udp", 0, Held::Kernel, "no UDP"),
+        (to("SockPathName = \"/run/x\";"), NATIVE, "connect-unix", 4, Held::Kernel, "/run/x"),
+        (to("SockPathName = \"/run/docker.sock\";"), WASM, "connect-unix", 10, Held::Both, "/run/docker.sock"),
+        (to("SockPathName = \"/run/docker.sock\";"), WASM, "connect-powerful", 10, Held::Nothing, "no wall holds"),
+        (at("SockPathName = \"/run/docker.sock\";"), WASM, "connect-powerful", 0, Held::Both, "acts for it"),
+    ] {
+        let Finding { judged, .. } = line(&keys, kind, id);
+        assert_eq!((judged.badness, judged.held), (badness, held), "{keys} {kind:?} {id}: {}", judged.words);
+        assert!(judged.words.contains(part), "{keys} {kind:?} {id}: {} lacks {part:?}", judged.words);
     }
 }
 

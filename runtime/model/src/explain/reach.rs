@@ -56,7 +56,10 @@ pub(super) fn network(job: &Job) -> Vec<Sentence> {
     if !all.is_empty() {
         return all;
     }
-    let says = "It can reach nothing over the network, and look no name up.";
+    let handed =
+        job.sockets.iter().any(|socket| socket.is_udp() || (socket.place.is_network() && socket.place.is_remote()));
+    let beside = if handed { " but through its Sockets" } else { "" };
+    let says = format!("It can reach nothing over the network{beside}, and look no name up.");
     let kernel = "no system call makes it a socket (a native program has a network with nothing in it)";
     vec![held("Grants.Connect", says, "every address and name is refused", kernel)]
 }
@@ -123,8 +126,14 @@ fn socket(socket: &Socket) -> Sentence {
     let does = if socket.place.is_remote() { "has a connection to" } else { "serves at" };
     let says = format!("It {does} {place} ({}).", socket.kind.word());
     let how = "it is handed the socket, and makes none";
-    held(format!("Sockets.{}", socket.name), says, how, how)
+    let (guest, kernel) = if socket.is_udp() { (ANSWERS, ANYWHERE) } else { (how, how) };
+    held(format!("Sockets.{}", socket.name), says, guest, kernel)
 }
+
+/// What holds a UDP socket that is handed over.
+const ANSWERS: &str =
+    "it sends to those who have sent it something, to whom it is connected and to what Connect grants";
+const ANYWHERE: &str = "it is handed the socket; a native program can send by that to any address, at any port";
 
 fn in_network(node: &str, service: &Service) -> String {
     match service {
@@ -188,6 +197,36 @@ mod tests {
                 "Sockets.Db",
                 "It has a connection to this machine, port 80 (stream).",
                 "handed",
+            ),
+            (
+                "Sockets = { Db = { SockServiceName = 80; SockPassive = false; }; };",
+                "Grants.Connect",
+                "It can reach nothing over the network but through its Sockets, and look no name up.",
+                "no system call",
+            ),
+            (
+                "Sockets = { Dns = { SockServiceName = 53; SockType = dgram; }; };",
+                "Sockets.Dns",
+                "It serves at every address, port 53 (dgram).",
+                "send by that to any address",
+            ),
+            (
+                "Sockets = { Dns = { SockServiceName = 53; SockType = dgram; SockPassive = false; }; };",
+                "Sockets.Dns",
+                "It has a connection to this machine, port 53 (dgram).",
+                "send by that to any address",
+            ),
+            (
+                "Sockets = { Dns = { SockServiceName = 53; SockType = dgram; }; };",
+                "Grants.Connect",
+                "It can reach nothing over the network but through its Sockets, and look no name up.",
+                "no system call",
+            ),
+            (
+                "Sockets = { Web = { SockServiceName = 80; }; };",
+                "Grants.Connect",
+                "It can reach nothing over the network, and look no name up.",
+                "no system call",
             ),
         ] {
             let text = format!("{{ Label = a; Program = \"/a\"; {keys} }}");
