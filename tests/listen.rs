@@ -14,7 +14,7 @@ use plist::Dictionary;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::Signal;
 
-use crate::harness::{Job, Running, Sandbox, guest};
+use crate::harness::{Job, Running, Sandbox, guest, is_root};
 
 /// Longest wait for an answer; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -202,11 +202,21 @@ fn the_job_file_that_the_options_stand_for_has_the_sockets() {
 fn a_connection_is_made_for_who_can_use_it_where_somebody_answers() {
     let sandbox = Sandbox::new();
     let path = sandbox.name("socket");
-    let job = |guest: &str| {
+    let connected = |guest: &str| {
         let mut entry = Dictionary::from_iter([("SockPathName", path.as_str())]);
         entry.insert("SockPassive".into(), false.into());
-        sandbox.job_file(&Job::guest(guest, &[]).with_in("Sockets", "other", entry))
+        Job::guest(guest, &[]).with_in("Sockets", "other", entry)
     };
+    // Root connects to a path for its own jobs only, and they say that they are.
+    let job = |guest: &str| {
+        let job = connected(guest);
+        sandbox.job_file(&if is_root() { job.with("UserName", "root") } else { job })
+    };
+    if is_root() {
+        let nobodys = sandbox.job_file(&connected("accepts"));
+        sandbox.wjob(&["check", &nobodys]).exits(65).says("error[connected-as-root]").says("Grants.Connect");
+        sandbox.wjob(&["run", &nobodys]).exits(65).complains("would be connected to by root");
+    }
     let words = "the job has Sockets, but nobody would accept: the socket other is a connection";
     sandbox.wjob(&["check", &job("handles")]).exits(65).says(format!("error[nobody-accepts]: {words}"));
     let file = job("accepts");

@@ -7,12 +7,13 @@ use std::os::fd::OwnedFd;
 use plist::Dictionary;
 use rustix::net::accept;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use serde_json::json;
 
 use super::datagram::{datagrams, free_address};
 use super::{Client, KINDS, PATIENCE, Place, bootout, perl, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
-use crate::harness::{Job, Sandbox, Supervisor};
+use crate::harness::{Job, Sandbox, Supervisor, is_root};
 
 /// What a start by a connection is called.
 const CAUSE: &str = "Sockets: something has come by its connection";
@@ -66,10 +67,14 @@ fn rows() -> [Row; 2] {
         .map(|row| Row { job: row.job.with("ThrottleInterval", 0), ..row })
 }
 
-/// A supervisor that has the job `a`, which is connected to this place.
+/// A supervisor that has the job `a`, which is connected to this place. Root connects to a path for its own jobs only.
 fn supervisor(kind: fn(&Sandbox) -> Place, job: Job) -> (Supervisor, Place) {
     let supervisor = Supervisor::new();
     let place = kind(&supervisor.sandbox);
+    let job = match &place {
+        Place::Path(_) if is_root() => job.with("UserName", "root"),
+        _ => job,
+    };
     (supervisor.with("a", job.with_in("Sockets", "other", connected(place.entry()))), place)
 }
 
@@ -118,6 +123,32 @@ fn who_is_not_there_at_load_is_connected_to_when_he_comes() {
             row.ask(&mut client);
             assert_eq!(standing(&supervisor, "a"), "running, 1 runs");
             assert_eq!(supervisor.log().matches(" is not connected: ").count(), 1, "{}", supervisor.log());
+        }
+    }
+}
+
+/// Whoever answers would see root, and the mode of his socket would keep nobody out.
+#[test]
+fn a_supervisor_connects_to_a_path_for_its_own_user_only() {
+    let supervisor = Supervisor::new();
+    let path = Place::named(&supervisor.sandbox, "socket");
+    let server = Server::at(&path);
+    let supervisor = supervisor.start();
+    for row in rows() {
+        let job = row.job.with_in("Sockets", "other", connected(path.entry()));
+        // Without a name it is a user of its own, or nobody yet.
+        let named = supervisor.file("named.plist", "a", job.clone());
+        for file in [named, supervisor.file_as_it_is("nameless.plist", "a", job)] {
+            let loaded = supervisor.call("Bootstrap", json!({ "path": file }));
+            if is_root() {
+                let (error, about) = loaded.expect_err("a job that is not root's");
+                assert_eq!(error, "io.wjob.BadJobFile", "{about}");
+                assert!(about.to_string().contains("would be connected to by root"), "{about}");
+            } else {
+                loaded.expect("a job of its own user");
+                let _client = server.next();
+                bootout(&supervisor);
+            }
         }
     }
 }
