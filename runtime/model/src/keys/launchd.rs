@@ -197,7 +197,7 @@ static KEYS: &[Key] = &[
     key("Sockets.*.SockType", Word(&["stream", "dgram", "seqpacket"]), Honoured, Run, "launchd 10.4",
         "The type of the socket; stream if it is left out. A dgram socket is for native programs and for activation, a seqpacket one, which has a path, for native programs."),
     key("Sockets.*.SockPassive", Boolean, Adapted, Run, "launchd 10.4",
-        "True, the default: wait for connections. False: connect to the address at load, and anew after an end, at most once in ThrottleInterval; what comes through the connection, or its end, starts the job. For native programs and activation; a Unix socket must be root's, the domain owner's or the job's user's."),
+        "True, the default: wait for connections. False: connect to the address at load, and anew after an end, at most once in ThrottleInterval and never twice in a second; what comes through the connection, or its end, starts the job. For native programs and activation. A Unix socket must be root's, the domain owner's or the job's user's; root connects to one for jobs with UserName root only."),
     key("Sockets.*.SockNodeName", Text, Honoured, Run, "launchd 10.4",
         "The address, or localhost; every address of the machine if it is left out, and this machine where SockPassive is false."),
     key("Sockets.*.SockServiceName", AnyOf(&[Text, PORT]), Honoured, Run, "launchd 10.4",

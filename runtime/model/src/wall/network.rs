@@ -115,7 +115,8 @@ impl NetworkPlan {
 pub(super) fn serves(job: &Job, kind: WorkerKind) -> bool {
     let is_connection = |socket: &Socket| socket.place.is_remote() && socket.kind.accepts();
     let connections = job.inetd_wait == Some(false) || job.sockets.iter().any(is_connection);
-    !job.sockets.is_empty() && !(kind == WorkerKind::Native && connections)
+    let all_serve = kind != WorkerKind::Native || !connections;
+    all_serve && !job.sockets.is_empty()
 }
 
 /// Whether a job has a connection to somebody else's Unix socket. Where nobody answered, a native program can connect that
