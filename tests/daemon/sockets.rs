@@ -11,6 +11,7 @@ mod passive;
 mod places;
 mod serving;
 mod shut_down;
+mod unconnected;
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};

@@ -29,8 +29,8 @@ pub(super) struct Sockets {
     listeners: Vec<Listener>,
     /// The number under which their traffic is waited for, while it is.
     waiting: Option<u64>,
-    /// When connections were last made for it.
-    tried_at: Moment,
+    /// When connections were last made for it, if they were.
+    tried_at: Option<Moment>,
 }
 
 /// The same as they are handed over.
@@ -64,7 +64,7 @@ impl Sockets {
     pub fn resumed(saved: SavedSockets, inherited: &mut Inherited) -> Result<(Self, bool), HandoverError> {
         let listeners = saved.listeners.into_iter().map(|listener| Listener::resumed(listener, inherited));
         let listeners = listeners.collect::<Result<Vec<Listener>, HandoverError>>()?;
-        Ok((Self { listeners, waiting: None, tried_at: 0 }, saved.waiting))
+        Ok((Self { listeners, waiting: None, tried_at: None }, saved.waiting))
     }
 
     /// One of each for a worker.
@@ -75,7 +75,7 @@ impl Sockets {
 
 impl Daemon {
     /// Binds the sockets of a job that is about to be loaded, or to take another's place: then those that both have are
-    /// not touched.
+    /// not touched. It may never run, so none is connected here.
     pub(super) fn bind_sockets(&mut self, job: &Job) -> Result<(), Failure> {
         let label: Label = job.label.as_str().into();
         let old = self.sockets.get(&label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
@@ -96,12 +96,12 @@ impl Daemon {
         let (made, kept) = listen::bind_further(&job.sockets, old, &owner).map_err(|error| error.in_words())?;
         self.ignore_traffic(label);
         self.unbound.remove(label);
+        self.unconnected.remove(label);
         let sockets = self.sockets.entry(label.clone()).or_default();
-        if made.iter().any(|listener| listener.connection().is_some()) {
-            sockets.tried_at = clock::now().boot;
+        if made.iter().any(Listener::is_lost) {
+            sockets.tried_at = None;
         }
         sockets.listeners = listen::in_order(&job.sockets, std::mem::take(&mut sockets.listeners), &kept, made);
-        self.plan_connections(label, job);
         Ok(())
     }
 
@@ -124,8 +124,11 @@ impl Daemon {
         }
     }
 
-    /// Waits for traffic, which starts the job.
+    /// Waits for traffic, which starts the job, and for that is connected where it should be.
     pub(super) fn await_traffic(&mut self, label: &Label) {
+        if self.sockets.get(label).is_some_and(|sockets| sockets.waiting.is_none()) {
+            self.connect_to_wait(label);
+        }
         let all = !self.unbound.contains_key(label);
         let Some(sockets) = self.sockets.get_mut(label).filter(|sockets| sockets.waiting.is_none()) else {
             return;

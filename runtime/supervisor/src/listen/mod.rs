@@ -165,6 +165,11 @@ impl Listener {
         is_there && self.seen(PollFlags::IN).contains(PollFlags::IN)
     }
 
+    /// Whether one to which others come would wake whoever waits at it: by somebody, or by an error that nobody reads.
+    pub fn is_stirred(&self) -> bool {
+        self.connection.is_none() && !self.seen(PollFlags::IN).is_empty()
+    }
+
     fn seen(&self, wanted: PollFlags) -> PollFlags {
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut asked = [PollFd::new(&self.descriptor, wanted)];
@@ -195,16 +200,19 @@ impl AsFd for Listener {
     }
 }
 
-/// Binds the sockets of a job: all, or none.
+/// Binds the sockets of a job: all, or none. Those that are to be connected are, or are lost, or on their way.
 ///
 /// # Errors
 /// The first that cannot be bound, and why.
 pub fn bind(sockets: &[Socket], owner: &Owner) -> Result<Vec<Listener>, ListenError> {
-    bind_further(sockets, &[], owner).map(|(listeners, _)| listeners)
+    let (mut listeners, _) = bind_further(sockets, &[], owner)?;
+    listeners.iter_mut().for_each(|listener| listener.make_anew(owner));
+    Ok(listeners)
 }
 
 /// The same for a job that takes another's place: what both have stays as it is and keeps its clients; which of the old
-/// ones these are, by their places in `old`, is told with the new ones.
+/// ones these are, by their places in `old`, is told with the new ones. None of these is connected yet: it may be that the
+/// job is not to run.
 ///
 /// # Errors
 /// As [`bind`]; nothing is changed then.
@@ -261,7 +269,7 @@ fn one(
         Place::Network { .. } => network::bind(socket, there),
         Place::Path { .. } => path::bind(socket, owner, own).map(|listener| vec![listener]),
         Place::Private { .. } => private::bind(socket, owner).map(|listener| vec![listener]),
-        Place::Remote(remote) => remote::open(socket, remote, owner, None).map(|listener| vec![listener]),
+        Place::Remote(remote) => remote::put_off(socket, remote).map(|listener| vec![listener]),
     }
 }
 

@@ -1,17 +1,18 @@
-//! Connections made for real, to servers of the test's own.
+//! Connections made for real, to servers of the test's own. Sockets for datagrams are in the file beside.
+
+mod datagrams;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::time::Duration;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::{PollFd, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, accept, shutdown};
 
 use super::*;
-use crate::listen::bind_further;
+use crate::listen::{self, bind_further};
 
 /// Longest wait; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,9 +33,11 @@ impl Scene {
 
     /// An address of this process alone, where no other test takes the port meanwhile; `last` is the test's own.
     fn on_the_loopback(last: u8) -> Self {
-        let [.., high, low] = std::process::id().to_be_bytes();
-        let node = Ipv4Addr::new(127, last, high, low);
-        let port = TcpListener::bind((node, 0)).unwrap().local_addr().unwrap().port();
+        let node = loopback(last);
+        Self::at(node, TcpListener::bind((node, 0)).unwrap().local_addr().unwrap().port())
+    }
+
+    fn at(node: Ipv4Addr, port: u16) -> Self {
         let node = Some(node.to_string());
         let remote = Remote::Network { node, service: Service::Port(port), family: Family::Each };
         Self { remote, ..Self::in_a_folder() }
@@ -64,6 +67,12 @@ impl Scene {
         set_socket_timeout(&server, Timeout::Recv, Some(PATIENCE)).unwrap();
         server
     }
+}
+
+/// An address of this process alone.
+fn loopback(last: u8) -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, last, high, low)
 }
 
 fn wait(listener: &Listener, wanted: PollFlags) {
@@ -154,30 +163,105 @@ fn a_connection_stays_for_a_job_that_takes_the_place_of_the_same() {
     let old = [scene.connected(SocketKind::Stream)];
     let (made, kept) = bind_further(&[scene.socket(SocketKind::Stream)], &old, &Owner::caller()).unwrap();
     assert_eq!((made.len(), kept), (0, vec![0]));
-    let (made, kept) = bind_further(&[scene.socket(SocketKind::Seqpacket)], &old, &Owner::caller()).unwrap();
+    let (mut made, kept) = bind_further(&[scene.socket(SocketKind::Seqpacket)], &old, &Owner::caller()).unwrap();
     assert_eq!((made.len(), kept.len()), (1, 0));
+    made[0].make_anew(&Owner::caller());
     assert!(made[0].is_lost(), "a server of streams takes no packets");
 }
 
 #[test]
-fn datagrams_go_both_ways_and_a_server_that_has_gone_is_missed() {
-    let scene = Scene::in_a_folder();
-    let server = UnixDatagram::bind(&scene.path).unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut listener = scene.connected(SocketKind::Datagram);
-    let job = UnixDatagram::from(listener.handed_over().unwrap().1);
-    job.send(b"question").unwrap();
-    let mut said = [0; 16];
-    let (length, from) = server.recv_from(&mut said).unwrap();
-    assert_eq!(&said[..length], b"question");
-    server.send_to_addr(b"answer", &from).unwrap();
-    listener.come_back(&Owner::caller());
-    assert!(listener.is_wanted() && !listener.is_lost(), "{listener:?}");
-    let length = job.recv(&mut said).unwrap();
-    assert_eq!(&said[..length], b"answer");
-    drop(server);
-    listener.come_back(&Owner::caller());
-    assert!(listener.is_lost(), "{listener:?}");
+fn what_may_have_to_wait_is_connected_to_nobody_before_it_is_made() {
+    for scene in [Scene::in_a_folder(), Scene::on_the_loopback(74)] {
+        let server = scene.serve();
+        let sockets = [scene.socket(SocketKind::Stream)];
+        let (mut made, _) = bind_further(&sockets, &[], &Owner::caller()).unwrap();
+        assert_eq!(made[0].lost(), Some(PUT_OFF));
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let came = poll(&mut [PollFd::new(&server, PollFlags::IN)], Some(&at_once));
+        assert_eq!(came, Ok(0), "{}", made[0].address);
+        made[0].make_anew(&Owner::caller());
+        drop(next(&server));
+        let in_the_foreground = listen::bind(&sockets, &Owner::caller()).unwrap();
+        drop(next(&server));
+        assert!(!made[0].is_lost() && !in_the_foreground[0].is_lost(), "{}", made[0].address);
+    }
+}
+
+/// By the one that was tried last, in which order they are tried; each is a port.
+#[test]
+fn each_of_several_addresses_has_its_turn() {
+    const ROWS: [(Option<u16>, [u16; 3]); 4] =
+        [(None, [1, 2, 3]), (Some(1), [2, 3, 1]), (Some(2), [3, 1, 2]), (Some(3), [1, 2, 3])];
+    let socket = Scene::on_the_loopback(75).socket(SocketKind::Stream);
+    let at = |port: u16| SocketAddr::from((loopback(75), port));
+    let url = |port: u16| network::url(SocketKind::Stream, at(port));
+    for (last, order) in ROWS {
+        let tried = std::cell::RefCell::new(Vec::new());
+        let by = |of: SocketKind, address: SocketAddr| -> Result<(OwnedFd, Connection), Errno> {
+            tried.borrow_mut().push(address.port());
+            Ok((unconnected(family_of(address), of)?, Connection::Lost("nobody".into())))
+        };
+        let refused = to_one_of(&socket, vec![at(1), at(2), at(3)], last.map(url).as_deref(), by).unwrap();
+        assert_eq!(*tried.borrow(), order, "{last:?}");
+        assert_eq!(refused.address, url(order[2]));
+    }
+}
+
+#[test]
+fn localhost_is_tried_by_each_family_beginning_with_the_first() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let service = Service::Port(port.local_addr().unwrap().port());
+    let remote = Remote::Network { node: None, service, family: Family::Each };
+    let socket = Socket { place: Place::Remote(remote.clone()), ..Socket::on_port("other", 0) };
+    let mut listener = put_off(&socket, &remote).unwrap();
+    let machine_has_six = unconnected(AddressFamily::INET6, SocketKind::Stream).is_ok();
+    assert_eq!(listener.address.contains("[::1]"), machine_has_six, "{}", listener.address);
+    listener.make_anew(&Owner::caller());
+    wait(&listener, PollFlags::OUT);
+    listener.settle();
+    assert_eq!(listener.connection(), Some(&Connection::Made));
+    assert!(listener.address.starts_with("tcp://127.0.0.1:"), "{}", listener.address);
+}
+
+#[test]
+fn a_connection_that_is_refused_on_its_way_is_lost() {
+    let scene = Scene::on_the_loopback(76);
+    let address = free_address(76);
+    let (descriptor, stands) = to_address(SocketKind::Stream, address).unwrap();
+    assert_eq!(stands, Connection::Begun);
+    let url = network::url(SocketKind::Stream, address);
+    let mut listener = listener(&scene.socket(SocketKind::Stream), descriptor, url, stands);
+    wait(&listener, PollFlags::OUT);
+    listener.settle();
+    assert!(listener.lost().unwrap_or_default().contains("refused"), "{listener:?}");
+    assert!(!listener.is_wanted());
+}
+
+/// A port of this process's own address that nobody has.
+fn free_address(last: u8) -> SocketAddr {
+    TcpListener::bind((loopback(last), 0)).unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn who_has_gone_without_a_word_is_missed() {
+    let scene = Scene::on_the_loopback(77);
+    let _server = scene.serve();
+    let listener = scene.connected(SocketKind::Stream);
+    assert_eq!(sockopt::socket_keepalive(&listener), Ok(true));
+}
+
+#[test]
+fn what_would_be_connected_to_itself_is_refused_and_gives_its_port_back() {
+    for kind in [SocketKind::Stream, SocketKind::Datagram] {
+        let descriptor = fresh(AddressFamily::INET, kind).unwrap();
+        bind(&descriptor, &SocketAddr::from((loopback(78), 0))).unwrap();
+        let address = SocketAddr::try_from(getsockname(&descriptor).unwrap()).unwrap();
+        let (made, stands) = begun(descriptor, kind, address).unwrap();
+        assert_eq!(stands, Connection::of(Err(Errno::CONNREFUSED)), "{kind:?}");
+        let server = fresh(AddressFamily::INET, kind).unwrap();
+        assert_eq!(bind(&server, &address), Ok(()), "{kind:?}: who is to answer there has the port");
+        drop(made);
+    }
 }
 
 /// Who would have root for a client.

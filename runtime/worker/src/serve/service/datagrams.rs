@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
@@ -33,6 +34,8 @@ struct Inner {
     socket: Socket,
     watched: Watched,
     serving: Arc<Serving>,
+    /// To whom it is connected, if it is.
+    other_end: Option<Address>,
     lately: Mutex<VecDeque<Address>>,
     /// Room for one, used again and again.
     room: Mutex<Vec<u8>>,
@@ -48,8 +51,9 @@ enum Address {
 
 impl Datagrams {
     pub(super) fn new(socket: Socket, watched: Watched, serving: Arc<Serving>) -> Self {
-        let lately = Mutex::new(other_end(&socket).into_iter().collect());
-        Self { inner: Arc::new(Inner { socket, watched, serving, lately, room: Mutex::new(vec![0; LARGEST]) }) }
+        let (other_end, room) = (other_end(&socket), Mutex::new(vec![0; LARGEST]));
+        let lately = Mutex::default();
+        Self { inner: Arc::new(Inner { socket, watched, serving, other_end, lately, room }) }
     }
 }
 
@@ -133,14 +137,7 @@ impl Inner {
     fn send(&self, datagram: &Datagram) -> Result<(), ErrorCode> {
         self.serving.template.lifecycle.touch();
         let to = self.destination(&datagram.peer)?;
-        let sent = match &to {
-            Address::Unnamed => return Err(ErrorCode::Invalid),
-            // Nobody else can be sent to than who is at the other end, and his path need not be seen from here.
-            _ if self.socket.about.connected => send(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL),
-            Address::Network(to) => sendto(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL, to),
-            Address::Path(to) => sendto(&self.socket.descriptor, &datagram.data, SendFlags::NOSIGNAL, to),
-        };
-        match sent {
+        match deliver(&self.socket.descriptor, self.other_end.as_ref(), &to, &datagram.data) {
             Ok(_) => Ok(()),
             Err(Errno::MSGSIZE) => Err(ErrorCode::Invalid),
             // A network that is full loses datagrams; so does this socket.
@@ -152,15 +149,16 @@ impl Inner {
     /// An address that the job may send to.
     fn destination(&self, peer: &Sender) -> Result<Address, ErrorCode> {
         let lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.other_end.iter().chain(lately.iter());
         match peer {
             Sender::Unnamed => Err(ErrorCode::Invalid),
             Sender::Path(path) => {
                 let to = Address::Path(SocketAddrUnix::new(path.as_str()).map_err(|_| ErrorCode::Invalid)?);
-                if lately.contains(&to) { Ok(to) } else { Err(ErrorCode::Denied) }
+                if known.any(|one| *one == to) { Ok(to) } else { Err(ErrorCode::Denied) }
             }
             Sender::Ip(IpAddress { host, port }) => {
                 let asked = SocketAddr::new(host.parse().map_err(|_| ErrorCode::Invalid)?, *port);
-                let known = lately.iter().find(|one| {
+                let known = known.find(|one| {
                     matches!(one, Address::Network(one) if one.ip().to_canonical() == asked.ip() && one.port() == asked.port())
                 });
                 match known {
@@ -172,6 +170,17 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+/// Sends to whoever is meant. To the other end it goes without an address, as that path need not be seen from here;
+/// anybody else is sent to as by any other socket.
+fn deliver(socket: impl AsFd, other_end: Option<&Address>, to: &Address, data: &[u8]) -> rustix::io::Result<usize> {
+    match to {
+        to if other_end == Some(to) => send(socket, data, SendFlags::NOSIGNAL),
+        Address::Unnamed => Err(Errno::INVAL),
+        Address::Network(to) => sendto(socket, data, SendFlags::NOSIGNAL, to),
+        Address::Path(to) => sendto(socket, data, SendFlags::NOSIGNAL, to),
     }
 }
 
@@ -194,5 +203,44 @@ fn address(from: Option<SocketAddrAny>) -> Address {
     match SocketAddrUnix::try_from(from) {
         Ok(path) if path.path().is_some() => Address::Path(path),
         _ => Address::Unnamed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Longest wait; only a hang reaches it.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_socket_that_is_connected_sends_to_whom_it_is_told() {
+        let [other_end, else_where] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(other_end.local_addr().unwrap()).unwrap();
+        let address = |socket: &UdpSocket| Address::Network(socket.local_addr().unwrap());
+        for (to, text) in [(&else_where, "elsewhere"), (&other_end, "here")] {
+            let sent = deliver(&socket, Some(&address(&other_end)), &address(to), text.as_bytes());
+            assert_eq!(sent, Ok(text.len()));
+            to.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut said = [0; 16];
+            let length = to.recv(&mut said).unwrap();
+            assert_eq!(&said[..length], text.as_bytes());
+        }
+        assert_eq!(deliver(&socket, None, &Address::Unnamed, b"nobody"), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn the_other_end_is_reached_whose_path_is_not_seen() {
+        let (socket, other_end) = UnixDatagram::pair().unwrap();
+        let unseen = Address::Path(SocketAddrUnix::new("/nowhere/to/be/seen").unwrap());
+        assert_eq!(deliver(&socket, Some(&unseen), &unseen, b"here"), Ok(4));
+        other_end.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(other_end.recv(&mut [0; 16]).unwrap(), 4);
+        assert!(deliver(&socket, None, &unseen, b"nowhere").is_err());
     }
 }
