@@ -30,7 +30,7 @@ use rustix::net::{Shutdown, shutdown};
 use serde_json::json;
 
 use super::life::{open_folder, standing, why};
-use crate::harness::{Job, Sandbox, Supervisor};
+use crate::harness::{Job, Sandbox, Supervisor, is_root};
 
 /// Longest wait for an answer; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -212,6 +212,21 @@ pub(super) fn answering(word: &str) -> Job {
 /// A job with one socket.
 pub(super) fn at(place: &Place, job: Job) -> Job {
     job.with_in("Sockets", "listener", place.entry())
+}
+
+/// An entry of `Sockets` that is to be connected.
+fn connected(mut entry: Dictionary) -> Dictionary {
+    entry.insert("SockPassive".into(), false.into());
+    entry
+}
+
+/// A job that is connected to this place. Root connects to a path for its own jobs only.
+fn connected_to(place: &Place, job: Job) -> Job {
+    let job = match place {
+        Place::Path(_) if is_root() => job.with("UserName", "root"),
+        _ => job,
+    };
+    job.with_in("Sockets", "other", connected(place.entry()))
 }
 
 /// A supervisor with the job `a`, which has one socket of this kind.

@@ -4,13 +4,12 @@
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 
-use plist::Dictionary;
 use rustix::net::accept;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use serde_json::json;
 
 use super::datagram::{datagrams, free_address};
-use super::{Client, KINDS, PATIENCE, Place, bootout, perl, wait_until_it_is};
+use super::{Client, KINDS, PATIENCE, Place, bootout, connected, connected_to, perl, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
 use crate::harness::{Job, Sandbox, Supervisor, is_root};
@@ -34,12 +33,6 @@ impl Server {
     fn next(&self) -> Client {
         Client::of(accept(&self.0).expect("a connection"))
     }
-}
-
-/// An entry of `Sockets` that is to be connected.
-fn connected(mut entry: Dictionary) -> Dictionary {
-    entry.insert("SockPassive".into(), false.into());
-    entry
 }
 
 /// Answers each line with the names of its sockets and the line, until `end` or the end.
@@ -67,15 +60,11 @@ fn rows() -> [Row; 2] {
         .map(|row| Row { job: row.job.with("ThrottleInterval", 0), ..row })
 }
 
-/// A supervisor that has the job `a`, which is connected to this place. Root connects to a path for its own jobs only.
+/// A supervisor that has the job `a`, which is connected to this place.
 fn supervisor(kind: fn(&Sandbox) -> Place, job: Job) -> (Supervisor, Place) {
     let supervisor = Supervisor::new();
     let place = kind(&supervisor.sandbox);
-    let job = match &place {
-        Place::Path(_) if is_root() => job.with("UserName", "root"),
-        _ => job,
-    };
-    (supervisor.with("a", job.with_in("Sockets", "other", connected(place.entry()))), place)
+    (supervisor.with("a", connected_to(&place, job)), place)
 }
 
 impl Row {

@@ -4,21 +4,14 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use plist::Dictionary;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::accept;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::datagram::{datagrams, free_address};
-use super::{CAUSE, Client, KINDS, PATIENCE, Place, loopback, perl, wait_until_it_is};
+use super::{CAUSE, Client, KINDS, PATIENCE, Place, connected, connected_to, loopback, perl, wait_until_it_is};
 use crate::daemon::output::captured;
 use crate::harness::{Job, Supervisor};
-
-/// An entry of `Sockets` that is to be connected.
-fn connected(mut entry: Dictionary) -> Dictionary {
-    entry.insert("SockPassive".into(), false.into());
-    entry
-}
 
 /// Whoever is to be connected to. Each of his waits has a bound.
 #[track_caller]
@@ -41,7 +34,7 @@ fn a_job_that_may_not_run_is_connected_to_nobody_until_it_may() {
         let place = kind(&supervisor.sandbox);
         let server = server_at(&place);
         let job = Job::shell("exit 0").with("Disabled", true);
-        let supervisor = supervisor.with("a", job.with_in("Sockets", "other", connected(place.entry()))).start();
+        let supervisor = supervisor.with("a", connected_to(&place, job)).start();
         let print = supervisor.wjob(&["print", "a"]);
         print.exits(0).says("disabled").says(", not connected: its job may not run yet");
         assert!(!is_asked(&server));
@@ -63,7 +56,7 @@ fn a_job_that_will_not_run_again_is_connected_to_nobody_any_more() {
         let place = kind(&supervisor.sandbox);
         let server = server_at(&place);
         let job = perl(HEARS).with("LaunchOnlyOnce", true).with("ThrottleInterval", 0);
-        let supervisor = supervisor.with("a", job.with_in("Sockets", "other", connected(place.entry()))).start();
+        let supervisor = supervisor.with("a", connected_to(&place, job)).start();
         let mut client = Client::of(accept(&server).expect("a connection"));
         client.say("hello\n");
         drop(client);
@@ -113,8 +106,7 @@ fn an_error_at_a_socket_beside_a_connection_starts_the_job_as_it_would_without()
     let _server = server_at(&place);
     let job = perl(READS_ITS_ERRORS).with("RunAtLoad", true).with("ThrottleInterval", 0);
     let job = job.with_in("Sockets", "asked", datagrams(free_address()));
-    let job = job.with_in("Sockets", "other", connected(place.entry()));
-    let supervisor = supervisor.with("a", job).start();
+    let supervisor = supervisor.with("a", connected_to(&place, job)).start();
     captured(&supervisor, "a", "found an error", 1);
     supervisor.logs(&format!(" a: started: {CAUSE}\n"));
     wait_until_it_is(&supervisor, "running, 2 runs");
