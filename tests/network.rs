@@ -246,6 +246,14 @@ fn binding() {
 }
 
 #[test]
+fn who_listens_takes_clients() {
+    let job = Job::guest("probe-bind", &["127.0.0.1:0", "client"]).grant("Bind", "tcp://127.0.0.1:0");
+    let ran = Sandbox::new().run(&job.clone().grant("Connect", "tcp://127.0.0.1:*"));
+    ran.exits(0).says_only("granted: bind: it was taken\n");
+    Sandbox::new().run(&job).exits(3).says("denied: bind: ");
+}
+
+#[test]
 fn names() {
     walk(NAMES);
 }

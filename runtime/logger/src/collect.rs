@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, getppid};
@@ -23,9 +23,11 @@ const CHANNEL: u64 = 0;
 const SIGNALS: u64 = 1;
 /// What all pipes together bring in one round, if they are as good as empty, bytes.
 const LITTLE: usize = 16 << 10;
-/// How long they gather more then. A pipe has room for 64 KiB (pipe(7)), so that this holds up only who writes more than
-/// 64 MB a second.
-const GATHERING: Duration = Duration::from_millis(1);
+/// How long they gather more then, nanoseconds, unless the supervisor has something to say. A pipe has room for 64 KiB, or
+/// 8 KiB where its user has many (pipe(7)): this holds up only who writes more than 8 MB a second.
+const GATHERING: i64 = 1_000_000;
+/// Most messages of the supervisor's in one round, so that the pipes have their turn.
+const MOST_HEARD: usize = 64;
 
 /// Everything that is read, and where it goes.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl<'a> Collector<'a> {
     /// pay for it, not he.
     fn gather(&mut self) {
         if is_little(std::mem::take(&mut self.brought)) {
-            std::thread::sleep(GATHERING);
+            self.is_said_to_within(GATHERING);
         }
     }
 
@@ -103,7 +105,7 @@ impl<'a> Collector<'a> {
     /// Gives what can be read its turn; false when the supervisor is gone.
     fn turn(&mut self, token: u64) -> bool {
         match token {
-            CHANNEL => self.hear(),
+            CHANNEL => self.hear_what_is_said(),
             SIGNALS => !self.is_orphan(),
             pipe => {
                 let now = Moment::now();
@@ -118,6 +120,11 @@ impl<'a> Collector<'a> {
     fn is_orphan(&self) -> bool {
         while self.signals.next().is_some() {}
         getppid() != self.supervisor
+    }
+
+    /// Takes the messages that have come; false when there will be no more.
+    fn hear_what_is_said(&mut self) -> bool {
+        (0..MOST_HEARD).all(|heard| heard > 0 && !self.is_said_to() || self.hear())
     }
 
     /// Takes one message; false when there will be no more.
@@ -188,8 +195,13 @@ impl<'a> Collector<'a> {
     }
 
     fn is_said_to(&self) -> bool {
+        self.is_said_to_within(0)
+    }
+
+    /// Waits so many nanoseconds for what the supervisor says, its end among it.
+    fn is_said_to_within(&self, nanoseconds: i64) -> bool {
         let mut waiting = [PollFd::from_borrowed_fd(self.channel.as_fd(), PollFlags::IN)];
-        poll(&mut waiting, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        poll(&mut waiting, Some(&Timespec { tv_sec: 0, tv_nsec: nanoseconds })).is_ok_and(|ready| ready > 0)
     }
 }
 

@@ -205,7 +205,7 @@ impl Service<'_> {
                     Err(NotNow::Nobody) => break,
                     Err(NotNow::NoRoom(error)) => {
                         let now = Instant::now();
-                        if self.shortage.is_news(now) {
+                        if self.shortage.is_news(now, error.raw_os_error()) {
                             let words = format!("wjob: accepting pauses: {error}\n");
                             let _ = self.output.write_uncounted(words.as_bytes());
                         }

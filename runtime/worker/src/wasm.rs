@@ -38,8 +38,8 @@ use crate::{command, engine, module, open, ticks};
 
 /// Performs the role.
 pub(crate) fn perform(started: Started, run: Run) -> u8 {
-    panics::end_by_a_status();
     let channel = Arc::new(started.channel);
+    panics::end_by_a_status(channel.clone());
     match prepare(channel.clone(), started.descriptors, run) {
         Ok((prepared, manner, evidence)) => {
             let told = channel.send(&FromWorker::Manner(manner), &[]);

@@ -99,10 +99,7 @@ pub(super) const SERVE: &[Entry] = &[
     entry!(accept4, Any, "clients of the handed sockets"),
     entry!(sendto, NoFastOpen, "answers"),
     entry!(recvfrom, Any, "what clients send"),
-    entry!(getsockname, Any, "which kind of socket it is"),
-    entry!(getpeername, Any, "who connected"),
     entry!(getsockopt, Any, "who connected, and how a connection failed"),
-    entry!(setsockopt, PlainOptions, "answers are sent at once"),
     entry!(shutdown, Any, "the end of an answer"),
     entry!(ioctl, PlainIoctlOrScan, "which pages an instance has written"),
 ];

@@ -39,9 +39,9 @@ const HEALTHY: Moment = 10_000;
 const LAST: Moment = 5_000;
 const LAST_SECONDS: i64 = 1;
 /// How long it may take to end, seconds: with everything else, and where another one goes on. What it has read and not
-/// written is lost with it, and on a machine at its limits one that is nice takes long.
+/// written is lost with it; nobody else is answered meanwhile.
 const END_SECONDS: i64 = 5;
-const REST_SECONDS: i64 = 60;
+const REST_SECONDS: i64 = 15;
 /// How soon a full channel is tried again, milliseconds.
 const AGAIN: Moment = 50;
 

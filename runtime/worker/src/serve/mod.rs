@@ -213,7 +213,8 @@ impl Serving {
 
     /// Nobody is accepted for a while, because there is no room for another connection.
     pub async fn pause(&self, error: &std::io::Error) {
-        let is_news = self.shortage.lock().unwrap_or_else(PoisonError::into_inner).is_news(Instant::now());
+        let number = error.raw_os_error();
+        let is_news = self.shortage.lock().unwrap_or_else(PoisonError::into_inner).is_news(Instant::now(), number);
         if is_news {
             self.template.outputs[1].complain(&format!("wjob: accepting pauses: {error}\n"));
         }

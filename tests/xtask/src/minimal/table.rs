@@ -9,10 +9,11 @@ use super::trace::{Times, Trace};
 
 /// List, call and reason of what is needed though no test can have it made here. A call stands here only where it
 /// depends on the kernel, the processor or the C library whether it is made; what a guest can ask for gets a test.
-const UNSEEN_BUT_NEEDED: [(&str, &str, &str); 3] = [
+const UNSEEN_BUT_NEEDED: [(&str, &str, &str); 4] = [
     ("ENGINE", "restart_syscall", "the kernel has it made when a process that sleeps was stopped and goes on"),
     ("FILES", "readlink", "made where the kernel has no openat2"),
     ("LOGGER", "pidfd_open", "made where the kernel is older than 6.5"),
+    ("RESOLVE", "pread64", "made where nsswitch.conf has a name service that is a library of its own (ld.so)"),
 ];
 
 /// What is known of a call.
