@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, readlink};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, bind, connect, getpeername, getsockname, send, socket_with,
@@ -16,6 +16,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 use wjob_model::socket::{Family, Place, Remote, Service, Socket, SocketKind, addresses};
+use wjob_model::spec::supervisors_folder;
 
 use super::path::there;
 use super::{ListenError, Listener, Owner, kind, network, system};
@@ -197,6 +198,7 @@ fn reach(descriptor: &OwnedFd, path: &str, owner: &Owner) -> Result<(), String> 
         return Err(said(Errno::ISDIR));
     };
     let folder = open_trusted_folder(parent, owner.domain).map_err(|distrust| distrust.to_string())?;
+    is_open_to_jobs(&folder)?;
     let (there, status) = there(&folder, Path::new(name)).map_err(said)?;
     if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
         return Err("what is there is no socket".into());
@@ -207,6 +209,17 @@ fn reach(descriptor: &OwnedFd, path: &str, owner: &Owner) -> Result<(), String> 
     }
     let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", there.as_raw_fd())).map_err(said)?;
     connect(descriptor, &address).map_err(said)
+}
+
+/// The path itself was looked at by the model; links may lead from it to a supervisor, which would take the job for its
+/// owner.
+fn is_open_to_jobs(folder: &OwnedFd) -> Result<(), String> {
+    let real =
+        readlink(format!("/proc/self/fd/{}", folder.as_raw_fd()), Vec::new()).map_err(|error| error.to_string())?;
+    match supervisors_folder(&real.to_string_lossy()) {
+        Some(own) => Err(format!("it leads to {own}, which is wjob's own")),
+        None => Ok(()),
+    }
 }
 
 fn listener(socket: &Socket, descriptor: OwnedFd, address: String, stands: Connection) -> Listener {

@@ -285,6 +285,25 @@ fn nobody_elses_socket_is_connected_to() {
 }
 
 #[test]
+fn a_link_leads_to_no_supervisor() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only root can make the folder of a user's supervisor");
+    }
+    // Of a user that there is not.
+    let run = Path::new("/run/user/4294967001");
+    fs::create_dir_all(run.join("wjob")).unwrap();
+    let _server = UnixListener::bind(run.join("wjob/wjob.sock")).unwrap();
+    let scene = Scene::in_a_folder();
+    let link = Path::new(&scene.path).with_file_name("link");
+    std::os::unix::fs::symlink(run.join("wjob"), &link).unwrap();
+    let remote = Remote::Path(link.join("wjob.sock").display().to_string());
+    let listener = open(&scene.socket(SocketKind::Stream), &remote, &Owner::caller(), None).unwrap();
+    fs::remove_dir_all(run).unwrap();
+    let said = listener.lost().unwrap_or_default();
+    assert!(said.contains("/run/user/4294967001/wjob, which is wjob's own"), "{listener:?}");
+}
+
+#[test]
 fn what_is_no_socket_and_a_folder_that_others_can_change_are_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::in_a_folder();
