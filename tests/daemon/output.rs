@@ -215,7 +215,7 @@ fn a_database_that_cannot_be_opened_at_first_is_opened_or_set_aside_later() {
         fs::remove_file(&database).expect("a database");
         fs::create_dir(&database).expect("something else in its place");
         supervisor.start_again();
-        supervisor.logs("error: the logger: ");
+        supervisor.logs(" error the logger: unable to open database file");
         if let Some(rubbish) = later {
             supervisor.sandbox.write("state/rubbish", rubbish);
         }
@@ -223,6 +223,7 @@ fn a_database_that_cannot_be_opened_at_first_is_opened_or_set_aside_later() {
         if later.is_some() {
             fs::rename(supervisor.sandbox.path("state/rubbish"), &database).expect("a name");
         }
+        supervisor.logs(" info the logger: what is written is kept again");
         captured(&supervisor, "a", "kept", 1);
         if let Some(rubbish) = later {
             was_set_aside(&supervisor, rubbish);

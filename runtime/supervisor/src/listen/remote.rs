@@ -2,6 +2,7 @@
 //! connection is over. Connecting waits for nobody, and what comes of it in the network is seen later. Nothing is said or
 //! read here, so that the job has all of it.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -213,7 +214,7 @@ fn reach(descriptor: &OwnedFd, path: &str, owner: &Owner) -> Result<(), String> 
 
 /// The path itself was looked at by the model; links may lead from it to a supervisor, which would take the job for its
 /// owner.
-fn is_open_to_jobs(folder: &OwnedFd) -> Result<(), String> {
+fn is_open_to_jobs(folder: &File) -> Result<(), String> {
     let real =
         readlink(format!("/proc/self/fd/{}", folder.as_raw_fd()), Vec::new()).map_err(|error| error.to_string())?;
     match supervisors_folder(&real.to_string_lossy()) {

@@ -87,8 +87,12 @@ impl Daemon {
         };
         match worker.channel.receive::<FromLogger>(MOST_BYTES) {
             Ok(Some(FromLogger::Ready)) => {
-                *ready = true;
+                // It tells what has changed: so it has failed before.
+                let again = std::mem::replace(ready, true);
                 self.logger.flush();
+                if again {
+                    self.say(Level::Info, None, "the logger: what is written is kept again");
+                }
             }
             Ok(Some(FromLogger::Failed { why })) => {
                 *ready = true;
