@@ -124,7 +124,15 @@ impl<'a> Collector<'a> {
 
     /// Takes the messages that have come; false when there will be no more.
     fn hear_what_is_said(&mut self) -> bool {
-        (0..MOST_HEARD).all(|heard| heard > 0 && !self.is_said_to() || self.hear())
+        for _ in 1..MOST_HEARD {
+            if !self.hear() {
+                return false;
+            }
+            if !self.is_said_to() {
+                return true;
+            }
+        }
+        self.hear()
     }
 
     /// Takes one message; false when there will be no more.

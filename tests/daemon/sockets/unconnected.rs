@@ -43,6 +43,21 @@ fn a_job_that_may_not_run_is_connected_to_nobody_until_it_may() {
     }
 }
 
+/// However lately it was tried: runs have a measure of their own.
+#[test]
+fn before_a_run_it_is_tried_once_more() {
+    for kind in KINDS {
+        let supervisor = Supervisor::new();
+        let place = kind(&supervisor.sandbox);
+        let job = perl(HEARS).with("ThrottleInterval", 3000);
+        let supervisor = supervisor.with("a", connected_to(&place, job)).start();
+        supervisor.logs(" is not connected: ");
+        let server = server_at(&place);
+        supervisor.wjob(&["kickstart", "a"]).exits(0);
+        accept(&server).expect("a connection");
+    }
+}
+
 /// Reads to the end.
 const HEARS: &str = r#"
 open my $socket, '+<&=', 3 or die "descriptor 3: $!";

@@ -55,7 +55,7 @@ fn too_many(job: &Job, kind: WorkerKind, machine: &Machine) -> Option<String> {
 
 /// The limits that a native job asks for and nobody holds, each with the reason and what to do.
 fn of_native(job: &Job) -> impl Iterator<Item = (Limit, &'static str, &'static str)> {
-    let accepts = !job.sockets.is_empty() && job.inetd_wait != Some(false);
+    let accepts = job.sockets.iter().any(|socket| !socket.place.is_remote()) && job.inetd_wait != Some(false);
     let rows = [
         (Limit::IdleTime, job.limits.idle_time, true, SILENT, REMOVE),
         (Limit::Instances, job.limits.instances, accepts, UNCOUNTED, HAND_OVER),
@@ -78,6 +78,7 @@ pub fn unheld(job: &Job) -> impl Iterator<Item = Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::socket::{Place, Remote};
     use crate::wall::plan;
 
     fn job(keys: &str) -> Job {
@@ -139,5 +140,8 @@ mod tests {
         }
         let unconnected = Job { sockets: Vec::new(), ..job(&format!("Limits = {{ {all} }};")) };
         assert_eq!(unheld(&unconnected).count(), 0, "nobody connects, so that there is nothing to hold");
+        let mut connected = job(&format!("Limits = {{ {all} }};"));
+        connected.sockets[0].place = Place::Remote(Remote::Path("/s".into()));
+        assert_eq!(unheld(&connected).count(), 0, "nor is there where the job itself connects");
     }
 }

@@ -201,8 +201,11 @@ fn reach(descriptor: &OwnedFd, path: &str, owner: &Owner) -> Result<(), String> 
     let folder = open_trusted_folder(parent, owner.domain).map_err(|distrust| distrust.to_string())?;
     is_open_to_jobs(&folder)?;
     let (there, status) = there(&folder, Path::new(name)).map_err(said)?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
-        return Err("what is there is no socket".into());
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::Socket => {}
+        // A folder on the way may be one: whoever can change those is looked at.
+        FileType::Symlink => return Err("what is there is a link; expected the socket itself".into()),
+        _ => return Err("what is there is no socket".into()),
     }
     let user = status.st_uid;
     if ![Some(0), Some(owner.domain), owner.job.map(|(uid, _)| uid)].contains(&Some(user)) {

@@ -66,7 +66,14 @@ impl Daemon {
         }
         let owner = self.owner_of(job, None);
         if let Some(sockets) = self.sockets.get_mut(label) {
-            sockets.listeners.iter_mut().for_each(|listener| listener.look_again(&owner));
+            for listener in &mut sockets.listeners {
+                listener.settle();
+                listener.look_again(&owner);
+            }
+            if sockets.has_lost_one() {
+                // Runs have a measure of their own (ThrottleInterval), and this one is to have what can be had.
+                sockets.tried_at = None;
+            }
         }
         self.connect_what_is_lost(label, job);
     }

@@ -221,6 +221,7 @@ impl Daemon {
     /// Begins to prepare every run for which nothing is under way: whoever had begun that is no more.
     fn begin_unprepared(&mut self) {
         for (run, job) in self.unprepared() {
+            self.connect_for_a_run(&job.label.as_str().into(), &job);
             let event = self.begin_run(&job, run);
             let pid = self.runs.get(&run).and_then(|running| running.attempt.pid());
             self.logger.has_process(run, pid);

@@ -310,6 +310,9 @@ fn what_is_no_socket_and_a_folder_that_others_can_change_are_named() {
     fs::write(&scene.path, "precious").unwrap();
     assert_eq!(scene.connected(SocketKind::Stream).lost(), Some("what is there is no socket"));
     fs::remove_file(&scene.path).unwrap();
+    std::os::unix::fs::symlink("/dev/log", &scene.path).unwrap();
+    assert_eq!(scene.connected(SocketKind::Stream).lost(), Some("what is there is a link; expected the socket itself"));
+    fs::remove_file(&scene.path).unwrap();
     let _server = scene.serve();
     fs::set_permissions(Path::new(&scene.path).parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
     let listener = scene.connected(SocketKind::Stream);
