@@ -2,13 +2,14 @@
 //! are bound in `listen`.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind as name_socket, listen, socket_with};
 use serde::{Deserialize, Serialize};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
@@ -16,6 +17,8 @@ use crate::listen::fresh_name;
 
 /// How the name of one begins while it is made.
 const PREFIX: &str = ".wjob-";
+/// Most clients that wait to be accepted (listen(2)).
+const BACKLOG: i32 = 128;
 /// How often, and how far apart, a socket that is answered is asked again.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
@@ -97,28 +100,27 @@ pub(super) fn bind(path: &Path, uid: u32) -> Result<Bound, String> {
     }
     let beside = folder.join(fresh_name(PREFIX).map_err(failed)?);
     let mode = if uid == 0 { 0o666 } else { 0o600 };
-    // Made with its mode: a name that is asked for again might be another file's by then. There is one thread.
-    let umask = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
-    let listener = listen_at(folder, &beside);
-    rustix::process::umask(umask);
-    let listener = listener.map_err(failed)?;
-    if let Err(error) = fs::rename(&beside, path) {
+    let listener = listen_at(folder, &beside, mode).and_then(|listener| fs::rename(&beside, path).map(|()| listener));
+    let listener = listener.map_err(|error| {
         let _ = fs::remove_file(&beside);
-        return Err(failed(error));
-    }
+        failed(error)
+    })?;
     Ok(Bound::at(listener, path))
 }
 
-/// A name beside may be longer than an address can be, where the socket's own is not.
-fn listen_at(folder: &Path, beside: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(beside) {
-        Err(error) if error.kind() == ErrorKind::InvalidInput => {
-            let folder = File::open(folder)?;
-            let inside = format!("/proc/self/fd/{}", folder.as_raw_fd());
-            UnixListener::bind(Path::new(&inside).join(beside.file_name().unwrap_or_default()))
-        }
-        bound => bound,
-    }
+/// By the folder, which is open: a name beside may be longer than an address can be, where the socket's own is not.
+fn listen_at(folder: &Path, beside: &Path, mode: u32) -> io::Result<UnixListener> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // What is made has this mode at most (net/unix/af_unix.c), and then, whatever the umask, this one. The name is nobody
+    // else's to change meanwhile.
+    fchmod(&socket, Mode::from_raw_mode(mode))?;
+    let folder = File::open(folder)?;
+    let name = beside.file_name().unwrap_or_default();
+    let inside = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    name_socket(&socket, &SocketAddrUnix::new(&inside)?)?;
+    fs::set_permissions(&inside, fs::Permissions::from_mode(mode))?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// What is at the socket's place may be replaced if it is a socket that nobody answers, and nobody else's: in a sticky

@@ -71,7 +71,7 @@ fn datagrams_go_both_ways_and_a_server_that_has_gone_is_missed() {
     assert!(listener.is_wanted() && !listener.is_lost(), "{listener:?}");
     let length = job.recv(&mut said).unwrap();
     assert_eq!(&said[..length], b"answer");
-    drop(server);
+    close(&scene, server);
     listener.come_back(&Owner::caller());
     assert!(listener.is_lost() && is_out_of_reach(&listener), "{listener:?}");
 }
@@ -81,9 +81,15 @@ fn is_out_of_reach(listener: &Listener) -> bool {
     UnixDatagram::from(listener.handed_over().unwrap().1).local_addr().unwrap().is_unnamed()
 }
 
+/// Closes a server, and waits until nobody has it.
+fn close(scene: &Scene, server: UnixDatagram) {
+    drop(server);
+    at_last("nobody is there", || UnixDatagram::unbound().unwrap().connect(&scene.path).is_err());
+}
+
 /// A server of datagrams that is there again, at the same place.
 fn serve_again(scene: &Scene, server: UnixDatagram) -> UnixDatagram {
-    drop(server);
+    close(scene, server);
     fs::remove_file(&scene.path).unwrap();
     let server = UnixDatagram::bind(&scene.path).unwrap();
     server.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -101,7 +107,7 @@ fn a_server_of_datagrams_that_is_there_again_is_found_before_a_run() {
     assert_eq!(listener.connection(), Some(&Connection::Made));
     job.send(b"question").unwrap();
     assert_eq!(server.recv(&mut [0; 16]).unwrap(), 8);
-    drop(server);
+    close(&scene, server);
     listener.look_again(&Owner::caller());
     assert!(listener.is_lost(), "{listener:?}");
 }
@@ -133,7 +139,7 @@ fn nobody_else_is_heard_when_a_server_of_datagrams_has_gone() {
     let server = UnixDatagram::bind(&scene.path).unwrap();
     let mut listener = scene.connected(SocketKind::Datagram);
     assert!(!is_out_of_reach(&listener));
-    drop(server);
+    close(&scene, server);
     let job = UnixDatagram::from(listener.handed_over().unwrap().1);
     assert!(job.send(b"question").is_err());
     let name = job.local_addr().unwrap();
