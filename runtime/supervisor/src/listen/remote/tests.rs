@@ -8,10 +8,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
-use rustix::event::{PollFd, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, accept, shutdown};
+use wjob_model::socket::Place;
 
+use super::standing::UNREAD;
 use super::*;
 use crate::listen::{self, bind_further};
 
