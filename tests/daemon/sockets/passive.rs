@@ -1,11 +1,14 @@
 //! Sockets that are connected to somebody else's (SockPassive false): what comes starts the job, which answers on the
 //! connection; what was closed or refused is made anew, and nobody minds a supervisor that is replaced meanwhile.
 
+use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use rustix::net::accept;
+use plist::Dictionary;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, socket_with};
 use serde_json::json;
 
 use super::datagram::{datagrams, free_address};
@@ -203,4 +206,55 @@ fn a_datagram_from_whom_it_is_connected_to_starts_the_job() {
     server.send_to(b"news", from).expect("it is sent");
     captured(&supervisor, "a", "got news", 1);
     supervisor.logs(&format!(" a: started: {CAUSE}\n"));
+}
+
+/// A job that is connected to this path by packets of this type.
+fn by_packets(supervisor: Supervisor, path: &str, kind: &str) -> Supervisor {
+    let entry = Dictionary::from_iter([("SockPathName", path), ("SockType", kind)]);
+    let job = perl(ASKS).with("RunAtLoad", true).with("ThrottleInterval", 0);
+    let job = if is_root() { job.with("UserName", "root") } else { job };
+    supervisor.with("a", job.with_in("Sockets", "other", connected(entry))).start()
+}
+
+/// What came starts the job, and is its own to read.
+fn is_heard(supervisor: &Supervisor) {
+    captured(supervisor, "a", "got news", 1);
+    supervisor.logs(&format!(" a: started: {CAUSE}\n"));
+}
+
+#[test]
+fn a_datagram_of_a_unix_socket_does_as_well() {
+    let supervisor = Supervisor::new();
+    supervisor.sandbox.make_folder("sockets");
+    let path = supervisor.sandbox.name("sockets/packets");
+    let server = UnixDatagram::bind(&path).expect("a free place");
+    server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let supervisor = by_packets(supervisor, &path, "dgram");
+    let mut here = [0; 16];
+    let (length, from) = server.recv_from(&mut here).expect("a datagram");
+    assert_eq!(&here[..length], b"here");
+    wait_until_it_is(&supervisor, "idle, 1 runs");
+    server.send_to_addr(b"news", &from).expect("it is sent");
+    is_heard(&supervisor);
+}
+
+#[test]
+fn a_packet_of_a_connection_does_as_well() {
+    let supervisor = Supervisor::new();
+    supervisor.sandbox.make_folder("sockets");
+    let path = supervisor.sandbox.name("sockets/packets");
+    let server = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("a socket");
+    bind(&server, &SocketAddrUnix::new(path.as_str()).expect("an address")).expect("a free place");
+    listen(&server, 1).expect("a listener");
+    set_socket_timeout(&server, Timeout::Recv, Some(PATIENCE)).expect("a timeout");
+    let supervisor = by_packets(supervisor, &path, "seqpacket");
+    // Reading and writing are the same for packets.
+    let mut client = UnixStream::from(accept(&server).expect("a connection"));
+    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut here = [0; 16];
+    let length = client.read(&mut here).expect("a packet");
+    assert_eq!(&here[..length], b"here");
+    wait_until_it_is(&supervisor, "idle, 1 runs");
+    client.write_all(b"news").expect("it is sent");
+    is_heard(&supervisor);
 }
