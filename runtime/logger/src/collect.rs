@@ -139,7 +139,7 @@ impl<'a> Collector<'a> {
     fn hear(&mut self) -> bool {
         match self.channel.receive_with_descriptors::<ToLogger>(RECORD_BYTES) {
             Ok(Some(received)) => self.obey(received.message, received.descriptors),
-            Ok(None) | Err(ChannelError::System(_)) => return false,
+            Ok(None) | Err(ChannelError::System(_) | ChannelError::Gone) => return false,
             Err(ChannelError::Malformed(why)) => {
                 self.complain(&format!("the logger was sent something that is no message: {why}"))
             }

@@ -26,6 +26,9 @@ pub enum ChannelError {
     /// The system refused.
     #[error("{0}")]
     System(#[from] std::io::Error),
+    /// The other end is closed, and nobody reads what is sent.
+    #[error("the other end is gone")]
+    Gone,
     /// The packet is no message, or too long.
     #[error("not a message: {0}")]
     Malformed(String),
@@ -33,7 +36,10 @@ pub enum ChannelError {
 
 impl From<rustix::io::Errno> for ChannelError {
     fn from(error: rustix::io::Errno) -> Self {
-        Self::System(error.into())
+        match error {
+            rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET => Self::Gone,
+            error => Self::System(error.into()),
+        }
     }
 }
 
@@ -202,9 +208,17 @@ impl Channel {
     ) -> Result<Vec<u8>, ChannelError> {
         let mut packet = vec![0; most + 2];
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut packet)], beside, flags)
-        })?;
+        let mut receive = || {
+            rustix::io::retry_on_intr(|| {
+                rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(&mut packet)], beside, flags)
+            })
+        };
+        // An end that closes before it has read everything is told once by an error (unix(7), ECONNRESET), and only behind
+        // that comes what it had to say.
+        let received = match receive() {
+            Err(rustix::io::Errno::CONNRESET) => receive()?,
+            received => received?,
+        };
         if received.bytes > most + 1 {
             return Err(ChannelError::Malformed(format!("longer than {most} bytes")));
         }
@@ -265,5 +279,21 @@ mod tests {
         assert!(other.receive::<String>(4096).is_err());
         drop(one);
         assert!(other.receive::<String>(4096).unwrap().is_none());
+    }
+
+    #[test]
+    fn one_that_leaves_without_reading_is_heard_and_then_gone() {
+        let (one, other) = Channel::pair().unwrap();
+        one.send(&"unread", &[]).unwrap();
+        other.send(&"last words", &[]).unwrap();
+        drop(other);
+        assert!(matches!(one.send(&"more", &[]), Err(ChannelError::Gone)));
+        assert!(matches!(one.offer(&"more"), Err(ChannelError::Gone)));
+        assert_eq!(one.receive::<String>(4096).unwrap().as_deref(), Some("last words"));
+        assert!(matches!(one.hear::<String>(4096), Ok(Heard::End)));
+        let (one, other) = Channel::pair().unwrap();
+        one.send(&"unread", &[]).unwrap();
+        drop(other);
+        assert!(matches!(one.hear::<String>(4096), Ok(Heard::End)));
     }
 }

@@ -54,7 +54,7 @@ impl Errand {
     ) -> Result<Self, Silence> {
         let worker = spawn(image, &Standing { identity, ..Standing::default() }).map_err(Silence::System)?;
         let start = Start { build: image.build.clone(), role };
-        worker.channel.send(&start, descriptors).map_err(|error| Silence::System(error.to_string()))?;
+        worker.hand(&start, descriptors).map_err(Silence::System)?;
         Ok(Self(worker))
     }
 

@@ -5,7 +5,7 @@ mod image;
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use wjob_model::run::{Exit, NOT_ITS_PRIORITY, NOT_ITS_USER};
 use wjob_sandbox::capabilities;
 use wjob_sandbox::cgroup::Group;
-use wjob_sandbox::channel::Channel;
+use wjob_sandbox::channel::{Channel, ChannelError};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
 use image::high;
@@ -237,6 +237,17 @@ unsafe fn stand(standing: &Standing<'_>) {
 }
 
 impl Worker {
+    /// Hands it its first message. One that is gone by now is heard of by its end, which says why.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn hand<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> Result<(), String> {
+        match self.channel.send(message, descriptors) {
+            Ok(()) | Err(ChannelError::Gone) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// What the next program of this process is told of it.
     pub fn saved(&self, kept: &mut Kept) -> SavedWorker {
         let group = self.group.as_ref().map(|group| group.folder().to_owned());

@@ -68,7 +68,7 @@ impl Attempt {
             root: job.root_directory.clone(),
         };
         let start = Start { build: tools.image.build.clone(), role: Role::Run(Box::new(run)) };
-        worker.channel.send(&start, &descriptors).map_err(|error| error.to_string())
+        worker.hand(&start, &descriptors)
     }
 
     /// Who is accepted. In a user namespace every user but the job's own reads as nobody, and the access lists of the

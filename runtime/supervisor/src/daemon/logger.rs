@@ -280,7 +280,7 @@ impl Logger {
         self.waiting.retain(|message| !matches!(message, ToLogger::Asker(_)));
         let open = ToLogger::Open(Open { build: self.build.clone(), owner: self.owner, limits: self.bounds });
         let descriptors: [BorrowedFd<'_>; 2] = [self.state.as_fd(), self.queries.listener.as_fd()];
-        worker.channel.send(&open, &descriptors).map_err(|error| error.to_string())?;
+        worker.hand(&open, &descriptors)?;
         self.process = Process::Up { worker, ready: false, since: clock::now().boot };
         // Said again, a run is the same run: a logger that was restarted goes on with it.
         for began in self.runs.values() {

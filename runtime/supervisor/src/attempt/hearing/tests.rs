@@ -18,6 +18,7 @@ use wjob_model::wall::{CompileBounds, Machine};
 use wjob_sandbox::channel::Channel;
 
 use super::*;
+use crate::attempt::Source;
 use crate::order::{Order, Silent};
 use crate::spawn::{Image, Worker};
 
@@ -124,6 +125,18 @@ fn whoever_wishes_for_addresses_all_the_time_is_not_listened_to() {
     let heard = (0..=2 * MOST_WORDS).take_while(|_| scene.is_heard(&FromWorker::NamesWanted)).count();
     assert_eq!(heard, MOST_WORDS + 1);
     scene.cut_off();
+}
+
+/// A worker that may not have its user or its priority ends before it is spoken to, and how it ended says why.
+#[test]
+fn a_worker_that_is_gone_before_it_is_spoken_to_is_heard_of_by_its_end() {
+    let Scene { mut attempt, worker, image, machine, _child: mut child } = Scene::new();
+    let Phase::Working(made) = &attempt.phase else { panic!("there is a worker") };
+    drop(worker);
+    assert_eq!(made.hand(&ToWorker::Go, &[]), Ok(()));
+    child.kill().unwrap();
+    let tools = tools(&image, &machine);
+    assert_eq!(attempt.woken(Some(Source::Process), tools, &mut Silent), Some(Event::Gone(Exit::Signal(9))));
 }
 
 #[test]

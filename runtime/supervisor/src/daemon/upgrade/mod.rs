@@ -15,7 +15,6 @@ mod words;
 
 use std::ffi::{CString, OsString};
 use std::fs;
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ use wjob_model::fleet::{Run, RunId};
 use wjob_model::handover::{FORM, Question, Version};
 use wjob_model::job::Job;
 use wjob_model::run;
-use wjob_sandbox::channel::{ChannelError, Heard};
+use wjob_sandbox::channel::Heard;
 use wjob_sandbox::handover::{self, Kept};
 
 use super::log::Level;
@@ -76,25 +75,13 @@ impl Upgrade {
         let standing = Standing { name: Some(NAME), arguments: &arguments, ..Standing::default() };
         let (state, _) = daemon.packed(client, &workers)?;
         let asked = spawn(&program, &standing)?;
-        // One that is gone by now is heard of by its end.
-        let _ = asked.channel.send(&Question, &[state.as_fd(), workers.program()]);
+        asked.hand(&Question, &[state.as_fd(), workers.program()])?;
         Ok(Self { client, program, workers, asked, deadline: Instant::now() + PATIENCE })
-    }
-
-    /// What it says. One that has not taken the question closes with an error, and only behind that comes what it had to
-    /// say (unix(7), ECONNRESET).
-    fn hear(&self) -> Result<Heard<Version>, ChannelError> {
-        match self.asked.channel.hear(MOST_BYTES) {
-            Err(ChannelError::System(error)) if error.kind() == ErrorKind::ConnectionReset => {
-                self.asked.channel.hear(MOST_BYTES)
-            }
-            heard => heard,
-        }
     }
 
     /// Its answer, which is there, or its end.
     fn answer(&mut self) -> Result<Version, String> {
-        match self.hear() {
+        match self.asked.channel.hear(MOST_BYTES) {
             Ok(Heard::Message(version)) => Ok(version),
             Ok(Heard::Nothing) => Err(Silence::Nonsense.to_string()),
             Ok(Heard::End) => {
