@@ -20,6 +20,7 @@ mod newcomer;
 mod plists;
 mod readme;
 mod requirements;
+mod resolver;
 mod run_files;
 mod run_programs;
 mod stopping;

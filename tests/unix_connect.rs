@@ -5,7 +5,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::path::Path;
 use std::thread;
 
 use plist::Dictionary;
@@ -125,9 +124,7 @@ print while <$socket>;
 /// A native program that does so.
 #[track_caller]
 fn client(name: &str) -> Job {
-    const PERL: &str = "/usr/bin/perl";
-    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
-    Job::new(PERL, &["-we", CLIENT, name])
+    Job::new(crate::harness::perl(), &["-we", CLIENT, name])
 }
 
 #[test]

@@ -19,7 +19,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -177,18 +176,10 @@ impl Client {
     }
 }
 
-/// The interpreter of all servers here.
-#[track_caller]
-fn interpreter() -> &'static str {
-    const PERL: &str = "/usr/bin/perl";
-    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
-    PERL
-}
-
 /// A job of a program in Perl, as much of it as perl-base has.
 #[track_caller]
 fn perl(program: &str) -> Job {
-    Job::new(interpreter(), &["-we", program])
+    Job::new(crate::harness::perl(), &["-we", program])
 }
 
 /// Answers a line of each client with a word and the line, one client after the other.
@@ -351,7 +342,7 @@ fn a_job_that_fails_at_its_client_is_held_back_and_the_client_waits_for_a_better
         wait_until_it_is(&supervisor, "waiting, 2 runs");
         assert_eq!(why(&supervisor, "a"), format!("it failed several times in a row; wanted by {CAUSE}"));
         assert!(!first.is_answered() && !second.is_answered(), "their connections stand");
-        let better = format!("#!{} -w\n{}", interpreter(), ANSWERS.replace("WORD", "answered"));
+        let better = format!("#!{} -w\n{}", crate::harness::perl(), ANSWERS.replace("WORD", "answered"));
         // In one step, so that it is never there half.
         let better = supervisor.sandbox.write_program("better", better);
         fs::rename(better, program).expect("a program in its place");

@@ -11,10 +11,8 @@ use wjob_model::status::Status;
 
 use super::life::{standing, why};
 use super::users::number;
-use crate::harness::{Job, Ran, Running, Supervisor, is_root};
+use crate::harness::{Job, Ran, Running, Supervisor, is_root, perl};
 
-/// The interpreter of all clients and servers here.
-pub const PERL: &str = "/usr/bin/perl";
 /// A user and a group that nobody is.
 const STRANGER: u32 = 54_321;
 /// One that has no account and is named by number.
@@ -71,9 +69,8 @@ const GUESTS: [&str; 4] = ["guest", "handler", "http", "activation"];
 
 /// A job of each way to serve; the first takes its clients in by itself.
 fn kinds() -> [Kind; 6] {
-    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
     [
-        ("accepts", Job::new(PERL, &["-we", ACCEPTS]), HELLO),
+        ("accepts", Job::new(perl(), &["-we", ACCEPTS]), HELLO),
         ("native", inetd(Job::new("/bin/cat", &[])), HELLO),
         ("guest", inetd(Job::guest("echo", &[])), HELLO),
         ("handler", Job::guest("handles", &[]), ECHO),
@@ -106,14 +103,14 @@ fn client_who_says(said: &str, path: &str, user: u32, group: u32, further: &[u32
         _ => format!("--groups={}", further.iter().map(u32::to_string).collect::<Vec<_>>().join(",")),
     };
     let mut command = std::process::Command::new("setpriv");
-    command.args([format!("--reuid={user}"), format!("--regid={group}"), groups, PERL.to_owned()]);
+    command.args([format!("--reuid={user}"), format!("--regid={group}"), groups, perl().to_owned()]);
     command.args(["-we", CLIENT, path, said]).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
     Running::start(command).end()
 }
 
 /// A client who is who this test is.
 fn own_client(said: &str, path: &str) -> Ran {
-    let mut command = std::process::Command::new(PERL);
+    let mut command = std::process::Command::new(perl());
     command.args(["-we", CLIENT, path, said]).current_dir("/");
     Running::start(command).end()
 }

@@ -74,6 +74,14 @@ pub fn guest(name: &str) -> String {
     text(&path)
 }
 
+/// The interpreter of clients and servers that no guest can be; as much of it as perl-base has.
+#[track_caller]
+pub fn perl() -> &'static str {
+    const PERL: &str = "/usr/bin/perl";
+    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
+    PERL
+}
+
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

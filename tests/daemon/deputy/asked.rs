@@ -1,15 +1,13 @@
 //! What others ask a supervisor and its logger for: by the verbs, by sockets that are not theirs, and by a job that has
 //! no walls. The whole table of calls is walked in the model; here each verb is somebody's who has no right to it.
 
-use std::path::Path;
-
 use plist::Dictionary;
 
 use super::{ONE, OTHER, SECRET, is_alone};
 use crate::daemon::life::standing;
 use crate::daemon::output::history;
 use crate::daemon::private_sockets::{path, private};
-use crate::daemon::users_of_sockets::{PERL, client};
+use crate::daemon::users_of_sockets::client;
 use crate::harness::{Job, Ran, Running, Supervisor, text};
 
 /// The exit status of a verb that is not permitted.
@@ -135,7 +133,6 @@ fn a_private_socket_is_no_other_users_to_reach() {
     if is_alone() {
         return;
     }
-    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
     for supervisor in [Supervisor::new(), Supervisor::of_user(ONE)] {
         let supervisor = supervisor.with("a", private(Job::new("/bin/cat", &[]))).start();
         let socket = path(&supervisor, "a");

@@ -1,13 +1,11 @@
 //! What a job's file names is opened by a process that is the job's user already: what that user may not have, the job
 //! has not either, whoever loads the file. What others change on the way to it is in `places`.
 
-use std::path::Path;
-
 use super::{ONE, OTHER, SECRET, Theirs, is_alone};
 use crate::daemon::output::{captured, history};
 use crate::daemon::users::number;
-use crate::daemon::users_of_sockets::{CLIENT, PERL};
-use crate::harness::{self, Job, Supervisor};
+use crate::daemon::users_of_sockets::CLIENT;
+use crate::harness::{self, Job, Supervisor, perl};
 
 /// A job that tries one thing of theirs, and a part of how its run ends: of what cannot be opened, the path.
 fn attempts(theirs: &Theirs, guest: &str) -> Vec<(&'static str, Job, String)> {
@@ -77,11 +75,10 @@ fn a_socket_that_is_granted_is_still_its_owners_to_open() {
     if is_alone() {
         return;
     }
-    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
     for (supervisor, owner) in [(Supervisor::new(), 0), (Supervisor::of_user(ONE), OTHER)] {
         let theirs = Theirs::of(owner, &supervisor.sandbox);
         let socket = theirs.path("socket");
-        let job = Job::new(PERL, &["-we", CLIENT, &socket]).grant("Connect", format!("unix://{socket}"));
+        let job = Job::new(perl(), &["-we", CLIENT, &socket]).grant("Connect", format!("unix://{socket}"));
         let supervisor = supervisor.with("a", job.with("RunAtLoad", true)).start();
         captured(&supervisor, "a", "refused: Permission denied", 1);
     }

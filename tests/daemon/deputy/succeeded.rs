@@ -7,8 +7,7 @@ use serde_json::json;
 use wjob_model::handover::FORM;
 
 use super::{ONE, is_alone};
-use crate::daemon::users_of_sockets::PERL;
-use crate::harness::{Ran, Running, Sandbox, Supervisor, is_root, text};
+use crate::harness::{Ran, Running, Sandbox, Supervisor, is_root, perl, text};
 
 /// Writes a state of its own making into a file of memory, seals it, and has itself replaced by a supervisor that is told
 /// to take it up: the number of a process, or its own; which seals; and what comes behind.
@@ -40,13 +39,12 @@ const FORGED: &[(&str, &str, &str, &str)] = &[
 
 /// Forges one: as somebody who is not root, if root runs the tests.
 fn forge(sandbox: &Sandbox, form: u32, (meant, seals, rest): (&str, &str, &str)) -> Ran {
-    assert!(Path::new(PERL).exists(), "{PERL} is missing and these tests need it: install the package perl-base");
     let program = text(&sandbox.programs().join("wjobd"));
     let form = form.to_string();
     let words = ["-we", FORGES, &program, &form, meant, seals, rest];
     let command = match is_root() {
-        true => sandbox.command_as(ONE, Path::new(PERL), &words),
-        false => sandbox.command_at(Path::new(PERL), &words),
+        true => sandbox.command_as(ONE, Path::new(perl()), &words),
+        false => sandbox.command_at(Path::new(perl()), &words),
     };
     Running::start(command).end()
 }

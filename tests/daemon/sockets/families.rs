@@ -6,8 +6,7 @@ use std::process::Command;
 
 use plist::Dictionary;
 
-use crate::daemon::users_of_sockets::PERL;
-use crate::harness::{Job, Ran, Running, Supervisor, is_root};
+use crate::harness::{Job, Ran, Running, Supervisor, is_root, perl};
 
 /// The device of point-to-point networks (tuntap.rst of the kernel's documentation).
 const TUN: &str = "/dev/net/tun";
@@ -74,7 +73,7 @@ fn can_be() -> bool {
 fn alone(mut supervisor: Supervisor) -> Supervisor {
     let command = supervisor.command();
     let mut inside = Command::new("unshare");
-    inside.args(["--net", PERL, "-we", NETWORK]).arg(command.get_program()).args(command.get_args()).env_clear();
+    inside.args(["--net", perl(), "-we", NETWORK]).arg(command.get_program()).args(command.get_args()).env_clear();
     inside.current_dir(supervisor.sandbox.path(""));
     for (name, value) in command.get_envs() {
         inside.env(name, value.unwrap_or_default());
@@ -87,7 +86,7 @@ fn alone(mut supervisor: Supervisor) -> Supervisor {
 fn asks(supervisor: &Supervisor, words: [&str; 4]) -> Ran {
     let mut command = Command::new("nsenter");
     let network = format!("/proc/{}/ns/net", supervisor.process().pid());
-    command.arg(format!("--net={network}")).args([PERL, "-we", ASKS]).args(words);
+    command.arg(format!("--net={network}")).args([perl(), "-we", ASKS]).args(words);
     Running::start(command).end()
 }
 

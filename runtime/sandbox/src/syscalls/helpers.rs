@@ -8,9 +8,14 @@ pub(super) const COMPILE: &[Entry] = &[
     entry!(mprotect, Any, "the compiler's own image of what it makes"),
     entry!(openat, Any, "the number of processors; refused by landlock, which is harmless"),
     entry!(statx, Any, "the program's size"),
+    entry!(lseek, Any, "the program's length"),
+    entry!(fcntl, PlainFcntl, "copies of descriptors"),
+    entry!(getrandom, Any, "the seeds of tables"),
+    entry!(sched_yield, Any, "the pool of threads that compile"),
+    entry!(write, Any, "what was made"),
 ];
 
-/// Looking names up: libc loads libraries and asks servers at port 53.
+/// Looking names up: libc loads libraries and asks servers at port 53, which is landlock's.
 pub(super) const RESOLVE: &[Entry] = &[
     entry!(mmap, Any, "libc loads its name service libraries"),
     entry!(mprotect, Any, "libc loads its name service libraries"),
@@ -22,10 +27,26 @@ pub(super) const RESOLVE: &[Entry] = &[
     entry!(sendmsg, MessageNoFastOpen, "questions"),
     entry!(ioctl, Any, "how much of an answer waits"),
     entry!(lseek, Any, "resolver files"),
+    entry!(fcntl, PlainFcntl, "non-blocking sockets"),
+    entry!(poll, Any, "whether there is an answer"),
+    entry!(socket, GrantedSocket, "to a server, and to ask which address would be used"),
+    entry!(connect, Any, "to a server, and to ask which address would be used"),
+    entry!(getsockname, Any, "which address would be used"),
+    entry!(setsockopt, PlainOptions, "whether errors of a server are told"),
+    entry!(sendto, NoFastOpen, "one question by itself, where resolv.conf wants that"),
+    entry!(writev, Any, "a question by TCP, where the answer is too long for a datagram"),
+    entry!(recvfrom, Any, "answers"),
 ];
 
 /// Keeping what jobs write: a database in one folder, which is landlock's, and clients that come by themselves.
 pub(super) const LOGGER: &[Entry] = &[
+    entry!(mmap, NotExecutable, "the database's shared index, the allocator"),
+    entry!(mprotect, NotExecutable, "the allocator"),
+    entry!(exit, Any, "ending a thread"),
+    entry!(prctl, Naming, "naming threads and mappings"),
+    entry!(epoll_ctl, Any, "which pipes are waited for"),
+    entry!(epoll_pwait, Any, "waiting for pipes"),
+    entry!(ppoll, Any, "waiting for the supervisor and for who asks"),
     entry!(openat, Any, "the database, opened again after a fault"),
     entry!(newfstatat, Any, "the database's files"),
     entry!(statx, Any, "the database's files"),

@@ -6,6 +6,7 @@ mod entry;
 mod helpers;
 mod native;
 mod number;
+mod process;
 #[cfg(test)]
 mod tests;
 mod wasm;
@@ -16,7 +17,8 @@ use crate::filter::{Answer, Rule};
 use arguments::conditions;
 use helpers::{COMPILE, LOGGER, RESOLVE};
 use native::{NATIVE_BINDING, NATIVE_LISTENING, NATIVE_NARROWED};
-use wasm::{BIND, ENGINE, FILES, LISTEN, SERVE, SOCKETS};
+use process::{PROCESS, THREADS};
+use wasm::{BIND, FILES, GUEST, LISTEN, SERVE, SOCKETS};
 
 pub use arguments::Arguments;
 pub use entry::Entry;
@@ -40,26 +42,25 @@ pub fn rules(kind: WorkerKind, network: &NetworkPlan) -> (Vec<Rule>, Answer) {
 
 /// The lists that make up an allow list; a later entry replaces an earlier one of the same call.
 pub fn lists(kind: WorkerKind, network: &NetworkPlan) -> Vec<&'static [Entry]> {
-    let mut lists = vec![ENGINE];
     match kind {
-        WorkerKind::Wasm | WorkerKind::Native => lists.push(FILES),
-        WorkerKind::Compile => lists.push(COMPILE),
-        WorkerKind::Resolve => lists.push(RESOLVE),
-        WorkerKind::Logger => lists.push(LOGGER),
+        WorkerKind::Resolve => vec![PROCESS, RESOLVE],
+        WorkerKind::Compile => vec![PROCESS, THREADS, COMPILE],
+        WorkerKind::Logger => vec![PROCESS, THREADS, LOGGER],
+        WorkerKind::Wasm | WorkerKind::Native => [vec![PROCESS, THREADS, GUEST, FILES], granted(network)].concat(),
     }
-    if network.any() || network.unix {
-        lists.push(SOCKETS);
-        if network.bind || network.udp {
-            lists.push(BIND);
-        }
-        if network.bind {
-            lists.push(LISTEN);
-        }
-    }
-    if network.serves && kind == WorkerKind::Wasm {
-        lists.push(SERVE);
-    }
-    lists
+}
+
+fn granted(network: &NetworkPlan) -> Vec<&'static [Entry]> {
+    let connects = network.any() || network.unix;
+    [
+        (connects, SOCKETS),
+        (connects && (network.bind || network.udp), BIND),
+        (connects && network.bind, LISTEN),
+        (network.serves, SERVE),
+    ]
+    .into_iter()
+    .filter_map(|(is_granted, list)| is_granted.then_some(list))
+    .collect()
 }
 
 /// clone3's flags are behind a pointer, which a filter cannot follow; glibc falls back to clone, whose it can.

@@ -9,7 +9,10 @@ use crate::filter::Compare;
 #[test]
 fn every_entry_has_a_reason_and_stands_once_in_its_list() {
     let native = [NATIVE_REFUSED, NATIVE_NARROWED, NATIVE_LISTENING, NATIVE_BINDING];
-    for list in [ENGINE, FILES, SOCKETS, BIND, LISTEN, SERVE, COMPILE, RESOLVE, LOGGER].into_iter().chain(native) {
+    for list in [PROCESS, THREADS, GUEST, FILES, SOCKETS, BIND, LISTEN, SERVE, COMPILE, RESOLVE, LOGGER]
+        .into_iter()
+        .chain(native)
+    {
         let mut seen = BTreeSet::new();
         for entry in list {
             assert!(!entry.why.is_empty(), "{}", entry.name);

@@ -1,53 +1,28 @@
-//! Workers that run WebAssembly: what the engine calls, and what each grant adds to that. The first list is part of
-//! every allow list.
+//! Workers that run WebAssembly: what the engine calls, and what each grant adds to that.
 
 use super::entry::{Entry, entry};
 
-/// Every worker that runs or compiles WebAssembly.
-pub(super) const ENGINE: &[Entry] = &[
-    entry!(read, Any, "stdio, granted files"),
-    entry!(write, Any, "stdio, granted files, messages to the supervisor"),
+/// The engine with a guest, whatever is granted to it.
+pub(super) const GUEST: &[Entry] = &[
+    entry!(write, Any, "stdio, granted files"),
     entry!(writev, Any, "granted files"),
-    entry!(close, Any, "descriptors the guest drops"),
     entry!(mmap, NotExecutable, "memories, stacks"),
     entry!(mprotect, NotExecutable, "growing memories, guard pages"),
-    entry!(munmap, Any, "memories, stacks"),
-    entry!(mremap, Any, "the allocator"),
-    entry!(madvise, Any, "the allocator, stacks"),
-    entry!(brk, Any, "the allocator"),
-    entry!(futex, Any, "locks"),
-    entry!(rt_sigaction, Any, "the engine's trap handlers"),
-    entry!(rt_sigprocmask, Any, "threads"),
     entry!(rt_sigreturn, Any, "the engine's trap handlers, processor time ticks"),
-    entry!(sigaltstack, Any, "the engine's trap handlers"),
-    entry!(clock_gettime, Any, "wasi:clocks where the vDSO does not answer, processor time"),
     entry!(clock_getres, Any, "wasi:clocks"),
     entry!(clock_nanosleep, Any, "sleeping"),
     entry!(getrandom, Any, "wasi:random"),
-    entry!(sched_yield, Any, "the runtime"),
-    entry!(sched_getaffinity, Any, "the size of thread pools"),
     entry!(exit, Any, "ending a thread"),
-    entry!(exit_group, Any, "ending"),
-    entry!(gettid, Any, "aborting"),
-    entry!(getpid, Any, "aborting"),
-    entry!(tgkill, OwnProcess, "aborting"),
-    entry!(restart_syscall, Any, "after a signal"),
+    entry!(prctl, Naming, "naming threads and mappings"),
     entry!(epoll_create1, Any, "the runtime"),
     entry!(epoll_ctl, Any, "the runtime"),
     entry!(epoll_wait, Any, "the runtime"),
-    entry!(epoll_pwait, Any, "the runtime"),
     entry!(eventfd2, Any, "waking the runtime"),
-    entry!(clone, Thread, "threads for blocking calls"),
-    entry!(rseq, Any, "threads"),
-    entry!(set_robust_list, Any, "threads"),
-    entry!(prctl, Naming, "naming threads and mappings"),
-    entry!(poll, Any, "whether stdio is ready"),
     entry!(ppoll, Any, "whether stdio is ready"),
     entry!(fstat, Any, "wasi:filesystem"),
     entry!(fcntl, PlainFcntl, "flags of descriptors, copies of them"),
     entry!(lseek, Any, "wasi:filesystem"),
     entry!(recvmsg, DescriptorThree, "messages from the supervisor"),
-    entry!(sendmsg, DescriptorThree, "messages to the supervisor"),
     entry!(ioctl, PlainIoctl, "non-blocking sockets, whether stdio is a terminal"),
 ];
 
