@@ -7,13 +7,13 @@
 
 mod filter;
 mod lists;
+mod strace;
 mod table;
 mod trace;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -27,8 +27,9 @@ use crate::temporary::Temporary;
 use crate::test;
 use crate::verdicts::{self, Verdict};
 use lists::Lists;
+use strace::PATIENCE;
 use table::{Row, Shown};
-use trace::{FOLLOWED, Trace};
+use trace::Trace;
 
 /// The test program whose workers are looked at.
 const PROGRAM: &str = "end_to_end";
@@ -36,10 +37,6 @@ const PROGRAM: &str = "end_to_end";
 /// Tests with workers of each kind. All calls are looked at while they run, and afterwards, with all tests, only what
 /// they have not shown: each call that is looked at stops its process twice.
 const FIRST: [&str; 4] = ["examples::", "network::", "listen::", "daemon::life::"];
-
-/// Only calls that are looked at stop a process, and numbers are not turned into names, which makes lines short; but a
-/// filter is written out.
-const OPTIONS: [&str; 8] = ["-f", "--seccomp-bpf", "-X", "raw", "-e", "abbrev=!seccomp", "-e", "signal=none"];
 
 #[derive(Debug, PartialEq)]
 struct Options {
@@ -51,7 +48,7 @@ struct Options {
 /// Reads the options and does it; fails when there is a call that nobody makes, unless only some tests were asked for.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let options = options(arguments)?;
-    tracer()?;
+    strace::find()?;
     let lists = Lists::read()?;
     let (built, rounds) = (if options.build { 6 } else { 1 }, if options.tests.is_empty() { 2 } else { 1 });
     let mut steps = Steps::new(built + rounds);
@@ -89,18 +86,6 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// Looks for strace.
-fn tracer() -> anyhow::Result<()> {
-    let tried = Command::new("strace").arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).status();
-    let why = match tried {
-        Ok(status) if status.success() => return Ok(()),
-        Ok(status) => format!("`strace -V` ended with {status}"),
-        Err(error) => format!("strace cannot be started: {error}"),
-    };
-    let remedy = "install the package strace (`apt install strace` on Debian), version 5.3 or later";
-    Err(advise("what workers do cannot be looked at", &why, remedy))
-}
-
 /// What the tests need.
 fn build(steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("looking for the WebAssembly target", setup::wasm_target)?;
@@ -122,12 +107,7 @@ fn look(program: &Path, tests: &[String], lists: &Lists, trace: &mut Trace) -> a
     let sought = table::sought(&table::rows(lists, trace));
     let folder = Temporary::new("minimal", 0o700)?;
     let said = folder.path().join("said");
-    let mut command = command(program, tests, &sought, &said);
-    let mut child = command.spawn().context("cannot start strace")?;
-    let read = child.stdout.take().map_or(Ok(()), |output| trace.read(output));
-    // It ends with the status of the tests, which are not judged here.
-    child.wait().context("strace has no status")?;
-    read.context("cannot read what strace tells")?;
+    strace::follow(&mut strace::command(program, tests, &sought, &said), trace, &PATIENCE)?;
     let said = fs::read_to_string(&said).context("cannot read what the tests said")?;
     tell(&verdicts::read(&said))?;
     if trace.unread > 0 {
@@ -135,19 +115,6 @@ fn look(program: &Path, tests: &[String], lists: &Lists, trace: &mut Trace) -> a
     }
     anyhow::ensure!(!trace.workers.is_empty(), "strace told of no worker's filter");
     table::compare(lists, trace)
-}
-
-/// The tests below strace, whose standard output is the trace; the shell sees to it that theirs goes to a file.
-fn command(program: &Path, tests: &[String], sought: &BTreeSet<String>, said: &Path) -> Command {
-    let calls = FOLLOWED.into_iter().chain(sought.iter().map(String::as_str));
-    // Of a name that this strace does not know it says nothing.
-    let calls: Vec<String> = calls.map(|call| format!("?{call}")).collect();
-    let mut command = Command::new("strace");
-    command.args(OPTIONS).arg("-e").arg(format!("trace={}", calls.join(",")));
-    command.args(["-o", "/dev/stdout", "--", "/bin/sh", "-c", "exec \"$@\" > \"$0\""]);
-    command.args([said.as_os_str(), program.as_os_str()]).args(tests).args(["--color", "never"]);
-    command.current_dir(cargo::root()).stdin(Stdio::null()).stdout(Stdio::piped());
-    command
 }
 
 fn unread(count: u64) -> anyhow::Error {
@@ -250,15 +217,6 @@ mod tests {
         ] {
             assert_eq!(given(text), expected.map(|(json, build, tests)| (json, build, tests.to_owned())), "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_tests_are_told_from_what_is_traced() {
-        let sought = BTreeSet::from(["read".to_owned()]);
-        let command = command(Path::new("/t/tests"), &["grants::".to_owned()], &sought, Path::new("/t/said"));
-        let line = cargo::command_line(&command);
-        assert!(line.contains("-e trace=?execve,?execveat,?seccomp,?clone,?clone3,?fork,?vfork,?read -o"), "{line}");
-        assert!(line.ends_with("/t/said /t/tests grants:: --color never"), "{line}");
     }
 
     #[test]

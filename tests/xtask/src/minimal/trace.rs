@@ -3,7 +3,7 @@
 //! tests' own programs do, in a worker's place too, is not counted. It starts nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead};
 use std::rc::Rc;
 
 use super::filter::{self, Filter, Told};
@@ -66,33 +66,49 @@ enum Line<'a> {
 }
 
 impl Trace {
-    /// Reads to the end of a run of strace, whose tasks are all gone then.
-    pub fn read(&mut self, from: impl Read) -> io::Result<()> {
-        let (mut from, mut line) = (BufReader::new(from), Vec::new());
+    /// Reads a run of strace until the task that it began with has ended: whether it has, and not the trace before it.
+    pub fn read_first(&mut self, from: &mut impl BufRead) -> io::Result<bool> {
+        self.tasks.clear();
+        self.early.clear();
+        let (mut first, mut line) = (None, Vec::new());
+        while from.read_until(b'\n', &mut line)? > 0 {
+            let told = self.line(&String::from_utf8_lossy(&line));
+            line.clear();
+            if told.is_some_and(|(task, ended)| *first.get_or_insert(task) == task && ended) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads what is left of a run, to its end.
+    pub fn read_rest(&mut self, from: &mut impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
         while from.read_until(b'\n', &mut line)? > 0 {
             self.line(&String::from_utf8_lossy(&line));
             line.clear();
         }
-        self.tasks.clear();
-        self.early.clear();
         Ok(())
     }
 
-    fn line(&mut self, text: &str) {
-        let Some((task, rest)) = text.trim_end().split_once(' ') else { return };
-        let (Ok(task), Some(line)) = (task.parse::<u32>(), line(rest.trim_start())) else { return };
+    /// Whose line it is, and whether that task has ended with it.
+    fn line(&mut self, text: &str) -> Option<(u32, bool)> {
+        let (task, rest) = text.trim_end().split_once(' ')?;
+        let (task, line) = (task.parse::<u32>().ok()?, line(rest.trim_start())?);
+        let ended = matches!(line, Line::End);
         if !self.tasks.contains_key(&task) && !begins(&line) {
             let early = self.early.entry(task).or_default();
             if early.len() < KEPT {
                 early.push(text.to_owned());
             }
-            return;
+            return Some((task, ended));
         }
         match line {
             Line::Call { name, text, answer } => self.call(task, name, text, answer),
             Line::Answer(answer) => self.answer(task, answer),
             Line::End => _ = self.tasks.remove(&task),
         }
+        Some((task, ended))
     }
 
     fn call(&mut self, task: u32, name: &str, text: &str, answer: Option<&str>) {
@@ -190,10 +206,16 @@ mod tests {
 
     const FILTER: &str = "seccomp(0x1, 0x1, {len=4, filter=[BPF_JUMP(0x5|0|0x10, 0x4d, 0x1, 0)]}";
 
+    fn read(mut text: &[u8]) -> Trace {
+        let mut trace = Trace::default();
+        trace.read_first(&mut text).expect("a text");
+        trace.read_rest(&mut text).expect("a text");
+        trace
+    }
+
     /// What a trace tells: kind, call, times made and failed.
     fn seen(trace: &str) -> Vec<String> {
-        let mut read = Trace::default();
-        read.read(trace.as_bytes()).expect("a text");
+        let read = read(trace.as_bytes());
         let words = |((filter, call), times): (&(Filter, String), &Times)| {
             format!("{} {call} {} {}", filter.kind, times.made, times.failed)
         };
@@ -260,15 +282,30 @@ mod tests {
     }
 
     #[test]
+    fn reading_stops_where_the_first_task_ends() {
+        let first = program("sh");
+        for (text, ended, left) in [
+            (format!("10 {first}\n11 +++ exited with 0 +++\n10 +++ exited with 0 +++\n11 rest\n"), true, "11 rest\n"),
+            (format!("10 {first}\n10 +++ killed by SIGKILL +++\n"), true, ""),
+            (format!("broken\n10 {first}\n11 +++ exited with 0 +++\n"), false, ""),
+            (format!("10 {first}\n10 write(1, \"+++ exited\", 10) = 10\n"), false, ""),
+            (String::new(), false, ""),
+        ] {
+            let mut rest = text.as_bytes();
+            assert_eq!(Trace::default().read_first(&mut rest).expect("a text"), ended, "{text}");
+            assert_eq!(rest, left.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
     fn workers_are_counted_and_so_are_filters_that_could_not_be_read() {
-        let mut trace = Trace::default();
         let unread = "seccomp(0x1, 0x1, {len=4, filter=0x7ffc}) = 0";
         let text = format!(
             "10 {0}\n10 {FILTER}) = 0\n11 {0}\n11 {unread}\n12 {1}\n12 {unread}\n",
             program("wjob-logger"),
             program("sh")
         );
-        trace.read(text.as_bytes()).expect("a text");
+        let trace = read(text.as_bytes());
         assert_eq!((trace.workers.values().sum::<u64>(), trace.unread), (1, 1));
     }
 }
