@@ -19,8 +19,9 @@ use crate::process;
 use crate::step::advise;
 
 /// Only calls that are looked at stop a process, and numbers are not turned into names, which makes lines short; but a
-/// filter is written out.
-const OPTIONS: [&str; 8] = ["-f", "--seccomp-bpf", "-X", "raw", "-e", "abbrev=!seccomp", "-e", "signal=none"];
+/// filter is written out, and beside the number of a process in a table of its own stands the one that strace has for it.
+const OPTIONS: [&str; 9] =
+    ["-f", "--seccomp-bpf", "--pidns-translation", "-X", "raw", "-e", "abbrev=!seccomp", "-e", "signal=none"];
 
 /// How long parts of a run may take.
 pub struct Patience {
@@ -43,13 +44,13 @@ const NAMED: usize = 20;
 
 /// Looks for strace, and whether it knows what is asked of it.
 pub fn find() -> anyhow::Result<()> {
-    let tried = Command::new("strace").arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let tried = Command::new("strace").args(OPTIONS).arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).status();
     let why = match tried {
         Ok(status) if status.success() => return Ok(()),
-        Ok(status) => format!("`strace -V` ended with {status}"),
+        Ok(status) => format!("`strace {} -V` ended with {status}", OPTIONS.join(" ")),
         Err(error) => format!("strace cannot be started: {error}"),
     };
-    let remedy = "install the package strace (`apt install strace` on Debian), version 5.3 or later";
+    let remedy = "install the package strace (`apt install strace` on Debian), version 5.9 or later";
     Err(advise("what workers do cannot be looked at", &why, remedy))
 }
 

@@ -14,8 +14,8 @@ pub const FOLLOWED: [&str; 7] = ["execve", "execveat", "seccomp", "clone", "clon
 /// The names under which `wjob` is a worker of some kind.
 const ROLES: [&str; 2] = ["wjob-worker", "wjob-logger"];
 
-/// How many lines of a task are kept until it is known whose child it is: of one in a process table of its own, whose
-/// numbers are not the tracer's, it never is.
+/// How many lines of a task are kept until it is known whose child it is: of one whose parent did not live to be told its
+/// number, it never is.
 const KEPT: usize = 10_000;
 
 /// How often a call was made.
@@ -46,6 +46,8 @@ pub struct Trace {
 struct Task {
     role: bool,
     filter: Option<Rc<Filter>>,
+    /// Whether it is in a process table of its own, whose numbers are not the tracer's (pid_namespaces(7)).
+    apart: bool,
     begun: Option<(String, Change)>,
 }
 
@@ -93,22 +95,26 @@ impl Trace {
 
     /// Whose line it is, and whether that task has ended with it.
     fn line(&mut self, text: &str) -> Option<(u32, bool)> {
-        let (task, rest) = text.trim_end().split_once(' ')?;
-        let (task, line) = (task.parse::<u32>().ok()?, line(rest.trim_start())?);
+        let (task, line) = parsed(text)?;
         let ended = matches!(line, Line::End);
-        if !self.tasks.contains_key(&task) && !begins(&line) {
-            let early = self.early.entry(task).or_default();
-            if early.len() < KEPT {
-                early.push(text.to_owned());
-            }
-            return Some((task, ended));
-        }
         match line {
+            line if !self.tasks.contains_key(&task) && !begins(&line) => self.keep(task, text, ended),
             Line::Call { name, text, answer } => self.call(task, name, text, answer),
             Line::Answer(answer) => self.answer(task, answer),
             Line::End => _ = self.tasks.remove(&task),
         }
         Some((task, ended))
+    }
+
+    fn keep(&mut self, task: u32, text: &str, ended: bool) {
+        let kept = self.early.entry(task).or_default();
+        // What had this number is gone, and this is another task.
+        if kept.last().and_then(|last| parsed(last)).is_some_and(|(_, line)| matches!(line, Line::End)) {
+            kept.clear();
+        }
+        if kept.len() < KEPT || ended {
+            kept.push(text.to_owned());
+        }
     }
 
     fn call(&mut self, task: u32, name: &str, text: &str, answer: Option<&str>) {
@@ -134,7 +140,7 @@ impl Trace {
         }
         match change {
             Change::Nothing => {}
-            Change::Program { role } => *state = Task { role, ..Task::default() },
+            Change::Program { role } => *state = Task { role, apart: state.apart, ..Task::default() },
             Change::Filter(filter) => {
                 if state.role {
                     *self.workers.entry(filter.clone()).or_default() += 1;
@@ -148,10 +154,14 @@ impl Trace {
 
     /// A task is what its parent was, unless it is another program already.
     fn child(&mut self, parent: u32, answer: &str) {
-        let number = answer.split(' ').next().and_then(|number| number.parse::<u32>().ok());
-        let (Some(child), Some(parent)) = (number, self.tasks.get(&parent)) else { return };
-        let state = Task { role: parent.role, filter: parent.filter.clone(), begun: None };
-        self.tasks.entry(child).or_insert(state);
+        let (Some((child, apart)), Some(parent)) = (number(answer), self.tasks.get_mut(&parent)) else { return };
+        parent.apart |= apart;
+        // A number of another table for which strace found none of its own: somebody else may have it in the tracer's.
+        if parent.apart && !apart {
+            return;
+        }
+        let state = Task { role: parent.role, filter: parent.filter.clone(), apart, begun: None };
+        self.tasks.entry(child).and_modify(|task| task.apart |= apart).or_insert(state);
         for line in self.early.remove(&child).unwrap_or_default() {
             self.line(&line);
         }
@@ -161,6 +171,12 @@ impl Trace {
 /// Whether a task can be followed from this line on, whoever made it: a program's start leaves nothing of its parent.
 fn begins(line: &Line) -> bool {
     matches!(line, Line::Call { name: "execve" | "execveat", .. })
+}
+
+/// Whose line it is, and what it is of.
+fn parsed(text: &str) -> Option<(u32, Line<'_>)> {
+    let (task, rest) = text.trim_end().split_once(' ')?;
+    Some((task.parse().ok()?, line(rest.trim_start())?))
 }
 
 fn line(text: &str) -> Option<Line<'_>> {
@@ -179,6 +195,14 @@ fn line(text: &str) -> Option<Line<'_>> {
 /// What stands behind the last equals sign: words of a guest are in quotes before it.
 fn answer(text: &str) -> Option<&str> {
     text.rsplit_once(" = ").map(|(_, answer)| answer)
+}
+
+/// The tracer's number of a new task, and whether its parent was told another one, that of a process table of its own:
+/// `2 /* 4711 in strace's PID NS */`.
+fn number(answer: &str) -> Option<(u32, bool)> {
+    let own = answer.split_once(" /* ").filter(|(_, more)| more.contains(" in strace's PID NS"));
+    let number = own.map_or(answer, |(_, more)| more).split(' ').next()?;
+    Some((number.parse().ok()?, own.is_some()))
 }
 
 fn change(name: &str, text: &str) -> Change {
@@ -253,6 +277,38 @@ mod tests {
         let expected = ["compile clone 1 0", "compile futex 1 1"];
         assert_eq!(seen(&format!("{begin}{made}{thread}")), expected);
         assert_eq!(seen(&format!("{begin}{apart}{thread}{resumed}")), expected);
+    }
+
+    #[test]
+    fn in_another_process_table_the_tracers_numbers_count() {
+        let worker = format!("10 {}\n10 {FILTER}) = 0\n", program("wjob-worker"));
+        let apart = "10 clone(child_stack=0x7f) = 2 /* 11 in strace's PID NS */\n";
+        let clone = |task: u32, answer: u32| format!("{task} clone(child_stack=0x7f) = {answer}\n");
+        let futex = |task: u32| format!("{task} futex(0x7f, 0x81, 1) = 0\n");
+        for (lines, expected) in [
+            (format!("{worker}{apart}{}", futex(11)), &["compile clone 1 0", "compile futex 1 0"][..]),
+            (format!("{worker}{}{apart}", futex(11)), &["compile clone 1 0", "compile futex 1 0"]),
+            // Another task has that number in the tracer's table, and is seen before or afterwards.
+            (format!("{worker}{}{apart}{}", futex(2), futex(2)), &["compile clone 1 0"]),
+            // Numbers that could not be translated: of the same task, of its child, of a program in its place.
+            (format!("{worker}{apart}{}{}", clone(10, 3), futex(3)), &["compile clone 2 0"]),
+            (format!("{worker}{apart}{}{}", clone(11, 3), futex(3)), &["compile clone 2 0"]),
+            (
+                format!("10 {}\n{apart}10 {}\n10 {FILTER}) = 0\n", program("sh"), program("wjob-worker"))
+                    + &clone(10, 3)
+                    + &futex(3),
+                &["compile clone 1 0"],
+            ),
+        ] {
+            assert_eq!(seen(&lines), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_had_the_number_before_does_not_count() {
+        let worker = format!("10 {}\n10 {FILTER}) = 0\n", program("wjob-worker"));
+        let lines = format!("{worker}11 read(0) = 0\n11 +++ exited with 0 +++\n11 futex(0x7f) = 0\n10 clone() = 11\n");
+        assert_eq!(seen(&lines), ["compile clone 1 0", "compile futex 1 0"]);
     }
 
     #[test]
