@@ -228,7 +228,7 @@ fn is_role(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const FILTER: &str = "seccomp(0x1, 0x1, {len=4, filter=[BPF_JUMP(0x5|0|0x10, 0x4d, 0x1, 0)]}";
+    const FILTER: &str = "seccomp(0x1, 0x1, {len=4, filter=[BPF_JUMP(0x5|0|0x10, 0x14c, 0x1, 0)]}";
 
     fn read(mut text: &[u8]) -> Trace {
         let mut trace = Trace::default();
