@@ -19,7 +19,7 @@ use crate::process;
 use crate::step::advise;
 
 /// Only calls that are looked at stop a process, and numbers are not turned into names, which makes lines short; but a
-/// filter is written out, and beside the number of a process in a table of its own stands the one that strace has for it.
+/// filter is written out, and beside the number of a process in a table of its own stands the one that strace has.
 const OPTIONS: [&str; 9] =
     ["-f", "--seccomp-bpf", "--pidns-translation", "-X", "raw", "-e", "abbrev=!seccomp", "-e", "signal=none"];
 
@@ -31,8 +31,8 @@ pub struct Patience {
     pub after: Duration,
 }
 
-/// All tests take some minutes, and below strace some times as long: an hour is for slow machines. What a test leaves has
-/// 20 s to end when it is asked to (ExitTimeOut), and a supervisor its workers' time and its own: that three times over.
+/// All tests take some minutes, and below strace some times as long: an hour is for slow machines. What a test leaves
+/// has 20 s to end when it is asked to (ExitTimeOut), and below strace everything takes longer: that three times over.
 pub const PATIENCE: Patience = Patience { all: Duration::from_secs(60 * 60), after: Duration::from_secs(60) };
 
 /// How long what was killed may take to be gone.

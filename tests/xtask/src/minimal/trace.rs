@@ -14,8 +14,8 @@ pub const FOLLOWED: [&str; 7] = ["execve", "execveat", "seccomp", "clone", "clon
 /// The names under which `wjob` is a worker of some kind.
 const ROLES: [&str; 2] = ["wjob-worker", "wjob-logger"];
 
-/// How many lines of a task are kept until it is known whose child it is: of one whose parent did not live to be told its
-/// number, it never is.
+/// How many lines of a task are kept until it is known whose child it is: of one whose parent did not live to be told
+/// its number, it never is.
 const KEPT: usize = 10_000;
 
 /// How often a call was made.
