@@ -48,8 +48,8 @@ cargo xtask VERB
                                 was, and a part could not be tried here
   minimal [--json] [--no-build] [TEST...]
                                 runs the end-to-end tests, or these, under strace and prints how often each kind of
-                                worker made each system call that its lists allow. Fails when a call is listed that no
-                                worker made in any test; root sees more than others do
+                                worker made each system call that its lists allow. Fails when a call is listed for a
+                                kind that made it in no test; root sees more than others do
   dist                          release binaries in target/dist/bin, guests in target/dist/guests, the corpus of
                                 attacks in target/dist/hostile
   fuzz [--seconds S] [TARGET...]

@@ -5,15 +5,15 @@
 //! A call that was made is not proven to be indispensable, and what is looked at is the call, not its arguments. That
 //! nothing is missing in the lists is for the tests themselves to show.
 
+mod conclusion;
 mod filter;
 mod lists;
+mod strace;
 mod table;
 mod trace;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -26,9 +26,11 @@ use crate::step::{Steps, advise};
 use crate::temporary::Temporary;
 use crate::test;
 use crate::verdicts::{self, Verdict};
+use conclusion::conclude;
 use lists::Lists;
+use strace::PATIENCE;
 use table::{Row, Shown};
-use trace::{FOLLOWED, Trace};
+use trace::Trace;
 
 /// The test program whose workers are looked at.
 const PROGRAM: &str = "end_to_end";
@@ -37,10 +39,6 @@ const PROGRAM: &str = "end_to_end";
 /// they have not shown: each call that is looked at stops its process twice.
 const FIRST: [&str; 4] = ["examples::", "network::", "listen::", "daemon::life::"];
 
-/// Only calls that are looked at stop a process, and numbers are not turned into names, which makes lines short; but a
-/// filter is written out.
-const OPTIONS: [&str; 8] = ["-f", "--seccomp-bpf", "-X", "raw", "-e", "abbrev=!seccomp", "-e", "signal=none"];
-
 #[derive(Debug, PartialEq)]
 struct Options {
     json: bool,
@@ -48,10 +46,11 @@ struct Options {
     tests: Vec<String>,
 }
 
-/// Reads the options and does it; fails when there is a call that nobody makes, unless only some tests were asked for.
+/// Reads the options and does it; fails when a call is allowed to a kind of workers that does not make it, unless only
+/// some tests were asked for.
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let options = options(arguments)?;
-    tracer()?;
+    strace::find()?;
     let lists = Lists::read()?;
     let (built, rounds) = (if options.build { 6 } else { 1 }, if options.tests.is_empty() { 2 } else { 1 });
     let mut steps = Steps::new(built + rounds);
@@ -89,18 +88,6 @@ fn options(arguments: &[String]) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// Looks for strace.
-fn tracer() -> anyhow::Result<()> {
-    let tried = Command::new("strace").arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).status();
-    let why = match tried {
-        Ok(status) if status.success() => return Ok(()),
-        Ok(status) => format!("`strace -V` ended with {status}"),
-        Err(error) => format!("strace cannot be started: {error}"),
-    };
-    let remedy = "install the package strace (`apt install strace` on Debian), version 5.3 or later";
-    Err(advise("what workers do cannot be looked at", &why, remedy))
-}
-
 /// What the tests need.
 fn build(steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("looking for the WebAssembly target", setup::wasm_target)?;
@@ -122,12 +109,7 @@ fn look(program: &Path, tests: &[String], lists: &Lists, trace: &mut Trace) -> a
     let sought = table::sought(&table::rows(lists, trace));
     let folder = Temporary::new("minimal", 0o700)?;
     let said = folder.path().join("said");
-    let mut command = command(program, tests, &sought, &said);
-    let mut child = command.spawn().context("cannot start strace")?;
-    let read = child.stdout.take().map_or(Ok(()), |output| trace.read(output));
-    // It ends with the status of the tests, which are not judged here.
-    child.wait().context("strace has no status")?;
-    read.context("cannot read what strace tells")?;
+    strace::follow(&mut strace::command(program, tests, &sought, &said), trace, &PATIENCE)?;
     let said = fs::read_to_string(&said).context("cannot read what the tests said")?;
     tell(&verdicts::read(&said))?;
     if trace.unread > 0 {
@@ -135,19 +117,6 @@ fn look(program: &Path, tests: &[String], lists: &Lists, trace: &mut Trace) -> a
     }
     anyhow::ensure!(!trace.workers.is_empty(), "strace told of no worker's filter");
     table::compare(lists, trace)
-}
-
-/// The tests below strace, whose standard output is the trace; the shell sees to it that theirs goes to a file.
-fn command(program: &Path, tests: &[String], sought: &BTreeSet<String>, said: &Path) -> Command {
-    let calls = FOLLOWED.into_iter().chain(sought.iter().map(String::as_str));
-    // Of a name that this strace does not know it says nothing.
-    let calls: Vec<String> = calls.map(|call| format!("?{call}")).collect();
-    let mut command = Command::new("strace");
-    command.args(OPTIONS).arg("-e").arg(format!("trace={}", calls.join(",")));
-    command.args(["-o", "/dev/stdout", "--", "/bin/sh", "-c", "exec \"$@\" > \"$0\""]);
-    command.args([said.as_os_str(), program.as_os_str()]).args(tests).args(["--color", "never"]);
-    command.current_dir(cargo::root()).stdin(Stdio::null()).stdout(Stdio::piped());
-    command
 }
 
 fn unread(count: u64) -> anyhow::Error {
@@ -170,9 +139,10 @@ fn tell(verdicts: &[(String, Verdict)]) -> anyhow::Result<()> {
 }
 
 fn object(row: &Row) -> Value {
-    let reason = match row.shown {
-        Shown::Excused(reason) => Some(reason),
-        _ => None,
+    let (reason, makers) = match &row.shown {
+        Shown::Excused(reason) => (Some(*reason), None),
+        Shown::Elsewhere(makers) => (None, Some(makers)),
+        Shown::Made | Shown::AlwaysFails | Shown::Never => (None, None),
     };
     json!({
         "kind": row.kind,
@@ -181,9 +151,10 @@ fn object(row: &Row) -> Value {
         "why": row.entry.why,
         "made": row.times.made,
         "failed": row.times.failed,
-        "shown": row.shown != Shown::Never,
+        "shown": !matches!(row.shown, Shown::Never | Shown::Elsewhere(_)),
         "how": row.shown.word(),
         "reason": reason,
+        "made_by": makers,
     })
 }
 
@@ -191,10 +162,11 @@ fn print(rows: &[Row], trace: &Trace) {
     println!("{:<8} {:<8} {:<18} {:>9} {:>9}  shown", "kind", "list", "call", "made", "failed");
     for row in rows {
         let (entry, times) = (row.entry, row.times);
-        let shown = match row.shown {
+        let shown = match &row.shown {
             Shown::Excused(reason) => format!("{}: {reason}", row.shown.word()),
+            Shown::Elsewhere(makers) => format!("{}: {}", row.shown.word(), makers.join(", ")),
             Shown::Never => format!("{}: {}", row.shown.word(), entry.why),
-            _ => row.shown.word().to_owned(),
+            Shown::Made | Shown::AlwaysFails => row.shown.word().to_owned(),
         };
         println!("{:<8} {:<8} {:<18} {:>9} {:>9}  {shown}", row.kind, entry.list, entry.call, times.made, times.failed);
     }
@@ -202,34 +174,6 @@ fn print(rows: &[Row], trace: &Trace) {
         println!("{count} {} workers had a filter of {}", filter.kind, filter.lists.join(", "));
     }
     println!("A call is counted while it is looked for: in all tests only if some kind did not make it in the first.");
-}
-
-/// `all` is whether all tests were run.
-fn conclude(rows: &[Row], all: bool) -> anyhow::Result<()> {
-    let count = |shown: fn(&Shown) -> bool| rows.iter().filter(|row| shown(&row.shown)).count();
-    let never: BTreeSet<String> = rows
-        .iter()
-        .filter(|row| row.shown == Shown::Never)
-        .map(|row| format!("{} of {}", row.entry.call, row.entry.list))
-        .collect();
-    eprintln!(
-        "{} calls of 4 kinds of workers: {} made, {} made by other kinds with the same list only, {} for other machines, {} \
-         never made",
-        rows.len(),
-        count(|shown| matches!(shown, Shown::Made | Shown::AlwaysFails)),
-        count(|shown| *shown == Shown::Elsewhere),
-        count(|shown| matches!(shown, Shown::Excused(_))),
-        count(|shown| *shown == Shown::Never),
-    );
-    if never.is_empty() || !all {
-        return Ok(());
-    }
-    Err(advise(
-        &format!("{} listed system calls are not shown to be needed", never.len()),
-        &format!("no worker made {}", never.into_iter().collect::<Vec<_>>().join(", ")),
-        "take them out of runtime/sandbox/src/syscalls, write a test that needs them, or give the reason in \
-         tests/xtask/src/minimal/table.rs",
-    ))
 }
 
 #[cfg(test)]
@@ -250,23 +194,5 @@ mod tests {
         ] {
             assert_eq!(given(text), expected.map(|(json, build, tests)| (json, build, tests.to_owned())), "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_tests_are_told_from_what_is_traced() {
-        let sought = BTreeSet::from(["read".to_owned()]);
-        let command = command(Path::new("/t/tests"), &["grants::".to_owned()], &sought, Path::new("/t/said"));
-        let line = cargo::command_line(&command);
-        assert!(line.contains("-e trace=?execve,?execveat,?seccomp,?clone,?clone3,?fork,?vfork,?read -o"), "{line}");
-        assert!(line.ends_with("/t/said /t/tests grants:: --color never"), "{line}");
-    }
-
-    #[test]
-    fn a_call_that_nobody_made_fails_it_unless_only_some_tests_were_run() {
-        let lists = Lists::read().expect("the lists");
-        let rows = table::rows(&lists, &Trace::default());
-        assert!(conclude(&rows, false).is_ok());
-        let error = conclude(&rows, true).expect_err("nothing was made").to_string();
-        assert!(error.contains("read of ENGINE") && !error.contains("restart_syscall"), "{error}");
     }
 }

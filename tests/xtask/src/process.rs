@@ -81,6 +81,24 @@ pub fn runs(process: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
 }
 
+/// The processes that a tracer holds.
+pub fn traced_by(tracing: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    processes.filter(|process| tracer(*process) == Some(tracing)).collect()
+}
+
+/// Who traces a process, nobody being 0 (proc_pid_status(5), TracerPid).
+pub fn tracer(process: u32) -> Option<u32> {
+    let status = read(process, "status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()
+}
+
+/// The name of a process, which it may choose (proc_pid_comm(5)); of one that is gone, none.
+pub fn name(process: u32) -> String {
+    read(process, "comm").unwrap_or_default().trim_end_matches('\n').to_owned()
+}
+
 fn in_tasks(process: u32, name: &str) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     tasks.filter_map(|task| fs::read_to_string(task.path().join(name)).ok()).collect()
@@ -134,5 +152,8 @@ mod tests {
         let held = Held::by(&[own]).expect("this process");
         assert!(held.resident > 0 && held.descriptors > 0, "{held:?}");
         assert!(runs(own) && !runs(u32::MAX) && Held::by(&[u32::MAX]).is_err());
+        assert!(!name(own).is_empty() && name(u32::MAX).is_empty());
+        let tracing = tracer(own).expect("this process");
+        assert!(traced_by(tracing).contains(&own) && !traced_by(own).contains(&own) && tracer(u32::MAX).is_none());
     }
 }

@@ -14,13 +14,25 @@ pub struct Filter {
     pub rules: usize,
 }
 
-/// A kind's own list, and a call that no list of the kinds below it has (numbers: asm/unistd_64.h).
-const KINDS: [(&str, &str, u64); 4] = [
-    ("logger", "LOGGER", 93),    // fchown
-    ("resolve", "RESOLVE", 307), // sendmmsg
-    ("wasm", "FILES", 437),      // openat2
-    ("compile", "COMPILE", 77),  // ftruncate
+/// A kind of worker with a list of what is allowed.
+struct Kind {
+    name: &'static str,
+    /// What its filter is made of, whatever is granted.
+    lists: &'static [&'static str],
+    /// A call that these lists have and no filter of the kinds below: by its number (asm/unistd_64.h) the kind is told.
+    mark: u64,
+}
+
+const KINDS: [Kind; 4] = [
+    Kind { name: "logger", lists: &["ENGINE", "LOGGER"], mark: FCHOWN },
+    Kind { name: "resolve", lists: &["ENGINE", "RESOLVE"], mark: SENDMMSG },
+    Kind { name: "wasm", lists: &["ENGINE", "FILES"], mark: OPENAT2 },
+    Kind { name: "compile", lists: &["ENGINE", "COMPILE"], mark: STATX },
 ];
+const FCHOWN: u64 = 93;
+const SENDMMSG: u64 = 307;
+const OPENAT2: u64 = 437;
+const STATX: u64 = 332;
 /// Native programs alone have a rule for ptrace, which refuses it: all that is not in their list is allowed.
 const NATIVE: u64 = 101;
 const SOCKET: u64 = 41;
@@ -83,37 +95,41 @@ fn filter(calls: &BTreeSet<u64>, serves: bool) -> Option<Filter> {
     if calls.contains(&NATIVE) {
         return None;
     }
-    let (kind, own, _) = KINDS.into_iter().find(|(_, _, call)| calls.contains(call))?;
+    let Kind { name, lists, .. } = KINDS.into_iter().find(|kind| calls.contains(&kind.mark))?;
     let network = calls.contains(&SOCKET);
     let has = |call| network && calls.contains(&call);
-    Some(Filter { kind, lists: lists(own, [network, has(BIND), has(LISTEN), serves]), rules: calls.len() })
+    let lists = together(lists, [network, has(BIND), has(LISTEN), serves]);
+    Some(Filter { kind: name, lists, rules: calls.len() })
 }
 
-/// The lists of a filter: everybody's, the kind's own, and those of what is granted.
-fn lists(own: &'static str, granted: [bool; 4]) -> Vec<&'static str> {
+/// The lists of a filter: the kind's, and those of what is granted.
+fn together(lists: &[&'static str], granted: [bool; 4]) -> Vec<&'static str> {
     let more = ["SOCKETS", "BIND", "LISTEN", "SERVE"].into_iter().zip(granted);
     let more = more.filter(|(_, granted)| *granted).map(|(list, _)| list);
-    ["ENGINE", own].into_iter().chain(more).collect()
+    lists.iter().copied().chain(more).collect()
 }
 
 /// Every kind with every selection of lists that it can have.
 pub fn all() -> Vec<(&'static str, Vec<&'static str>)> {
     let network = [[false; 3], [true, false, false], [true, true, false], [true, true, true]];
-    let granted = network
+    let granted: Vec<[bool; 4]> = network
         .into_iter()
-        .flat_map(|[socket, bind, listen]| [false, true].map(|serves| [socket, bind, listen, serves]));
-    let wasm = granted.map(|granted| ("wasm", lists("FILES", granted)));
-    let nothing = [false; 4];
-    let helpers = [
-        ("compile", lists("COMPILE", nothing)),
-        ("resolve", lists("RESOLVE", [true, true, false, false])),
-        ("logger", lists("LOGGER", nothing)),
-    ];
-    wasm.chain(helpers).collect()
+        .flat_map(|[socket, bind, listen]| [false, true].map(|serves| [socket, bind, listen, serves]))
+        .collect();
+    let selections = |kind: &str| match kind {
+        "wasm" => granted.clone(),
+        "resolve" => vec![[true, true, false, false]],
+        _ => vec![[false; 4]],
+    };
+    let filters = |Kind { name, lists, .. }: Kind| {
+        selections(name).into_iter().map(move |granted| (name, together(lists, granted)))
+    };
+    KINDS.into_iter().flat_map(filters).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lists::Lists;
     use super::*;
 
     /// The words of strace for a program that has rules for these calls, and looks for these values in arguments.
@@ -131,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_filter_tells_its_kind_and_its_lists() {
-        let wasm = [0, 77, 435, 437];
+        let wasm = [0, 332, 435, 437];
         for (calls, values, expected) in [
             (&wasm[..], &[5][..], Some(("wasm", "ENGINE FILES", 4))),
             // A value that is also the number of a call.
@@ -139,10 +155,10 @@ mod tests {
             (&wasm, &[SERVES], Some(("wasm", "ENGINE FILES SERVE", 4))),
             (&[437, SOCKET], &[], Some(("wasm", "ENGINE FILES SOCKETS", 2))),
             (&[437, SOCKET, BIND, LISTEN], &[SERVES], Some(("wasm", "ENGINE FILES SOCKETS BIND LISTEN SERVE", 4))),
-            (&[77, 435], &[], Some(("compile", "ENGINE COMPILE", 2))),
-            (&[77, 93], &[], Some(("logger", "ENGINE LOGGER", 2))),
+            (&[332, 435], &[], Some(("compile", "ENGINE COMPILE", 2))),
+            (&[332, 93], &[], Some(("logger", "ENGINE LOGGER", 2))),
             (&[307, SOCKET, BIND], &[], Some(("resolve", "ENGINE RESOLVE SOCKETS BIND", 3))),
-            (&[NATIVE, 77, 437], &[], None),
+            (&[NATIVE, 332, 437], &[], None),
             (&[0, 1], &[], None),
         ] {
             let found = match told(&call(calls, values)) {
@@ -160,9 +176,18 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_among_all() {
-        for (kind, own, _) in KINDS {
-            assert!(all().iter().any(|(other, lists)| *other == kind && lists[..2] == ["ENGINE", own]), "{kind}");
+    fn every_filter_has_the_mark_of_its_kind_and_of_none_above() {
+        let lists = Lists::read().expect("the lists of the repository");
+        let marks = [(FCHOWN, "fchown"), (SENDMMSG, "sendmmsg"), (OPENAT2, "openat2"), (STATX, "statx")];
+        for (kind, names) in all() {
+            let together = lists.together(&names);
+            let calls: BTreeSet<u64> =
+                marks.into_iter().filter(|(_, call)| together.contains_key(call)).map(|(number, _)| number).collect();
+            let told = KINDS.into_iter().find(|kind| calls.contains(&kind.mark)).map(|kind| kind.name);
+            assert_eq!(told, Some(kind), "{names:?}");
+        }
+        for Kind { name, .. } in KINDS {
+            assert!(all().iter().any(|(kind, _)| *kind == name), "{name}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! tests' own programs do, in a worker's place too, is not counted. It starts nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead};
 use std::rc::Rc;
 
 use super::filter::{self, Filter, Told};
@@ -14,8 +14,8 @@ pub const FOLLOWED: [&str; 7] = ["execve", "execveat", "seccomp", "clone", "clon
 /// The names under which `wjob` is a worker of some kind.
 const ROLES: [&str; 2] = ["wjob-worker", "wjob-logger"];
 
-/// How many lines of a task are kept until it is known whose child it is: of one in a process table of its own, whose
-/// numbers are not the tracer's, it never is.
+/// How many lines of a task are kept until it is known whose child it is: of one whose parent did not live to be told
+/// its number, it never is.
 const KEPT: usize = 10_000;
 
 /// How often a call was made.
@@ -46,6 +46,8 @@ pub struct Trace {
 struct Task {
     role: bool,
     filter: Option<Rc<Filter>>,
+    /// Whether it is in a process table of its own, whose numbers are not the tracer's (pid_namespaces(7)).
+    apart: bool,
     begun: Option<(String, Change)>,
 }
 
@@ -66,32 +68,52 @@ enum Line<'a> {
 }
 
 impl Trace {
-    /// Reads to the end of a run of strace, whose tasks are all gone then.
-    pub fn read(&mut self, from: impl Read) -> io::Result<()> {
-        let (mut from, mut line) = (BufReader::new(from), Vec::new());
+    /// Reads a run of strace until the task that it began with has ended: whether it has, and not the trace before it.
+    pub fn read_first(&mut self, from: &mut impl BufRead) -> io::Result<bool> {
+        self.tasks.clear();
+        self.early.clear();
+        let (mut first, mut line) = (None, Vec::new());
+        while from.read_until(b'\n', &mut line)? > 0 {
+            let told = self.line(&String::from_utf8_lossy(&line));
+            line.clear();
+            if told.is_some_and(|(task, ended)| *first.get_or_insert(task) == task && ended) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads what is left of a run, to its end.
+    pub fn read_rest(&mut self, from: &mut impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
         while from.read_until(b'\n', &mut line)? > 0 {
             self.line(&String::from_utf8_lossy(&line));
             line.clear();
         }
-        self.tasks.clear();
-        self.early.clear();
         Ok(())
     }
 
-    fn line(&mut self, text: &str) {
-        let Some((task, rest)) = text.trim_end().split_once(' ') else { return };
-        let (Ok(task), Some(line)) = (task.parse::<u32>(), line(rest.trim_start())) else { return };
-        if !self.tasks.contains_key(&task) && !begins(&line) {
-            let early = self.early.entry(task).or_default();
-            if early.len() < KEPT {
-                early.push(text.to_owned());
-            }
-            return;
-        }
+    /// Whose line it is, and whether that task has ended with it.
+    fn line(&mut self, text: &str) -> Option<(u32, bool)> {
+        let (task, line) = parsed(text)?;
+        let ended = matches!(line, Line::End);
         match line {
+            line if !self.tasks.contains_key(&task) && !begins(&line) => self.keep(task, text, ended),
             Line::Call { name, text, answer } => self.call(task, name, text, answer),
             Line::Answer(answer) => self.answer(task, answer),
             Line::End => _ = self.tasks.remove(&task),
+        }
+        Some((task, ended))
+    }
+
+    fn keep(&mut self, task: u32, text: &str, ended: bool) {
+        let kept = self.early.entry(task).or_default();
+        // What had this number is gone, and this is another task.
+        if kept.last().and_then(|last| parsed(last)).is_some_and(|(_, line)| matches!(line, Line::End)) {
+            kept.clear();
+        }
+        if kept.len() < KEPT || ended {
+            kept.push(text.to_owned());
         }
     }
 
@@ -118,7 +140,7 @@ impl Trace {
         }
         match change {
             Change::Nothing => {}
-            Change::Program { role } => *state = Task { role, ..Task::default() },
+            Change::Program { role } => *state = Task { role, apart: state.apart, ..Task::default() },
             Change::Filter(filter) => {
                 if state.role {
                     *self.workers.entry(filter.clone()).or_default() += 1;
@@ -132,10 +154,14 @@ impl Trace {
 
     /// A task is what its parent was, unless it is another program already.
     fn child(&mut self, parent: u32, answer: &str) {
-        let number = answer.split(' ').next().and_then(|number| number.parse::<u32>().ok());
-        let (Some(child), Some(parent)) = (number, self.tasks.get(&parent)) else { return };
-        let state = Task { role: parent.role, filter: parent.filter.clone(), begun: None };
-        self.tasks.entry(child).or_insert(state);
+        let (Some((child, apart)), Some(parent)) = (number(answer), self.tasks.get_mut(&parent)) else { return };
+        parent.apart |= apart;
+        // A number of another table for which strace found none of its own: somebody else may have it in the tracer's.
+        if parent.apart && !apart {
+            return;
+        }
+        let state = Task { role: parent.role, filter: parent.filter.clone(), apart, begun: None };
+        self.tasks.entry(child).and_modify(|task| task.apart |= apart).or_insert(state);
         for line in self.early.remove(&child).unwrap_or_default() {
             self.line(&line);
         }
@@ -145,6 +171,12 @@ impl Trace {
 /// Whether a task can be followed from this line on, whoever made it: a program's start leaves nothing of its parent.
 fn begins(line: &Line) -> bool {
     matches!(line, Line::Call { name: "execve" | "execveat", .. })
+}
+
+/// Whose line it is, and what it is of.
+fn parsed(text: &str) -> Option<(u32, Line<'_>)> {
+    let (task, rest) = text.trim_end().split_once(' ')?;
+    Some((task.parse().ok()?, line(rest.trim_start())?))
 }
 
 fn line(text: &str) -> Option<Line<'_>> {
@@ -163,6 +195,14 @@ fn line(text: &str) -> Option<Line<'_>> {
 /// What stands behind the last equals sign: words of a guest are in quotes before it.
 fn answer(text: &str) -> Option<&str> {
     text.rsplit_once(" = ").map(|(_, answer)| answer)
+}
+
+/// The tracer's number of a new task, and whether its parent was told another one, that of a process table of its own:
+/// `2 /* 4711 in strace's PID NS */`.
+fn number(answer: &str) -> Option<(u32, bool)> {
+    let own = answer.split_once(" /* ").filter(|(_, more)| more.contains(" in strace's PID NS"));
+    let number = own.map_or(answer, |(_, more)| more).split(' ').next()?;
+    Some((number.parse().ok()?, own.is_some()))
 }
 
 fn change(name: &str, text: &str) -> Change {
@@ -188,12 +228,18 @@ fn is_role(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const FILTER: &str = "seccomp(0x1, 0x1, {len=4, filter=[BPF_JUMP(0x5|0|0x10, 0x4d, 0x1, 0)]}";
+    const FILTER: &str = "seccomp(0x1, 0x1, {len=4, filter=[BPF_JUMP(0x5|0|0x10, 0x14c, 0x1, 0)]}";
+
+    fn read(mut text: &[u8]) -> Trace {
+        let mut trace = Trace::default();
+        trace.read_first(&mut text).expect("a text");
+        trace.read_rest(&mut text).expect("a text");
+        trace
+    }
 
     /// What a trace tells: kind, call, times made and failed.
     fn seen(trace: &str) -> Vec<String> {
-        let mut read = Trace::default();
-        read.read(trace.as_bytes()).expect("a text");
+        let read = read(trace.as_bytes());
         let words = |((filter, call), times): (&(Filter, String), &Times)| {
             format!("{} {call} {} {}", filter.kind, times.made, times.failed)
         };
@@ -234,6 +280,38 @@ mod tests {
     }
 
     #[test]
+    fn in_another_process_table_the_tracers_numbers_count() {
+        let worker = format!("10 {}\n10 {FILTER}) = 0\n", program("wjob-worker"));
+        let apart = "10 clone(child_stack=0x7f) = 2 /* 11 in strace's PID NS */\n";
+        let clone = |task: u32, answer: u32| format!("{task} clone(child_stack=0x7f) = {answer}\n");
+        let futex = |task: u32| format!("{task} futex(0x7f, 0x81, 1) = 0\n");
+        for (lines, expected) in [
+            (format!("{worker}{apart}{}", futex(11)), &["compile clone 1 0", "compile futex 1 0"][..]),
+            (format!("{worker}{}{apart}", futex(11)), &["compile clone 1 0", "compile futex 1 0"]),
+            // Another task has that number in the tracer's table, and is seen before or afterwards.
+            (format!("{worker}{}{apart}{}", futex(2), futex(2)), &["compile clone 1 0"]),
+            // Numbers that could not be translated: of the same task, of its child, of a program in its place.
+            (format!("{worker}{apart}{}{}", clone(10, 3), futex(3)), &["compile clone 2 0"]),
+            (format!("{worker}{apart}{}{}", clone(11, 3), futex(3)), &["compile clone 2 0"]),
+            (
+                format!("10 {}\n{apart}10 {}\n10 {FILTER}) = 0\n", program("sh"), program("wjob-worker"))
+                    + &clone(10, 3)
+                    + &futex(3),
+                &["compile clone 1 0"],
+            ),
+        ] {
+            assert_eq!(seen(&lines), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_had_the_number_before_does_not_count() {
+        let worker = format!("10 {}\n10 {FILTER}) = 0\n", program("wjob-worker"));
+        let lines = format!("{worker}11 read(0) = 0\n11 +++ exited with 0 +++\n11 futex(0x7f) = 0\n10 clone() = 11\n");
+        assert_eq!(seen(&lines), ["compile clone 1 0", "compile futex 1 0"]);
+    }
+
+    #[test]
     fn another_program_or_task_of_that_number_does_not_count() {
         let worker = format!("10 {}\n10 {FILTER}) = 0\n", program("wjob-worker"));
         for between in [program("sh"), "+++ killed by SIGKILL +++".to_owned()] {
@@ -260,15 +338,30 @@ mod tests {
     }
 
     #[test]
+    fn reading_stops_where_the_first_task_ends() {
+        let first = program("sh");
+        for (text, ended, left) in [
+            (format!("10 {first}\n11 +++ exited with 0 +++\n10 +++ exited with 0 +++\n11 rest\n"), true, "11 rest\n"),
+            (format!("10 {first}\n10 +++ killed by SIGKILL +++\n"), true, ""),
+            (format!("broken\n10 {first}\n11 +++ exited with 0 +++\n"), false, ""),
+            (format!("10 {first}\n10 write(1, \"+++ exited\", 10) = 10\n"), false, ""),
+            (String::new(), false, ""),
+        ] {
+            let mut rest = text.as_bytes();
+            assert_eq!(Trace::default().read_first(&mut rest).expect("a text"), ended, "{text}");
+            assert_eq!(rest, left.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
     fn workers_are_counted_and_so_are_filters_that_could_not_be_read() {
-        let mut trace = Trace::default();
         let unread = "seccomp(0x1, 0x1, {len=4, filter=0x7ffc}) = 0";
         let text = format!(
             "10 {0}\n10 {FILTER}) = 0\n11 {0}\n11 {unread}\n12 {1}\n12 {unread}\n",
             program("wjob-logger"),
             program("sh")
         );
-        trace.read(text.as_bytes()).expect("a text");
+        let trace = read(text.as_bytes());
         assert_eq!((trace.workers.values().sum::<u64>(), trace.unread), (1, 1));
     }
 }
