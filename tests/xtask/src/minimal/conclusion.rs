@@ -112,7 +112,7 @@ mod tests {
         let rows = table::rows(&lists, &Trace::default());
         assert!(conclude(&rows, false).is_ok());
         let error = conclude(&rows, true).expect_err("nothing was made").to_string();
-        assert!(error.contains("read of ENGINE") && !error.contains("restart_syscall"), "{error}");
+        assert!(error.contains("read of PROCESS") && !error.contains("restart_syscall"), "{error}");
         assert!(error.contains("no call of a compile worker was seen") && error.contains("take out of"), "{error}");
     }
 

@@ -24,11 +24,13 @@ struct Kind {
 }
 
 const KINDS: [Kind; 4] = [
-    Kind { name: "logger", lists: &["ENGINE", "LOGGER"], mark: FCHOWN },
-    Kind { name: "resolve", lists: &["ENGINE", "RESOLVE"], mark: SENDMMSG },
-    Kind { name: "wasm", lists: &["ENGINE", "FILES"], mark: OPENAT2 },
-    Kind { name: "compile", lists: &["ENGINE", "COMPILE"], mark: STATX },
+    Kind { name: "logger", lists: &["PROCESS", "THREADS", "LOGGER"], mark: FCHOWN },
+    Kind { name: "resolve", lists: &["PROCESS", "RESOLVE"], mark: SENDMMSG },
+    Kind { name: GUEST, lists: &["PROCESS", "THREADS", "GUEST", "FILES"], mark: OPENAT2 },
+    Kind { name: "compile", lists: &["PROCESS", "THREADS", "COMPILE"], mark: STATX },
 ];
+/// The kind to which something can be granted.
+const GUEST: &str = "wasm";
 const FCHOWN: u64 = 93;
 const SENDMMSG: u64 = 307;
 const OPENAT2: u64 = 437;
@@ -96,9 +98,8 @@ fn filter(calls: &BTreeSet<u64>, serves: bool) -> Option<Filter> {
         return None;
     }
     let Kind { name, lists, .. } = KINDS.into_iter().find(|kind| calls.contains(&kind.mark))?;
-    let network = calls.contains(&SOCKET);
-    let has = |call| network && calls.contains(&call);
-    let lists = together(lists, [network, has(BIND), has(LISTEN), serves]);
+    let granted = |call| name == GUEST && calls.contains(&SOCKET) && calls.contains(&call);
+    let lists = together(lists, [granted(SOCKET), granted(BIND), granted(LISTEN), serves]);
     Some(Filter { kind: name, lists, rules: calls.len() })
 }
 
@@ -117,8 +118,7 @@ pub fn all() -> Vec<(&'static str, Vec<&'static str>)> {
         .flat_map(|[socket, bind, listen]| [false, true].map(|serves| [socket, bind, listen, serves]))
         .collect();
     let selections = |kind: &str| match kind {
-        "wasm" => granted.clone(),
-        "resolve" => vec![[true, true, false, false]],
+        GUEST => granted.clone(),
         _ => vec![[false; 4]],
     };
     let filters = |Kind { name, lists, .. }: Kind| {
@@ -149,15 +149,19 @@ mod tests {
     fn a_filter_tells_its_kind_and_its_lists() {
         let wasm = [0, 332, 435, 437];
         for (calls, values, expected) in [
-            (&wasm[..], &[5][..], Some(("wasm", "ENGINE FILES", 4))),
+            (&wasm[..], &[5][..], Some(("wasm", "PROCESS THREADS GUEST FILES", 4))),
             // A value that is also the number of a call.
-            (&wasm, &[SOCKET, NATIVE], Some(("wasm", "ENGINE FILES", 4))),
-            (&wasm, &[SERVES], Some(("wasm", "ENGINE FILES SERVE", 4))),
-            (&[437, SOCKET], &[], Some(("wasm", "ENGINE FILES SOCKETS", 2))),
-            (&[437, SOCKET, BIND, LISTEN], &[SERVES], Some(("wasm", "ENGINE FILES SOCKETS BIND LISTEN SERVE", 4))),
-            (&[332, 435], &[], Some(("compile", "ENGINE COMPILE", 2))),
-            (&[332, 93], &[], Some(("logger", "ENGINE LOGGER", 2))),
-            (&[307, SOCKET, BIND], &[], Some(("resolve", "ENGINE RESOLVE SOCKETS BIND", 3))),
+            (&wasm, &[SOCKET, NATIVE], Some(("wasm", "PROCESS THREADS GUEST FILES", 4))),
+            (&wasm, &[SERVES], Some(("wasm", "PROCESS THREADS GUEST FILES SERVE", 4))),
+            (&[437, SOCKET], &[], Some(("wasm", "PROCESS THREADS GUEST FILES SOCKETS", 2))),
+            (
+                &[437, SOCKET, BIND, LISTEN],
+                &[SERVES],
+                Some(("wasm", "PROCESS THREADS GUEST FILES SOCKETS BIND LISTEN SERVE", 4)),
+            ),
+            (&[332, 435], &[], Some(("compile", "PROCESS THREADS COMPILE", 2))),
+            (&[332, 93], &[], Some(("logger", "PROCESS THREADS LOGGER", 2))),
+            (&[307, SOCKET], &[], Some(("resolve", "PROCESS RESOLVE", 2))),
             (&[NATIVE, 332, 437], &[], None),
             (&[0, 1], &[], None),
         ] {
