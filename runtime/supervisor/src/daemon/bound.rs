@@ -152,11 +152,29 @@ mod tests {
 
     use super::*;
 
+    /// A folder of the test's own, by a path that is short however long that of the folder for temporary files is: it may
+    /// be longer than an address can be.
+    struct Scene {
+        /// Its path goes by this descriptor.
+        _open: File,
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let open = File::open(folder.path()).unwrap();
+            let path = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+            Self { _open: open, _folder: folder, path }
+        }
+    }
+
     #[test]
     fn a_socket_nobody_answers_is_replaced_and_everything_else_stays() {
-        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene::new();
         let uid = rustix::process::geteuid().as_raw();
-        let path = folder.path().join("run/wjob.sock");
+        let path = scene.path.join("run/wjob.sock");
         let first = bind(&path, uid).unwrap();
         assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
         drop(first.listener.try_clone().unwrap());
@@ -177,14 +195,16 @@ mod tests {
     #[test]
     fn in_a_sticky_folder_nobody_else_keeps_it_from_being_bound() {
         const OTHER: u32 = 54_321;
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let scene = Scene::new();
+        let folder = scene.path.join("sticky");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
         let uid = rustix::process::geteuid().as_raw();
-        let path = folder.path().join("wjob.sock");
+        let path = folder.join("wjob.sock");
         // What was foreseen was taken, and by what is not removed.
-        fs::create_dir(folder.path().join(format!(".wjob.sock.{}", std::process::id()))).unwrap();
+        fs::create_dir(folder.join(format!(".wjob.sock.{}", std::process::id()))).unwrap();
         drop(bind(&path, uid).unwrap());
-        let entries = fs::read_dir(folder.path()).unwrap().count();
+        let entries = fs::read_dir(&folder).unwrap().count();
         assert_eq!(entries, 1, "nothing of it is left");
         let _theirs = UnixListener::bind(&path).unwrap();
         if lchown(&path, Some(OTHER), None).is_ok() {
@@ -197,11 +217,11 @@ mod tests {
 
     #[test]
     fn a_path_may_be_as_long_as_an_address() {
-        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene::new();
         let uid = rustix::process::geteuid().as_raw();
         let of_length = |length: usize| {
-            let room = length - folder.path().as_os_str().len() - "//s".len();
-            folder.path().join("x".repeat(room)).join("s")
+            let room = length - scene.path.as_os_str().len() - "//s".len();
+            scene.path.join("x".repeat(room)).join("s")
         };
         let path = of_length(LONGEST_PATH);
         let _bound = bind(&path, uid).unwrap();
