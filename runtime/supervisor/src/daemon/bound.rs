@@ -28,6 +28,8 @@ const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
 pub(super) struct Bound {
     /// The listening socket.
     pub listener: UnixListener,
+    /// Device and inode of its file, if that was found. They are no other file's while this one is open.
+    pub file: Option<(u64, u64)>,
     place: Option<(PathBuf, u64, u64)>,
 }
 
@@ -41,12 +43,20 @@ pub(super) struct SavedBound {
 impl Bound {
     fn at(listener: UnixListener, path: &Path) -> Self {
         let status = fs::symlink_metadata(path).ok();
-        Self { listener, place: status.map(|status| (path.to_owned(), status.dev(), status.ino())) }
+        Self::of(listener, status.map(|status| (path.to_owned(), status.dev(), status.ino())))
+    }
+
+    fn of(listener: UnixListener, place: Option<(PathBuf, u64, u64)>) -> Self {
+        let file = match &place {
+            Some((_, device, inode)) => Some((*device, *inode)),
+            None => file_of(&listener),
+        };
+        Self { listener, file, place }
     }
 
     /// One that was handed in: its place is for whoever has bound it to take away.
     pub fn handed_in(listener: UnixListener) -> Self {
-        Self { listener, place: None }
+        Self::of(listener, None)
     }
 
     /// What the next program of this process is told of it.
@@ -59,8 +69,15 @@ impl Bound {
     /// # Errors
     /// When it was not handed over.
     pub fn resumed(saved: SavedBound, inherited: &mut Inherited) -> Result<Self, HandoverError> {
-        Ok(Self { listener: inherited.take(saved.listener)?.into(), place: saved.place })
+        Ok(Self::of(inherited.take(saved.listener)?.into(), saved.place))
     }
+}
+
+/// Device and inode of what is where a socket was bound by somebody else.
+fn file_of(listener: &UnixListener) -> Option<(u64, u64)> {
+    let address = listener.local_addr().ok()?;
+    let status = fs::symlink_metadata(address.as_pathname().filter(|path| path.is_absolute())?).ok()?;
+    Some((status.dev(), status.ino()))
 }
 
 impl Drop for Bound {
@@ -190,6 +207,20 @@ mod tests {
         assert!(bind(&path, uid).unwrap_err().contains("something else"));
         drop(second);
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious", "what is not its own stays");
+    }
+
+    #[test]
+    fn its_file_is_known_whoever_has_bound_it() {
+        let scene = Scene::new();
+        let [own, other] = ["own", "other"].map(|name| scene.path.join(name).join("wjob.sock"));
+        fs::create_dir(other.parent().unwrap()).unwrap();
+        let file = |path: &Path| fs::symlink_metadata(path).ok().map(|status| (status.dev(), status.ino()));
+        let bound = bind(&own, rustix::process::geteuid().as_raw()).unwrap();
+        let handed_in = Bound::handed_in(UnixListener::bind(&other).unwrap());
+        assert!(bound.file.is_some() && bound.file == file(&own), "{bound:?}");
+        assert!(handed_in.file.is_some() && handed_in.file == file(&other), "{handed_in:?}");
+        drop(handed_in);
+        assert!(other.exists(), "it is for another to take away");
     }
 
     #[test]
