@@ -2,7 +2,8 @@
 //! is done: `echo` sends everything back, `reason` tells why the run was started, `again` tries a second check-in,
 //! `work` begins a piece of work that ends with the connection, `keep` one that ends with `drop`, `close` gives up all
 //! listeners, and `exit STATUS` ends the run. A datagram is answered; `send HOST:PORT TEXT` in it is sent on, and the
-//! answer says what came of that. It ends when it is asked to or is idle, and says which on standard error.
+//! answer says what came of that. With the argument `greet` it sends `here` first, to whom the socket is connected. It
+//! ends when it is asked to or is idle, and says which on standard error.
 
 #[path = "../line.rs"]
 mod line;
@@ -117,6 +118,10 @@ fn exit(status: u8) -> ! {
 
 /// Answers until the socket gives nothing more.
 async fn answer_all(datagrams: Datagrams) -> Result<(), Error> {
+    if std::env::args().any(|argument| argument == "greet") {
+        let address = datagrams.address();
+        datagrams.send_to("here", &other_end(&address)?).await?;
+    }
     loop {
         let question = match datagrams.receive().await {
             Ok(question) => question,
@@ -141,7 +146,21 @@ async fn answer_all(datagrams: Datagrams) -> Result<(), Error> {
 /// Sends a text to an address that somebody named: `HOST:PORT TEXT`.
 async fn send_on(datagrams: &Datagrams, order: &str) -> Result<(), Error> {
     let (address, text) = order.split_once(' ').ok_or(Error::Invalid)?;
+    datagrams.send_to(text, &in_the_network(address)?).await
+}
+
+/// `HOST:PORT`.
+fn in_the_network(address: &str) -> Result<Sender, Error> {
     let (host, port) = address.rsplit_once(':').ok_or(Error::Invalid)?;
     let port = port.parse().map_err(|_| Error::Invalid)?;
-    datagrams.send_to(text, &Sender::Ip(IpAddress { host: host.into(), port })).await
+    Ok(Sender::Ip(IpAddress { host: host.into(), port }))
+}
+
+/// To whom a socket is connected, by its address.
+fn other_end(address: &str) -> Result<Sender, Error> {
+    match address.split_once("://") {
+        Some(("unix", path)) => Ok(Sender::Path(path.into())),
+        Some((_, place)) => in_the_network(place),
+        None => Err(Error::Invalid),
+    }
 }

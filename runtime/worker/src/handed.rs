@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
 use wjob_model::message::HandedSocket;
 
@@ -16,6 +17,25 @@ const FIRST: i32 = 3;
 /// The variable that names the process, with room for its number.
 const PROCESS: &[u8] = b"LISTEN_PID=";
 const DIGITS: usize = 11;
+
+/// Gives sockets that a program is to have itself the file status flags with which they were made: whoever accepts or
+/// reads waits, as under inetd(8) and systemd (`NonBlocking` of systemd.service(5)). The flags are the open socket's and
+/// not the descriptor's (fcntl(2)), so that those of an earlier run, or of a component's worker, are there still.
+///
+/// It is done when the walls stand and the run is told to go: one that fails before leaves the flags to the one that
+/// serves on. Who else has the sockets is not harmed. The supervisor never waits on one in a call. A former run that this
+/// one relieves is told to end in the same moment: of the same file it wants of them what this one does, and of another
+/// it waits until somebody comes or its ExitTimeOut is over. What a worker serves itself never waits, and nothing does
+/// this to it while another of its kind takes over.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn wait_at(sockets: &[OwnedFd]) -> Result<()> {
+    for socket in sockets {
+        fcntl_setfl(socket, OFlags::empty())?;
+    }
+    Ok(())
+}
 
 /// What is executed, and with what.
 pub(crate) struct Handed {
@@ -99,4 +119,30 @@ fn fillers(listeners: &[OwnedFd], beyond: i32) -> Result<Vec<OwnedFd>> {
         fillers.push(filler);
     }
     Ok(fillers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::net::UnixStream;
+
+    use rustix::fs::fcntl_getfl;
+
+    use super::*;
+
+    #[test]
+    fn what_one_run_has_set_is_not_the_next_ones() {
+        let (connection, _other) = UnixStream::pair().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sockets: [OwnedFd; 3] = [connection.into(), listener.into(), datagrams.into()];
+        let flags = || sockets.each_ref().map(|socket| fcntl_getfl(socket).unwrap());
+        let made = flags();
+        for socket in &sockets {
+            fcntl_setfl(socket.try_clone().unwrap(), OFlags::NONBLOCK | OFlags::APPEND).unwrap();
+        }
+        assert!(flags().iter().all(|flags| flags.contains(OFlags::NONBLOCK | OFlags::APPEND)), "they are the socket's");
+        wait_at(&sockets).unwrap();
+        assert_eq!(flags(), made);
+    }
 }

@@ -5,9 +5,10 @@ use std::fs::File;
 
 use plist::{Dictionary, Value};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use serde_json::json;
 
 use super::datagram::{ask_by_datagram, free_address, sender};
-use super::{CAUSE, Client, Place, perl};
+use super::{CAUSE, Client, KINDS, Place, answering, at, perl, serving, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
 use crate::harness::{Job, Supervisor};
@@ -66,6 +67,49 @@ fn a_job_that_counts_its_work_does_so_behind_its_sockets() {
     });
     let supervisor = supervisor.with("a", job).start();
     captured(&supervisor, "a", "<2 5>", 1);
+}
+
+/// Tells its client whether it would wait for one, and leaves a socket at which nobody waits (O_NONBLOCK).
+const LEAVES_FLAGS: &str = r#"
+open my $listener, '+<&=', SOCKET or die "descriptor SOCKET: $!";
+my ($get, $set, $nonblock) = (3, 4, 2048);
+my $flags = fcntl($listener, $get, 0) or die "F_GETFL: $!";
+accept my $client, $listener or die "accept: $!";
+my $line = <$client>;
+syswrite $client, ($flags & $nonblock) ? "does not wait\n" : "waits\n";
+fcntl($listener, $set, $flags | $nonblock) or die "F_SETFL: $!";
+"#;
+
+#[test]
+fn what_a_run_has_made_of_its_socket_is_not_there_for_the_next_one() {
+    let listen_fds = perl(&LEAVES_FLAGS.replace("SOCKET", "3"));
+    let inetd = perl(&LEAVES_FLAGS.replace("SOCKET", "0")).with_in("inetdCompatibility", "Wait", true);
+    for job in [listen_fds, inetd].map(|job| job.with("ThrottleInterval", 0)) {
+        for kind in KINDS {
+            let (supervisor, place) = serving(kind, job.clone());
+            for round in 1..=2 {
+                assert_eq!(place.ask("hello"), "waits\n", "round {round}");
+                wait_until_it_is(&supervisor, &format!("idle, {round} runs"));
+            }
+        }
+    }
+}
+
+/// A component's worker does not wait at a socket.
+#[test]
+fn a_program_that_takes_the_place_of_a_component_waits_for_its_clients() {
+    for kind in KINDS {
+        let (supervisor, place) = serving(kind, Job::guest("accepts", &[]).with("ThrottleInterval", 0));
+        assert_eq!(place.ask("reason"), format!("{CAUSE}\n"));
+        supervisor.job("a", at(&place, answering("answered")));
+        supervisor.call("Reload", json!({ "label": "a" })).expect("it is reloaded");
+        supervisor.logs(" a: ended: its successor took over");
+        for line in ["one", "two"] {
+            assert_eq!(place.ask(line), format!("answered {line}\n"));
+        }
+        assert_eq!(supervisor.state("a"), "running");
+        assert!(!supervisor.log().contains(" a: ended: exit"), "{}", supervisor.log());
+    }
 }
 
 /// Answers each datagram with a word and the datagram.

@@ -8,7 +8,10 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use plist::Dictionary;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, socket_with};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen,
+    recvfrom, sendto, socket_with,
+};
 use serde_json::json;
 
 use super::datagram::{datagrams, free_address};
@@ -236,6 +239,45 @@ fn a_datagram_of_a_unix_socket_does_as_well() {
     wait_until_it_is(&supervisor, "idle, 1 runs");
     server.send_to_addr(b"news", &from).expect("it is sent");
     is_heard(&supervisor);
+}
+
+/// The next datagram, and where it came from.
+#[track_caller]
+fn datagram(server: &OwnedFd) -> (String, SocketAddrAny) {
+    let mut text = [0_u8; 64];
+    let (length, _, from) = recvfrom(server, text.as_mut_slice(), RecvFlags::empty()).expect("a datagram");
+    (String::from_utf8_lossy(&text[..length]).into_owned(), from.expect("a sender with a name"))
+}
+
+/// Each run of a component says that it is there, by which the server learns where that is.
+#[track_caller]
+fn has_a_component_answer(supervisor: Supervisor, server: OwnedFd, entry: Dictionary) {
+    set_socket_timeout(&server, Timeout::Recv, Some(PATIENCE)).expect("a timeout");
+    let job = Job::guest("accepts", &["greet"]).with("RunAtLoad", true).with("TimeOut", 1);
+    let job = if is_root() { job.with("UserName", "root") } else { job };
+    let job = job.with("ThrottleInterval", 0).with_in("Sockets", "other", connected(entry));
+    let supervisor = supervisor.with("a", job).start();
+    let (here, job) = datagram(&server);
+    assert_eq!(here, "here");
+    wait_until_it_is(&supervisor, "idle, 1 runs");
+    sendto(&server, b"news", SendFlags::empty(), &job).expect("it is sent");
+    supervisor.logs(&format!(" a: started: {CAUSE}\n"));
+    for expected in ["here", "answered news"] {
+        assert_eq!(datagram(&server), (expected.to_owned(), job.clone()));
+    }
+}
+
+#[test]
+fn a_component_is_started_by_a_datagram_from_whom_it_is_connected_to_and_answers_it() {
+    let address = free_address();
+    let server = UdpSocket::bind(address).expect("a free port");
+    has_a_component_answer(Supervisor::new(), server.into(), datagrams(address));
+    let supervisor = Supervisor::new();
+    supervisor.sandbox.make_folder("sockets");
+    let path = supervisor.sandbox.name("sockets/datagrams");
+    let server = UnixDatagram::bind(&path).expect("a free place");
+    let entry = Dictionary::from_iter([("SockPathName", path.as_str()), ("SockType", "dgram")]);
+    has_a_component_answer(supervisor, server.into(), entry);
 }
 
 #[test]

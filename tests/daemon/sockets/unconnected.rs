@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::accept;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use serde_json::json;
 
 use super::datagram::{datagrams, free_address};
 use super::{CAUSE, Client, KINDS, PATIENCE, Place, connected, connected_to, loopback, perl, wait_until_it_is};
@@ -78,6 +79,22 @@ fn a_job_that_will_not_run_again_is_connected_to_nobody_any_more() {
         wait_until_it_is(&supervisor, "finished, 1 runs");
         supervisor.wjob(&["print", "a"]).exits(0).says(", not connected: it was closed");
         assert!(!is_asked(&server));
+    }
+}
+
+/// It would take the job for its owner. What `wjob run` starts has it from WJOB_SOCKET.
+#[test]
+fn a_supervisor_connects_nobody_to_itself_wherever_it_answers() {
+    let supervisor = Supervisor::new().start();
+    let other = Place::named(&supervisor.sandbox, "other").in_words();
+    std::fs::hard_link(supervisor.socket(), &other).expect("another name of its socket");
+    for (label, path) in [("a", supervisor.socket()), ("b", supervisor.sandbox.name("run/log.sock")), ("c", other)] {
+        let job = connected_to(&Place::Path(path.clone()), Job::guest("accepts", &[]));
+        let file = supervisor.file(&format!("{label}.plist"), label, job);
+        supervisor.call("Bootstrap", json!({ "path": file })).expect("it is loaded");
+        let why = "a supervisor of wjob answers there";
+        supervisor.logs(&format!(" {label}: unix://{path} is not connected: {why}\n"));
+        supervisor.wjob(&["run", &file]).exits(78).complains(format!("unix://{path}: not connected: {why}"));
     }
 }
 

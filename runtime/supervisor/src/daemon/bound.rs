@@ -28,6 +28,8 @@ const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
 pub(super) struct Bound {
     /// The listening socket.
     pub listener: UnixListener,
+    /// Device and inode of its file, if that was found. They are no other file's while this one is open.
+    pub file: Option<(u64, u64)>,
     place: Option<(PathBuf, u64, u64)>,
 }
 
@@ -41,12 +43,20 @@ pub(super) struct SavedBound {
 impl Bound {
     fn at(listener: UnixListener, path: &Path) -> Self {
         let status = fs::symlink_metadata(path).ok();
-        Self { listener, place: status.map(|status| (path.to_owned(), status.dev(), status.ino())) }
+        Self::of(listener, status.map(|status| (path.to_owned(), status.dev(), status.ino())))
+    }
+
+    fn of(listener: UnixListener, place: Option<(PathBuf, u64, u64)>) -> Self {
+        let file = match &place {
+            Some((_, device, inode)) => Some((*device, *inode)),
+            None => file_of(&listener),
+        };
+        Self { listener, file, place }
     }
 
     /// One that was handed in: its place is for whoever has bound it to take away.
     pub fn handed_in(listener: UnixListener) -> Self {
-        Self { listener, place: None }
+        Self::of(listener, None)
     }
 
     /// What the next program of this process is told of it.
@@ -59,8 +69,15 @@ impl Bound {
     /// # Errors
     /// When it was not handed over.
     pub fn resumed(saved: SavedBound, inherited: &mut Inherited) -> Result<Self, HandoverError> {
-        Ok(Self { listener: inherited.take(saved.listener)?.into(), place: saved.place })
+        Ok(Self::of(inherited.take(saved.listener)?.into(), saved.place))
     }
+}
+
+/// Device and inode of what is where a socket was bound by somebody else.
+fn file_of(listener: &UnixListener) -> Option<(u64, u64)> {
+    let address = listener.local_addr().ok()?;
+    let status = fs::symlink_metadata(address.as_pathname().filter(|path| path.is_absolute())?).ok()?;
+    Some((status.dev(), status.ino()))
 }
 
 impl Drop for Bound {
@@ -152,11 +169,29 @@ mod tests {
 
     use super::*;
 
+    /// A folder of the test's own, by a path that is short however long that of the folder for temporary files is: it may
+    /// be longer than an address can be.
+    struct Scene {
+        /// Its path goes by this descriptor.
+        _open: File,
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let open = File::open(folder.path()).unwrap();
+            let path = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+            Self { _open: open, _folder: folder, path }
+        }
+    }
+
     #[test]
     fn a_socket_nobody_answers_is_replaced_and_everything_else_stays() {
-        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene::new();
         let uid = rustix::process::geteuid().as_raw();
-        let path = folder.path().join("run/wjob.sock");
+        let path = scene.path.join("run/wjob.sock");
         let first = bind(&path, uid).unwrap();
         assert!(bind(&path, uid).unwrap_err().contains("another process answers"));
         drop(first.listener.try_clone().unwrap());
@@ -175,16 +210,32 @@ mod tests {
     }
 
     #[test]
+    fn its_file_is_known_whoever_has_bound_it() {
+        let scene = Scene::new();
+        let [own, other] = ["own", "other"].map(|name| scene.path.join(name).join("wjob.sock"));
+        fs::create_dir(other.parent().unwrap()).unwrap();
+        let file = |path: &Path| fs::symlink_metadata(path).ok().map(|status| (status.dev(), status.ino()));
+        let bound = bind(&own, rustix::process::geteuid().as_raw()).unwrap();
+        let handed_in = Bound::handed_in(UnixListener::bind(&other).unwrap());
+        assert!(bound.file.is_some() && bound.file == file(&own), "{bound:?}");
+        assert!(handed_in.file.is_some() && handed_in.file == file(&other), "{handed_in:?}");
+        drop(handed_in);
+        assert!(other.exists(), "it is for another to take away");
+    }
+
+    #[test]
     fn in_a_sticky_folder_nobody_else_keeps_it_from_being_bound() {
         const OTHER: u32 = 54_321;
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let scene = Scene::new();
+        let folder = scene.path.join("sticky");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
         let uid = rustix::process::geteuid().as_raw();
-        let path = folder.path().join("wjob.sock");
+        let path = folder.join("wjob.sock");
         // What was foreseen was taken, and by what is not removed.
-        fs::create_dir(folder.path().join(format!(".wjob.sock.{}", std::process::id()))).unwrap();
+        fs::create_dir(folder.join(format!(".wjob.sock.{}", std::process::id()))).unwrap();
         drop(bind(&path, uid).unwrap());
-        let entries = fs::read_dir(folder.path()).unwrap().count();
+        let entries = fs::read_dir(&folder).unwrap().count();
         assert_eq!(entries, 1, "nothing of it is left");
         let _theirs = UnixListener::bind(&path).unwrap();
         if lchown(&path, Some(OTHER), None).is_ok() {
@@ -197,11 +248,11 @@ mod tests {
 
     #[test]
     fn a_path_may_be_as_long_as_an_address() {
-        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene::new();
         let uid = rustix::process::geteuid().as_raw();
         let of_length = |length: usize| {
-            let room = length - folder.path().as_os_str().len() - "//s".len();
-            folder.path().join("x".repeat(room)).join("s")
+            let room = length - scene.path.as_os_str().len() - "//s".len();
+            scene.path.join("x".repeat(room)).join("s")
         };
         let path = of_length(LONGEST_PATH);
         let _bound = bind(&path, uid).unwrap();

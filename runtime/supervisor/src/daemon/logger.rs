@@ -194,6 +194,11 @@ impl Logger {
         }
     }
 
+    /// Device and inode of the socket on which it answers.
+    pub fn socket_file(&self) -> Option<(u64, u64)> {
+        self.queries.file
+    }
+
     /// Whether it runs, in words.
     pub fn in_words(&self) -> String {
         match &self.process {

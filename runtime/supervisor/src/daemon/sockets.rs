@@ -108,7 +108,8 @@ impl Daemon {
     /// Whose a job's sockets are.
     fn owner_of(&mut self, job: &Job, admitted: Option<Users>) -> Owner {
         let (domain, runtime) = (self.reader.owner, self.settings.runtime());
-        Owner { domain, job: self.identity_of(job), admitted, runtime }
+        let supervisors = [self.listener.file, self.logger.socket_file()].into_iter().flatten().collect();
+        Owner { domain, job: self.identity_of(job), admitted, runtime, supervisors }
     }
 
     /// The user and group that a job's Unix sockets are to have, if that is known without asking anybody.

@@ -7,6 +7,7 @@ use wjob_model::job::Job;
 use wjob_model::message::{StartFailure, Users};
 
 use crate::accounts::admitted;
+use crate::places::answering_places;
 
 /// Whose sockets they are.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Owner {
     pub admitted: Option<Users>,
     /// The folder in which those are made that have no place of their own.
     pub runtime: PathBuf,
+    /// Sockets at which supervisors answer, and folders of such, by device and inode: no job is connected to these.
+    pub supervisors: Vec<(u64, u64)>,
 }
 
 impl Owner {
@@ -27,7 +30,10 @@ impl Owner {
     /// # Errors
     /// When it names somebody who is not there.
     pub fn own(job: &Job) -> Result<Self, StartFailure> {
-        Ok(Self { admitted: admitted(job)?, ..Self::caller() })
+        let places = answering_places(|name| std::env::var(name).ok());
+        let there = places.into_iter().filter(|place| place.missing.is_empty());
+        let supervisors = there.map(|place| (place.device, place.inode)).collect();
+        Ok(Self { admitted: admitted(job)?, supervisors, ..Self::caller() })
     }
 
     /// Those of a job of one's own that names nobody.
@@ -35,6 +41,6 @@ impl Owner {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
         let runtime = runtime.unwrap_or_else(std::env::temp_dir);
-        Self { domain: uid, job: Some((uid, gid)), admitted: None, runtime }
+        Self { domain: uid, job: Some((uid, gid)), admitted: None, runtime, supervisors: Vec::new() }
     }
 }

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, readlink};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, readlink};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, bind, connect, getsockname, socket_with, sockopt};
 use wjob_model::socket::{Family, Remote, Service, Socket, SocketKind, addresses};
@@ -174,6 +174,7 @@ fn reach(descriptor: &OwnedFd, path: &str, owner: &Owner) -> Result<(), String> 
     let folder = open_trusted_folder(parent, owner.domain).map_err(|distrust| distrust.to_string())?;
     is_open_to_jobs(&folder)?;
     let (there, status) = there(&folder, Path::new(name)).map_err(said)?;
+    is_no_supervisors(&fstat(&folder).map_err(said)?, &status, owner)?;
     match FileType::from_raw_mode(status.st_mode) {
         FileType::Socket => {}
         // A folder on the way may be one: whoever can change those is looked at.
@@ -196,6 +197,15 @@ fn is_open_to_jobs(folder: &File) -> Result<(), String> {
     match supervisors_folder(&real.to_string_lossy()) {
         Some(own) => Err(format!("it leads to {own}, which is wjob's own")),
         None => Ok(()),
+    }
+}
+
+/// A supervisor that was told to answer elsewhere is known by what it has bound, whatever name leads there.
+fn is_no_supervisors(folder: &Stat, socket: &Stat, owner: &Owner) -> Result<(), String> {
+    let is_one = |status: &Stat| owner.supervisors.contains(&(status.st_dev, status.st_ino));
+    match is_one(folder) || is_one(socket) {
+        true => Err("a supervisor of wjob answers there".into()),
+        false => Ok(()),
     }
 }
 

@@ -17,7 +17,7 @@ use super::exec::{cannot_execute, command, enter_directory, globbed};
 use super::piping::connect;
 use crate::relay::{Carried, Relay};
 use crate::transactions::Transactions;
-use crate::{inetd, spent};
+use crate::{handed, inetd, spent};
 
 /// SIGKILL as messages and outcomes have it.
 const SIGKILL: u8 = 9;
@@ -38,6 +38,7 @@ impl Program {
         enter_directory(run)?;
         let signals = Signals::block(&[libc::SIGCHLD]).map_err(|error| StartFailure::own("signals", error))?;
         let arguments = if run.globbing { globbed(&run.arguments, &run.environment)? } else { run.arguments.clone() };
+        handed::wait_at(&listeners).map_err(|error| StartFailure::own("the sockets", error))?;
         let (stdio, listeners) = inetd::stdio(run, stdio, listeners)?;
         let (stdio, relays) = connect(run, stdio).map_err(|error| StartFailure::own("pipes", error))?;
         let account = run.transactions.then(|| Transactions::new(run.idle_timeout)).transpose();

@@ -82,10 +82,10 @@ pub(crate) enum NotNow {
 }
 
 impl Socket {
-    /// Makes a handed socket ready for this worker: it does not block, and answers are sent at once.
+    /// Makes a handed socket ready for this worker, whatever an earlier run has made of it: it does not block, and
+    /// answers are sent at once.
     pub fn new(descriptor: OwnedFd, about: HandedSocket) -> io::Result<Self> {
-        let flags = rustix::fs::fcntl_getfl(&descriptor)?;
-        rustix::fs::fcntl_setfl(&descriptor, flags | rustix::fs::OFlags::NONBLOCK)?;
+        rustix::fs::fcntl_setfl(&descriptor, rustix::fs::OFlags::NONBLOCK)?;
         if about.address.starts_with("tcp:") {
             // What is accepted has it from its listener (net/ipv4/tcp.c), which spares a call for each.
             sockopt::set_tcp_nodelay(&descriptor, true)?;

@@ -318,6 +318,29 @@ fn a_link_leads_to_no_supervisor() {
     assert!(said.contains("/run/user/4294967001/wjob, which is wjob's own"), "{listener:?}");
 }
 
+/// A hard link is one more name of a socket.
+#[test]
+fn by_no_name_is_a_job_connected_to_a_supervisor_that_answers_elsewhere() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scene = Scene::in_a_folder();
+    let server = UnixListener::bind(&scene.path).unwrap();
+    server.set_nonblocking(true).unwrap();
+    let folder = Path::new(&scene.path).parent().unwrap();
+    let name = folder.join("name");
+    fs::hard_link(&scene.path, &name).unwrap();
+    let identity = |path: &Path| fs::symlink_metadata(path).map(|status| (status.dev(), status.ino())).unwrap();
+    let [socket, folder] = [Path::new(&scene.path), folder].map(identity);
+    for (supervisors, expected) in [(vec![], false), (vec![socket], true), (vec![folder], true)] {
+        let owner = Owner { supervisors, ..Owner::caller() };
+        for remote in [scene.remote.clone(), Remote::Path(name.display().to_string())] {
+            let listener = open(&scene.socket(SocketKind::Stream), &remote, &owner, None).unwrap();
+            assert_eq!((listener.is_lost(), server.accept().is_err()), (expected, expected), "{listener:?}");
+            let said = listener.lost().unwrap_or("a supervisor of wjob answers there");
+            assert_eq!(said, "a supervisor of wjob answers there");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_socket_and_a_folder_that_others_can_change_are_named() {
     use std::os::unix::fs::PermissionsExt as _;
