@@ -112,6 +112,60 @@ fn a_limit_that_ends_a_run_is_named_in_the_log_and_in_the_record() {
     }
 }
 
+/// What `wjob print` says of a job's limits, in the order of the table of limits.
+fn told(supervisor: &Supervisor, label: &str) -> Vec<String> {
+    let detail = supervisor.call("Print", json!({ "label": label })).expect("the job");
+    let lines = detail["limits"].as_array().expect("its limits").iter();
+    lines.map(|line| line.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn of_each_limit_it_is_said_which_wall_holds_it_for_that_job() {
+    let limited = |job: Job| job.limit("Memory", 64 * MEBIBYTE).limit("RunTime", 1000).limit("OutputSize", 1000);
+    let unheld = Job::shell("exit 0").limit("ConnectionRate", 5).limit("IdleTime", 5);
+    let supervisor = Supervisor::new()
+        .with("guest", limited(Job::guest("probe-exit", &["0"])).limit("Processes", 5))
+        .with("native", limited(Job::shell("exit 0")))
+        .with("unheld", unheld)
+        .with("missing", Job::new("/usr/bin/no-such-program", &[]).limit("RunTime", 1000))
+        .start();
+    let rows: [(&str, &[&str]); 4] = [
+        (
+            "guest",
+            &[
+                "Memory 67108864: held by the WASI wall (sum over memories and tables) and the kernel wall (RLIMIT_DATA",
+                "RunTime 1000: held by the WASI wall (the run is dropped at the deadline) and the supervisor (",
+                "OutputSize 1000: held by the WASI wall (the run ends at the first byte too many)",
+                "Processes 5: nothing holds it: WebAssembly has no processes",
+            ],
+        ),
+        (
+            "native",
+            &[
+                "Memory 67108864: held by the kernel wall (RLIMIT_DATA, each process for itself; ",
+                "RunTime 1000: held by the supervisor (",
+                "OutputSize 1000: held by the kernel wall (its worker: ",
+            ],
+        ),
+        (
+            "unheld",
+            &[
+                "ConnectionRate 5: nothing holds it: nobody connects to it",
+                "IdleTime 5: nothing holds it, and the job would not be started here: a native program has its ",
+            ],
+        ),
+        ("missing", &["RunTime 1000: what holds it is not known"]),
+    ];
+    for (label, expected) in rows {
+        let lines = told(&supervisor, label);
+        assert_eq!(lines.len(), expected.len(), "{label}: {lines:#?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.starts_with(expected), "{label}: {line:?} is not {expected:?}");
+        }
+        supervisor.wjob(&["print", label]).exits(0).says(&lines[0]);
+    }
+}
+
 /// No crash: who wants a job kept that crashed does not get this one again.
 #[test]
 fn a_limit_is_no_crash() {

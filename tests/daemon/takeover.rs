@@ -1,7 +1,8 @@
 //! Taking over without loss: a job's new definition from the old one (`wjob reload LABEL`), and a supervisor's program
 //! from the one before it (`wjob upgrade`). Nobody who talks to a job notices either, and what was under way goes on.
-//! What may not take over, and what else can, is in `programs`.
+//! What may not take over, and what else can, is in `programs`; what is served before it does in `meanwhile`.
 
+mod meanwhile;
 mod programs;
 
 use std::fs;

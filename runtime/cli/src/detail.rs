@@ -2,7 +2,6 @@
 //! empty and said to be so.
 
 use wjob_model::control::{JobDetail, Pair};
-use wjob_model::limit::LIMITS;
 
 use crate::table;
 use crate::when::Clock;
@@ -30,10 +29,6 @@ pub(crate) fn in_words(job: &JobDetail, clock: &Clock) -> String {
     if has_addresses(job) {
         text += "\nheld by the WASI wall alone: addresses (landlock knows ports only) and UDP ports\n";
     }
-    let untold = untold(job);
-    if !untold.is_empty() {
-        text += &format!("\n{untold}");
-    }
     if is_redacted(job) {
         text += "\nits environment, arguments, paths and grants are for the domain's owner and root\n";
     }
@@ -48,13 +43,6 @@ fn is_redacted(job: &JobDetail) -> bool {
 /// Of these the kernel holds a part only.
 fn has_addresses(job: &JobDetail) -> bool {
     job.grants.iter().any(|grant| grant.starts_with("connect ") || grant.starts_with("bind "))
-}
-
-/// Limits of which a native program hears, and nobody else.
-fn untold(job: &JobDetail) -> String {
-    let has = |key: &str| job.limits.iter().any(|limit| limit.split(' ').next() == Some(key));
-    let rows = LIMITS.iter().filter(|row| !row.refused.is_empty() && has(row.key));
-    rows.map(|row| format!("{}: {}\n", row.key, row.refused)).collect()
 }
 
 fn head(job: &JobDetail, clock: &Clock) -> Vec<Vec<String>> {
@@ -139,7 +127,7 @@ mod tests {
             properties: pair("Nice", "5"),
             demand: vec!["every 5 s (StartInterval)".into()],
             grants: vec!["connect tcp://127.0.0.1:80".into()],
-            limits: vec!["Memory 1".into(), "RunTime 2".into()],
+            limits: vec!["Memory 1: by one wall".into(), "RunTime 2".into()],
             reason: vec!["StartInterval".into()],
             last_end: Some("it ended".into()),
             failures: 2,
@@ -183,15 +171,13 @@ grants
   connect tcp://127.0.0.1:80
 
 limits
-  Memory 1
+  Memory 1: by one wall
   RunTime 2
 
 walls of its current or last run
   mount  stands  tmpfs
 
 held by the WASI wall alone: addresses (landlock knows ports only) and UDP ports
-
-Memory: a native program beyond it sees ENOMEM, and the record names it only when a control group ends the run for it
 ";
         assert_eq!(text, expected);
     }

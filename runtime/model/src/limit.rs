@@ -57,9 +57,26 @@ pub struct LimitRow {
     pub guest_wall: &'static str,
     /// What holds it in the kernel.
     pub kernel_wall: &'static str,
+    /// What holds it of a native program.
+    pub native: Native,
     /// What a native program sees beyond it, and who else is told; empty = beyond it the run ends, which is recorded, or
     /// nothing native is held to it.
     pub refused: &'static str,
+}
+
+/// What holds a limit of a native program, for which there is no WASI wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// The kernel: by this resource limit of each process, and where there is one by a control group of them all.
+    Kernel(&'static str),
+    /// The supervisor, by the run's time; where each connection has a process, the worker by that one's.
+    Deadline,
+    /// The worker, through which goes what is limited.
+    Worker,
+    /// The worker in this way where it accepts (`inetdCompatibility` without `Wait`), and else nobody.
+    Accepting(&'static str),
+    /// Nobody, for this reason.
+    Nobody(&'static str),
 }
 
 const GIB: u64 = 1 << 30;
@@ -78,6 +95,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "sum over memories and tables",
         kernel_wall: "RLIMIT_DATA; memory.max where there is a control group",
+        native: Native::Kernel("RLIMIT_DATA"),
         refused: "a native program beyond it sees ENOMEM, and the record names it only when a control group ends the run for it",
     },
     LimitRow {
@@ -90,6 +108,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "ticks of its own running time",
         kernel_wall: "RLIMIT_CPU",
+        native: Native::Kernel("RLIMIT_CPU"),
         refused: "",
     },
     LimitRow {
@@ -102,6 +121,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the run is dropped at the deadline",
         kernel_wall: "the worker is killed 1 s later",
+        native: Native::Deadline,
         refused: "",
     },
     LimitRow {
@@ -114,6 +134,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "semaphore",
         kernel_wall: "the rest waits in the backlog",
+        native: Native::Accepting("the rest waits in the backlog"),
         refused: "",
     },
     LimitRow {
@@ -126,6 +147,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "closed at accept",
         kernel_wall: "none",
+        native: Native::Accepting("closed at accept"),
         refused: "",
     },
     LimitRow {
@@ -138,6 +160,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "accepting pauses",
         kernel_wall: "the rest waits in the backlog",
+        native: Native::Accepting("accepting pauses"),
         refused: "",
     },
     LimitRow {
@@ -150,6 +173,9 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the connection is dropped",
         kernel_wall: "none, and a native job that asks for it is refused",
+        native: Native::Nobody(
+            "a native program has its connections for itself, and nobody sees how long one is silent",
+        ),
         refused: "",
     },
     LimitRow {
@@ -162,6 +188,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "component handles and table capacity",
         kernel_wall: "RLIMIT_NOFILE",
+        native: Native::Kernel("RLIMIT_NOFILE"),
         refused: "a native program beyond it sees EMFILE, and the record cannot name it",
     },
     LimitRow {
@@ -174,6 +201,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the stream waits",
         kernel_wall: "the pipe waits",
+        native: Native::Worker,
         refused: "",
     },
     LimitRow {
@@ -186,6 +214,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "the run ends at the first byte too many",
         kernel_wall: "reading stops and the run is killed",
+        native: Native::Worker,
         refused: "",
     },
     LimitRow {
@@ -198,6 +227,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::Run,
         guest_wall: "none: a guest has no processes",
         kernel_wall: "RLIMIT_NPROC in its own user namespace, or pids.max where there is a control group",
+        native: Native::Kernel("RLIMIT_NPROC"),
         refused: "a program beyond it sees EAGAIN, and the record names it only where a control group counts",
     },
     LimitRow {
@@ -210,6 +240,7 @@ pub const LIMITS: &[LimitRow] = &[
         available: Available::NotYet,
         guest_wall: "checked on both ends",
         kernel_wall: "none",
+        native: Native::Worker,
         refused: "",
     },
 ];
@@ -369,6 +400,8 @@ mod tests {
             assert!(row.least <= row.most);
             let by_the_kernel_alone = matches!(row.limit, Limit::Memory | Limit::Handles | Limit::Processes);
             assert_eq!(!row.refused.is_empty(), by_the_kernel_alone, "{}", row.key);
+            let by_a_resource_limit = RESOURCES.iter().any(|resource| resource.limit == Some(row.limit));
+            assert_eq!(matches!(row.native, Native::Kernel(_)), by_a_resource_limit, "{}", row.key);
             *limits.slot(row.limit) = Some(row.most);
         }
         for row in LIMITS {

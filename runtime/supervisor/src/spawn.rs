@@ -286,11 +286,16 @@ impl Worker {
         }
     }
 
-    /// Closes its channel, which asks it to end, and gives it so many seconds to.
-    pub fn wait_after_close(self, seconds: i64) {
-        let Self { pidfd, channel, pid, .. } = &self;
+    /// Closes its channel, which asks it to end.
+    pub fn close(&self) {
         // SHUT_WR is read as the end of the channel; what was sent before is still taken.
-        let _ = rustix::net::shutdown(channel, rustix::net::Shutdown::Write);
+        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Write);
+    }
+
+    /// The same, and gives it so many seconds to.
+    pub fn wait_after_close(self, seconds: i64) {
+        self.close();
+        let Self { pidfd, pid, .. } = &self;
         let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
         let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&limit));
         if !matches!(ended, Ok(1..)) {

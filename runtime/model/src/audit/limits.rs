@@ -2,7 +2,7 @@
 
 use super::{Held, Judged, Subject, WORST};
 use crate::limit::{Limit, Limits};
-use crate::wall::Wall;
+use crate::wall::{Wall, has_nothing_to_hold};
 
 /// WebAssembly without a limit of the job's own still has wjob's.
 const UNSET: u32 = 4;
@@ -10,7 +10,7 @@ const UNSET: u32 = 4;
 /// Whether a limit is set, where there is something to limit.
 pub(super) fn limit(subject: &Subject<'_>, limit: Limit) -> Judged {
     let held = subject.held(&[Wall::Limits]);
-    if let Some(why) = has_nothing_to_limit(subject, limit) {
+    if let Some(why) = has_nothing_to_hold(subject.job, limit, subject.is_wasm()) {
         return Judged::new(0, held, why);
     }
     match value(&subject.job.limits, limit) {
@@ -21,14 +21,6 @@ pub(super) fn limit(subject: &Subject<'_>, limit: Limit) -> Judged {
 
 fn value(limits: &Limits, limit: Limit) -> Option<u64> {
     *limits.clone().slot(limit)
-}
-
-fn has_nothing_to_limit(subject: &Subject<'_>, limit: Limit) -> Option<&'static str> {
-    match limit {
-        Limit::Processes if subject.is_wasm() => Some("WebAssembly has no processes"),
-        Limit::ConnectionsPerSource if subject.job.sockets.is_empty() => Some("nobody connects to it"),
-        _ => None,
-    }
 }
 
 /// A limit of a native program is the kernel's alone.

@@ -226,7 +226,7 @@ pub struct JobDetail {
     pub demand: Vec<String>,
     /// What it may do, in words.
     pub grants: Vec<String>,
-    /// What it may use, in words.
+    /// What it may use, in words, and for those who may see it what holds each of that.
     pub limits: Vec<String>,
     /// What demanded the current or last run, in order.
     pub reason: Vec<String>,

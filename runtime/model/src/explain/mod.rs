@@ -1,6 +1,7 @@
 //! A job in plain sentences: who it is, what it runs, what starts it, what it may do and use, and which wall holds each
 //! of that; and what its runs have shown of its grants. It says what a job file means and changes nothing of it.
 
+mod limits;
 mod past;
 mod reach;
 
@@ -8,8 +9,8 @@ use crate::control::Sentence;
 use crate::domain::Domain;
 use crate::fleet::demands;
 use crate::job::{Isolation, Job};
-use crate::limit::LIMITS;
 
+pub use limits::{limits_alone, limits_held};
 pub use past::{Denied, Unused, denied, unused};
 
 /// Everything there is to say of a job; without a domain it is run in the foreground.
@@ -21,7 +22,7 @@ pub fn sentences(job: &Job, domain: Option<Domain>) -> Vec<Sentence> {
     all.extend(reach::sockets(job));
     all.push(environment(job));
     all.extend(control(job));
-    all.extend(limits(job));
+    all.extend(limits::sentences(job));
     if job.isolation == Isolation::None {
         return unwalled(all);
     }
@@ -118,17 +119,6 @@ fn control(job: &Job) -> Option<Sentence> {
     };
     let how = "the supervisor knows its process, whatever user it is";
     Some(held("Grants.Control", says, how, how))
-}
-
-fn limits(job: &Job) -> Vec<Sentence> {
-    let mut limits = job.limits.clone();
-    let rows = LIMITS.iter().filter_map(|row| Some((row, (*limits.slot(row.limit))?)));
-    rows.map(|(row, value)| {
-        let says = format!("{} is at most {value} {} per {}.", row.key, row.unit, row.per);
-        let kernel = [row.kernel_wall, row.refused].into_iter().filter(|words| !words.is_empty());
-        held(format!("Limits.{}", row.key), says, row.guest_wall, &kernel.collect::<Vec<_>>().join("; "))
-    })
-    .collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{Machine, WallRefusal, WorkerKind};
 use crate::finding::{Finding, Severity};
 use crate::job::Job;
-use crate::limit::Limit;
+use crate::limit::{LIMITS, Limit, Native};
 
 /// Most memory mappings of one instance. Its place has two memories, each in at most four stretches with rights of
 /// their own (what the program begins with, what was grown, what may be, the guard), and a stack with its guard; the
@@ -12,10 +12,8 @@ const MAPPINGS: u64 = 16;
 /// Mappings of the worker itself: its program, libraries, threads and the code of the guest.
 const MAPPINGS_BASE: u64 = 1_024;
 
-/// Why a connection of a native program can be silent for as long as it likes.
-const SILENT: &str = "a native program has its connections for itself, and nobody sees how long one is silent";
 /// Why nobody counts the connections of a native program that is handed its listening sockets.
-const UNCOUNTED: &str =
+pub(super) const UNCOUNTED: &str =
     "a native program that is handed its listening sockets accepts by itself, and nobody counts whom";
 
 /// What to do about each.
@@ -56,14 +54,13 @@ fn too_many(job: &Job, kind: WorkerKind, machine: &Machine) -> Option<String> {
 /// The limits that a native job asks for and nobody holds, each with the reason and what to do.
 fn of_native(job: &Job) -> impl Iterator<Item = (Limit, &'static str, &'static str)> {
     let accepts = job.sockets.iter().any(|socket| !socket.place.is_remote()) && job.inetd_wait != Some(false);
-    let rows = [
-        (Limit::IdleTime, job.limits.idle_time, true, SILENT, REMOVE),
-        (Limit::Instances, job.limits.instances, accepts, UNCOUNTED, HAND_OVER),
-        (Limit::ConnectionsPerSource, job.limits.connections_per_source, accepts, UNCOUNTED, HAND_OVER),
-        (Limit::ConnectionRate, job.limits.connection_rate, accepts, UNCOUNTED, HAND_OVER),
-    ];
-    let unheld = rows.into_iter().filter(|(_, asked, nobody, ..)| asked.is_some() && *nobody);
-    unheld.map(|(limit, _, _, why, advice)| (limit, why, advice))
+    let mut limits = job.limits.clone();
+    let asked = LIMITS.iter().filter(move |row| limits.slot(row.limit).is_some());
+    asked.filter_map(move |row| match row.native {
+        Native::Nobody(why) => Some((row.limit, why, REMOVE)),
+        Native::Accepting(_) if accepts => Some((row.limit, UNCOUNTED, HAND_OVER)),
+        _ => None,
+    })
 }
 
 /// What is to be said before a native job is run of the limits that nobody holds for it.

@@ -12,6 +12,7 @@ use crate::socket::{Socket, SocketKind};
 mod cgroup;
 mod held;
 mod helper;
+mod holds;
 #[cfg(test)]
 mod lacking;
 mod limits;
@@ -25,6 +26,7 @@ pub use cgroup::{
 };
 pub use held::unheld;
 pub use helper::{CompileBounds, compile_plan, compiling, logger_plan, resolve_plan};
+pub use holds::{Holding, has_nothing_to_hold, holding};
 pub use limits::{DEFAULT_INSTANCES, MOST_CONNECTIONS, MOST_LINGERING, kernel_limits};
 pub use machine::Machine;
 pub use network::{NetworkPlan, Ports};

@@ -2,7 +2,7 @@
 
 use wjob_model::control::{JobDetail, JobRow, Pair, WallRow};
 use wjob_model::domain::Domain;
-use wjob_model::explain::sentences;
+use wjob_model::explain::{limits_alone, sentences};
 use wjob_model::fleet::{Member, Now, Words, demands};
 use wjob_model::job::{Isolation, Job};
 use wjob_model::message::Evidence;
@@ -43,7 +43,7 @@ pub fn detail(
         properties: properties(job),
         demand: demands(job),
         grants: job.grants.in_words(),
-        limits: limits(job),
+        limits: limits_alone(job),
         reason: member.life.reason().in_words(),
         last_end: member.life.last().map(|last| last.words.clone()),
         failures: member.life.failures().into(),
@@ -83,10 +83,4 @@ fn properties(job: &Job) -> Vec<Pair> {
         ("Isolation", (job.isolation != Isolation::Process).then(|| format!("{:?}", job.isolation))),
     ];
     rows.into_iter().filter_map(|(name, value)| Some(Pair { name: name.into(), value: value? })).collect()
-}
-
-fn limits(job: &Job) -> Vec<String> {
-    let mut limits = job.limits.clone();
-    let rows = wjob_model::limit::LIMITS.iter();
-    rows.filter_map(|row| limits.slot(row.limit).map(|value| format!("{} {value}", row.limit))).collect()
 }

@@ -3,9 +3,12 @@
 
 use wjob_model::audit::{Standing, Subject, audit, names_root, user_like};
 use wjob_model::control::{Audited, Failure};
+use wjob_model::explain::limits_held;
 use wjob_model::job::Job;
+use wjob_model::limit::Limits;
 use wjob_model::message::Evidence;
 use wjob_model::program::ProgramKind;
+use wjob_model::wall::Machine;
 use wjob_sandbox::machine;
 
 use super::Daemon;
@@ -17,14 +20,32 @@ impl Daemon {
         let member = self.fleet.member(label).ok_or_else(|| Failure::NoSuchJob { label: label.to_owned() })?;
         let job: &Job = &member.job;
         let kind = self.kind_of(job);
-        let root = self.reader.owner == 0 && names_root(job);
-        let machine = machine::for_user(&self.machine, user_like(root, self.reader.owner));
+        let root = self.is_roots(job);
+        let machine = self.machine_of(job);
         let standing = match self.walls_of(label) {
             [] => Standing::expected(job, kind, &machine),
             evidence => Standing::read_back(job, kind, &machine, evidence),
         };
         let subject = Subject { job, kind, root, standing: &standing };
         Ok(audit(&subject).told(&subject))
+    }
+
+    /// The limits of a job, each with what holds it: behind the walls that it would have here, but those that had fallen
+    /// in its current or last run. One without limits has no file opened for that.
+    pub(super) fn limits_of(&self, job: &Job) -> Vec<String> {
+        match job.limits == Limits::default() {
+            true => Vec::new(),
+            false => limits_held(job, self.kind_of(job), &self.machine_of(job), self.walls_of(&job.label)),
+        }
+    }
+
+    fn is_roots(&self, job: &Job) -> bool {
+        self.reader.owner == 0 && names_root(job)
+    }
+
+    /// What this machine puts up for a job.
+    fn machine_of(&self, job: &Job) -> Machine {
+        machine::for_user(&self.machine, user_like(self.is_roots(job), self.reader.owner))
     }
 
     /// What was read back of a job's current run, or of its last one.

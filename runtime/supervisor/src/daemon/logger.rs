@@ -3,6 +3,7 @@
 //! jobs write is dropped, so that none of them waits for it.
 
 mod events;
+mod rest;
 mod saved;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,10 +39,8 @@ const HEALTHY: Moment = 10_000;
 /// How long its channel may be full at the end, milliseconds and seconds.
 const LAST: Moment = 5_000;
 const LAST_SECONDS: i64 = 1;
-/// How long it may take to end, seconds: with everything else, and where another one goes on. What it has read and not
-/// written is lost with it; nobody else is answered meanwhile.
+/// How long it may take to end with everything else, seconds. What it has read and not written is lost with it.
 const END_SECONDS: i64 = 5;
-const REST_SECONDS: i64 = 15;
 /// How soon a full channel is tried again, milliseconds.
 const AGAIN: Moment = 50;
 
@@ -58,10 +57,12 @@ struct Pipe {
     dropped: bool,
 }
 
-/// The logger, if there is one.
+/// The logger, if there is one. Resting it was told to end, so that another one may begin, and is killed when it has not
+/// until then.
 #[derive(Debug)]
 enum Process {
     Up { worker: Worker, ready: bool, since: Moment },
+    Resting { worker: Worker, until: Moment },
     Down { again_at: Moment, why: String },
 }
 
@@ -189,7 +190,7 @@ impl Logger {
     /// Its process.
     pub fn pid(&self) -> Option<u32> {
         match &self.process {
-            Process::Up { worker, .. } => Some(worker.pid),
+            Process::Up { worker, .. } | Process::Resting { worker, .. } => Some(worker.pid),
             Process::Down { .. } => None,
         }
     }
@@ -204,6 +205,7 @@ impl Logger {
         match &self.process {
             Process::Up { ready: true, worker, .. } => format!("running, process {}", worker.pid),
             Process::Up { worker, .. } => format!("starting, process {}", worker.pid),
+            Process::Resting { worker, .. } => format!("ending for the next one, process {}", worker.pid),
             Process::Down { why, .. } => format!("down: {why}"),
         }
     }
@@ -212,25 +214,27 @@ impl Logger {
     pub fn deadline(&self) -> Option<Moment> {
         match &self.process {
             Process::Down { again_at, .. } => Some(*again_at),
+            Process::Resting { until, .. } => Some(*until),
             Process::Up { .. } => self.full_until,
         }
     }
 
     /// Nothing more comes: what is in the pipes is written, then it ends by itself.
-    pub fn finish(&mut self) {
-        self.end_within(END_SECONDS);
-    }
-
-    fn end_within(&mut self, seconds: i64) {
+    fn finish(&mut self) {
         let end = clock::now().boot + LAST;
+        // One that is still starting takes it later; what it is not sent now it never is.
+        if let Process::Up { ready, .. } = &mut self.process {
+            *ready = true;
+        }
         self.flush();
         // A slow disk gets some time; nobody else is kept waiting by now.
         while self.full_until.is_some() && clock::now().boot < end && self.writable() {
             self.flush();
         }
         let down = Process::Down { again_at: Moment::MAX, why: "the supervisor ends".into() };
-        if let Process::Up { worker, .. } = std::mem::replace(&mut self.process, down) {
-            worker.wait_after_close(seconds);
+        match std::mem::replace(&mut self.process, down) {
+            Process::Up { worker, .. } | Process::Resting { worker, .. } => worker.wait_after_close(END_SECONDS),
+            Process::Down { .. } => {}
         }
     }
 

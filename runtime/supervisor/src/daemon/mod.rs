@@ -186,7 +186,7 @@ pub struct Daemon {
     logger: Logger,
     manager: Manager,
     since: Timestamp,
-    /// The program that may take over, while it is asked.
+    /// The program that may take over, while it is asked or waits for its moment.
     upgrade: Option<Upgrade>,
     exiting: bool,
     /// The last: as long as it is held, nobody else serves this state.
@@ -252,7 +252,7 @@ impl Daemon {
         let (boot, wall) = self.fleet.deadline();
         let questions = self.asking.values().map(|asking| asking.deadline);
         let helpers = self.runs.values().filter_map(|running| running.attempt.deadline()).chain(questions);
-        let successor = self.upgrade.as_ref().map(|upgrade| upgrade.deadline);
+        let successor = self.upgrade.as_ref().and_then(Upgrade::deadline);
         let helpers = helpers.chain(successor).map(|deadline| now.boot + millis_until(deadline));
         let short = self.watcher.shortage().is_some();
         let shortage = short.then(|| self.look_again_at.unwrap_or(now.boot + LOOK_AGAIN));
@@ -295,7 +295,7 @@ impl Daemon {
         self.end_all_left_over();
         self.say(Level::Info, None, "ended");
         self.hand_on_log();
-        self.logger.finish();
+        self.finish_logger();
     }
 }
 

@@ -334,6 +334,10 @@ impl Daemon {
         let denials = current.map_or(&origin.denials, |running| &running.record.denials);
         let (domain, walls) = (Domain::of(self.settings.uid), self.walls_of(label));
         let mut detail = describe::detail(row, member, domain, &path, walls, denials);
+        if !redacted {
+            // Whoever is not told what the program is, is not told what that means either, nor has it opened for him.
+            detail.limits = self.limits_of(&member.job);
+        }
         detail.properties.extend(self.left_over_of(label));
         detail.properties.extend(self.sockets_in_words(label));
         detail.properties.extend(self.unseen_in_words(&Label::from(label)));

@@ -67,6 +67,7 @@ impl Daemon {
         let again = self.fleet.is_stopping();
         self.manager.say("STOPPING=1");
         self.happened(Level::Info, None, "stopping", if again { "asked again: now" } else { "all jobs are stopped" });
+        self.give_up_upgrade();
         let within = u64::try_from(self.configuration.shutdown_timeout.as_millis()).unwrap_or(u64::MAX);
         let actions = self.fleet.shut_down(now.boot.saturating_add(within), now);
         self.act(actions);

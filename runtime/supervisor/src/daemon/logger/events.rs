@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use wjob_model::fleet::RunId;
 use wjob_model::record::{Asker, FromLogger, ToLogger};
 
-use super::{Process, REST_SECONDS, Stream};
+use super::{Process, Stream};
 use crate::daemon::log::Level;
 use crate::daemon::{Daemon, Wakes, clock};
 
@@ -21,6 +21,7 @@ impl Daemon {
         let now = clock::now().boot;
         match &self.logger.process {
             Process::Up { .. } => self.logger.flush(),
+            Process::Resting { until, .. } if *until <= now => self.logger_has_rested(),
             Process::Down { again_at, .. } if *again_at <= now => {
                 match self.logger.start(&self.image) {
                     Ok(()) => self.logger.pid().into_iter().for_each(|pid| self.orphans.logger_begins(pid)),
@@ -28,7 +29,7 @@ impl Daemon {
                 }
                 self.register_logger();
             }
-            Process::Down { .. } => {}
+            Process::Resting { .. } | Process::Down { .. } => {}
         }
     }
 
@@ -110,21 +111,12 @@ impl Daemon {
         }
     }
 
-    /// Lets the logger end in order, so that another one can begin: this program's, or that of the next. The pipes wait.
-    pub(in crate::daemon) fn rest_logger(&mut self) {
-        if let Process::Up { worker, .. } = &self.logger.process {
-            self.poller.remove(&worker.channel);
-            self.poller.remove(&worker.pidfd);
-        }
-        self.logger.end_within(REST_SECONDS);
-        self.logger.process = Process::Down { again_at: 0, why: "the supervisor is replaced".into() };
-        self.logger.pipes.values_mut().for_each(|pipe| pipe.handed = false);
-        self.logger.full_until = None;
-    }
-
+    /// It has ended, as it was told to or not.
     pub(in crate::daemon) fn logger_gone(&mut self) {
-        let Process::Up { worker, .. } = &mut self.logger.process else {
-            return;
+        let worker = match &mut self.logger.process {
+            Process::Up { worker, .. } => worker,
+            Process::Resting { .. } => return self.logger_has_rested(),
+            Process::Down { .. } => return,
         };
         self.poller.remove(&worker.channel);
         self.poller.remove(&worker.pidfd);

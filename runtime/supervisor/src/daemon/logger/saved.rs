@@ -34,7 +34,7 @@ struct SavedPipe {
 }
 
 impl Logger {
-    /// What the next program of this process is told; the logger has ended by then (`Daemon::rest_logger`).
+    /// What the next program of this process is told; when it begins, the logger has ended (`Daemon::rest_logger`).
     pub fn saved(&self, kept: &mut Kept) -> SavedLogger {
         let pipe = |((run, stream), pipe): (&(RunId, Stream), &Pipe)| SavedPipe {
             run: *run,

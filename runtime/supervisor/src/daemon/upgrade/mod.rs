@@ -4,7 +4,10 @@
 //! The new program is asked first whether it can go on with what this one has, which it is shown (`asked`); one that
 //! cannot changes nothing. What goes over is told in a sealed file (`state`), and taken up by the other side (`resume`).
 //! Two things do not go over: what is under way for runs that have no worker yet, which begin anew, and the logger, which
-//! ends in order; the pipes wait for the next one.
+//! ends in order before (`Daemon::rest_logger`); the pipes wait for the next one.
+//!
+//! Until the moment of executing everybody is served as ever, and what goes over is what there is then. The program was
+//! shown an earlier state, and is not asked again: what it has said is that it reads this form, of which every state is.
 
 mod asked;
 #[cfg(test)]
@@ -48,7 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest answer, bytes.
 const MOST_BYTES: usize = 16 << 10;
 
-/// A program that is asked whether it can take over.
+/// A program that is to take over.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     /// Who wants it, and waits.
@@ -56,9 +59,16 @@ pub(super) struct Upgrade {
     /// Its file, and the `wjob` file that belongs to it.
     program: Image,
     workers: Image,
-    asked: Worker,
-    /// When it has taken too long to answer.
-    pub deadline: Instant,
+    stage: Stage,
+}
+
+/// How far it is.
+#[derive(Debug)]
+enum Stage {
+    /// Whether it can is asked of a child that runs it, which has until then to answer.
+    Asked { asked: Worker, deadline: Instant },
+    /// It can, and is executed when the logger is gone.
+    Awaited,
 }
 
 impl Upgrade {
@@ -76,20 +86,37 @@ impl Upgrade {
         let (state, _) = daemon.packed(client, &workers)?;
         let asked = spawn(&program, &standing)?;
         asked.hand(&Question, &[state.as_fd(), workers.program()])?;
-        Ok(Self { client, program, workers, asked, deadline: Instant::now() + PATIENCE })
+        let stage = Stage::Asked { asked, deadline: Instant::now() + PATIENCE };
+        Ok(Self { client, program, workers, stage })
     }
 
-    /// Its answer, which is there, or its end.
-    fn answer(&mut self) -> Result<Version, String> {
-        match self.asked.channel.hear(MOST_BYTES) {
-            Ok(Heard::Message(version)) => Ok(version),
-            Ok(Heard::Nothing) => Err(Silence::Nonsense.to_string()),
-            Ok(Heard::End) => {
-                self.asked.end_soon();
-                Err(Silence::Gone(self.asked.reap().0).to_string())
-            }
-            Err(error) => Err(error.to_string()),
+    /// When it has taken too long to answer, while it is asked. Afterwards the logger is waited for, which has its own.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Asked { deadline, .. } => Some(deadline),
+            Stage::Awaited => None,
         }
+    }
+
+    /// The child that is asked, as long as it is.
+    fn asked(&mut self) -> Option<&mut Worker> {
+        match &mut self.stage {
+            Stage::Asked { asked, .. } => Some(asked),
+            Stage::Awaited => None,
+        }
+    }
+}
+
+/// What a child that was asked says, which is there, or its end.
+fn answer(asked: &mut Worker) -> Result<Version, String> {
+    match asked.channel.hear(MOST_BYTES) {
+        Ok(Heard::Message(version)) => Ok(version),
+        Ok(Heard::Nothing) => Err(Silence::Nonsense.to_string()),
+        Ok(Heard::End) => {
+            asked.end_soon();
+            Err(Silence::Gone(asked.reap().0).to_string())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -98,7 +125,8 @@ fn string(word: impl Into<Vec<u8>>) -> Result<CString, String> {
 }
 
 impl Daemon {
-    /// Asks the program that is installed now; when it has answered it is executed, and answers the client.
+    /// Asks the program that is installed now; when it has answered, and the logger is gone, it is executed, and answers
+    /// the client.
     pub(super) fn upgrade(&mut self, client: u64) -> Result<(), Failure> {
         if self.fleet.is_stopping() {
             return Err(Failure::ShuttingDown {});
@@ -107,58 +135,91 @@ impl Daemon {
         if self.upgrade.is_some() {
             return Err(failed("another upgrade is under way".into()));
         }
-        let upgrade = Upgrade::ask(self, client).map_err(failed)?;
-        let waited = self.poller.add(upgrade.asked.channel.as_fd(), Wakes::Successor);
-        waited.map_err(|error| failed(error.to_string()))?;
+        let mut upgrade = Upgrade::ask(self, client).map_err(failed)?;
+        if let Some(asked) = upgrade.asked() {
+            let waited = self.poller.add(asked.channel.as_fd(), Wakes::Successor);
+            waited.map_err(|error| failed(error.to_string()))?;
+        }
         self.upgrade = Some(upgrade);
         Ok(())
     }
 
     /// It has answered, or ended.
     pub(super) fn successor_said(&mut self) {
-        if let Some(mut upgrade) = self.upgrade.take() {
-            self.poller.remove(&upgrade.asked.channel);
-            let answer = upgrade.answer();
-            self.answered_by_successor(upgrade, answer);
+        if let Some(answer) = self.upgrade.as_mut().and_then(Upgrade::asked).map(answer) {
+            self.answered_by_successor(answer);
         }
     }
 
     /// It may have taken too long.
     pub(super) fn upgrade_due(&mut self) {
-        if let Some(upgrade) = self.upgrade.take_if(|upgrade| upgrade.deadline <= Instant::now()) {
-            self.poller.remove(&upgrade.asked.channel);
-            self.answered_by_successor(upgrade, Err(Silence::Late.to_string()));
+        let deadline = self.upgrade.as_ref().and_then(Upgrade::deadline);
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.answered_by_successor(Err(Silence::Late.to_string()));
         }
     }
 
-    /// Lets it take over, or says why not.
-    fn answered_by_successor(&mut self, upgrade: Upgrade, answer: Result<Version, String>) {
-        let (client, name) = (upgrade.client, self.settings.program.display().to_string());
-        let fits = answer.map_err(|why| format!("{name} does not say which wjobd it is: {why}"));
-        let fits = fits.and_then(|version| version.fits(&self.settings.build));
-        let failure = match fits {
-            _ if self.fleet.is_stopping() => Failure::ShuttingDown {},
-            Ok(()) => Failure::Failed { why: format!("{name}: {}", self.give_way(upgrade)) },
-            Err(why) => Failure::Failed { why },
+    /// Lets it take over as soon as there is no logger, or says why not.
+    fn answered_by_successor(&mut self, answer: Result<Version, String>) {
+        let Some(mut upgrade) = self.upgrade.take() else {
+            return;
         };
+        self.end_question(&mut upgrade);
+        let name = self.settings.program.display();
+        let fits = answer.map_err(|why| format!("{name} does not say which wjobd it is: {why}"));
+        match fits.and_then(|version| version.fits(&self.settings.build)) {
+            Ok(()) => {
+                self.upgrade = Some(upgrade);
+                self.rest_logger();
+            }
+            Err(why) => self.not_replaced(upgrade.client, &Failure::Failed { why }),
+        }
+    }
+
+    /// The child that was asked, if it still is, ends.
+    fn end_question(&mut self, upgrade: &mut Upgrade) {
+        if let Some(asked) = upgrade.asked() {
+            self.poller.remove(&asked.channel);
+            upgrade.stage = Stage::Awaited;
+        }
+    }
+
+    /// The logger that was told to end is gone: the program that waits for that is executed. Without one, since all jobs
+    /// are to end, another logger begins and keeps how they do.
+    pub(super) fn logger_is_away(&mut self) {
+        match self.upgrade.take_if(|upgrade| matches!(upgrade.stage, Stage::Awaited)) {
+            Some(upgrade) => self.give_way(upgrade),
+            None => self.logger_due(),
+        }
+    }
+
+    /// All jobs are to end, and whoever waits for another program is told that it does not come.
+    pub(super) fn give_up_upgrade(&mut self) {
+        if let Some(mut upgrade) = self.upgrade.take() {
+            self.end_question(&mut upgrade);
+            self.not_replaced(upgrade.client, &Failure::ShuttingDown {});
+        }
+    }
+
+    /// Says why the program is not executed.
+    fn not_replaced(&mut self, client: u64, failure: &Failure) {
         self.say(Level::Error, None, &format!("not replaced: {failure}"));
         self.send(client, failure.reply());
         self.busy.insert(client);
     }
 
-    /// Executes the program. It comes back only with the reason why that could not be done, and everything goes on.
-    fn give_way(&mut self, upgrade: Upgrade) -> String {
-        let Upgrade { client, program, workers, asked, .. } = upgrade;
-        drop(asked);
+    /// Executes the program. It comes back only when that could not be done, and everything goes on.
+    fn give_way(&mut self, upgrade: Upgrade) {
+        let Upgrade { client, program, workers, .. } = upgrade;
         let time = clock::monotonic_micros();
         self.manager.say(&format!("RELOADING=1\nMONOTONIC_USEC={time}"));
         self.end_preparations();
         self.hand_on_log();
-        self.rest_logger();
         let why = self.execute(client, &program, &workers);
         self.begin_unprepared();
         self.manager.say("READY=1");
-        why
+        let why = format!("{}: {why}", self.settings.program.display());
+        self.not_replaced(client, &Failure::Failed { why });
     }
 
     /// What goes over, sealed, and the descriptors that stay open for it.
