@@ -137,7 +137,7 @@ fn everything_ends_at_run_time() {
     held(&sandbox.run(&Job::guest("probe-sleep", &["1000"]).limit("RunTime", 1)), "RunTime", "");
     // A host call that blocks can only be ended from outside.
     let blocked = Job::guest("probe-block", &["/data/fifo"]).path(&data, "/data", "ReadOnly");
-    held(&sandbox.run(&blocked.limit("RunTime", 1)), "RunTime", SUPERVISOR);
+    held(&sandbox.run(&blocked.limit("RunTime", 4)), "RunTime", SUPERVISOR);
     held(&sandbox.run(&Job::shell("sleep 1000").limit("RunTime", 1)), "RunTime", SUPERVISOR);
     held(&sandbox.run(&Job::shell("trap '' TERM; sleep 1000").limit("RunTime", 1)), "RunTime", SUPERVISOR);
     sandbox.run(&Job::guest("probe-exit", &["4"]).limit("RunTime", 100)).exits(4);

@@ -2,7 +2,6 @@
 //! service is put in its place for one supervisor, which only root can do; an ordinary user's asks the real one (users).
 
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::json;
@@ -45,8 +44,7 @@ pub fn with_files<'a>(
     let mut inside = Command::new("unshare");
     inside.args(["--mount", "sh", "-c", IN_PLACE, "sh"]);
     for (name, text, place) in files {
-        let file = supervisor.sandbox.write(name, text);
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        let file = supervisor.sandbox.write_program(name, text);
         inside.args([&file, place]);
     }
     inside.arg("--").arg(command.get_program()).args(command.get_args()).env_clear();
@@ -93,7 +91,7 @@ fn a_name_service_that_hangs_costs_one_job_its_start_and_leaves_nothing() {
         return println!("skipped: only root puts another name service in the place of the machine's");
     }
     let job = || Job::shell("true").with("UserName", "hangs").with("RunAtLoad", true);
-    let supervisor = Supervisor::new().flag(&["--account-seconds", "1"]).with("late", job());
+    let supervisor = Supervisor::new().flag(&["--account-seconds", "10"]).with("late", job());
     let mut ear = Ear::new(&supervisor.sandbox, "ear");
     let supervisor = start(supervisor, &ear);
     supervisor.logs("late: failed: looking up the account hangs: it took too long").logs("account-seconds");

@@ -78,7 +78,7 @@ fn others(supervisor: &Supervisor) -> Vec<Row> {
         ("native-computes", spins().limit("CPUTime", 1), "CPUTime", KERNEL),
         ("sleeps", Job::guest("probe-sleep", &["1000000"]).limit("RunTime", 1), "RunTime", ANYBODY),
         // A call of the host that does not come back.
-        ("blocks", blocks.limit("RunTime", 1), "RunTime", SUPERVISOR),
+        ("blocks", blocks.limit("RunTime", 4), "RunTime", SUPERVISOR),
         ("native-sleeps", Job::shell("exec sleep 1000").limit("RunTime", 1), "RunTime", SUPERVISOR),
         ("handles", handles.limit("Handles", 64), "Handles", GUEST),
         ("writes", Job::guest("probe-output", &["1000000"]).limit("OutputSize", 1000), "OutputSize", GUEST),

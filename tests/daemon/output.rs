@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::{Value as Json, json};
 
@@ -219,9 +220,13 @@ fn a_database_that_cannot_be_opened_at_first_is_opened_or_set_aside_later() {
         if let Some(rubbish) = later {
             supervisor.sandbox.write("state/rubbish", rubbish);
         }
-        fs::remove_dir(&database).expect("what is empty");
-        if later.is_some() {
-            fs::rename(supervisor.sandbox.path("state/rubbish"), &database).expect("a name");
+        match later {
+            None => fs::remove_dir(&database).expect("what is empty"),
+            // At no moment is there a place for one that could be opened.
+            Some(_) => {
+                let rubbish = supervisor.sandbox.path("state/rubbish");
+                renameat_with(CWD, rubbish, CWD, &database, RenameFlags::EXCHANGE).expect("another name for both");
+            }
         }
         supervisor.logs(" info the logger: what is written is kept again");
         captured(&supervisor, "a", "kept", 1);

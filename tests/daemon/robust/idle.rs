@@ -49,15 +49,16 @@ fn jobs_that_wait_wake_nobody() {
     let words = state["logger"].as_str().unwrap_or_default();
     let logger: u32 = words.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a logger");
     let processes = [supervisor.process().pid(), logger];
-    // Of two times the better one counts: what others do on the way to a watched path wakes too.
+    // Of several times the best one counts: what others do on the way to a watched path wakes too, and so does what waits
+    // for a disk.
     let mut least = [u64::MAX; 2];
-    for ends in 2..=3 {
+    for ends in 2..=5 {
         let before = processes.map(waits);
         supervisor.logs_times(" timer: ended: exit 0", ends);
         let after = processes.map(waits);
         least = std::array::from_fn(|at| least[at].min(after[at].saturating_sub(before[at])));
     }
     let started = supervisor.log().matches(": started: ").count();
-    assert_eq!(started, 3, "another job than the timer was started:\n{}", supervisor.log());
+    assert_eq!(started, 5, "another job than the timer was started:\n{}", supervisor.log());
     assert!(least[0] <= SUPERVISOR && least[1] <= LOGGER, "wjobd and its logger woke {least:?} times in {INTERVAL} s");
 }

@@ -95,7 +95,7 @@ fn what_comes_by_a_connection_starts_the_job_and_is_answered_on_it() {
             row.ask(&mut client);
             supervisor.logs(&format!(" a: started: {CAUSE}\n"));
             supervisor.wjob(&["print", "a"]).exits(0).says(format!("{}, connected\n", place.in_words()));
-            assert_eq!(standing(&supervisor, "a"), "running, 1 runs");
+            assert_eq!(supervisor.row("a")["runs"], 1);
             drop(client);
             row.ask(&mut server.next());
             supervisor.logs_times(&format!(" a: started: {CAUSE}\n"), 2);

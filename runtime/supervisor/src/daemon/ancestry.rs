@@ -13,7 +13,8 @@ pub enum Belongs {
     Worker(u32),
     /// No job.
     Nobody,
-    /// It cannot be told, or only a job can be meant: it has lost its parents to the supervisor itself.
+    /// It cannot be told, or only a job can be meant: it has lost its parents to the supervisor itself, or is the
+    /// supervisor, which calls itself for nobody but who has it do so.
     Unknown,
 }
 
@@ -22,6 +23,9 @@ pub fn of(pid: i32, own: u32, is_worker: impl Fn(u32) -> bool) -> Belongs {
     let Some(mut pid) = u32::try_from(pid).ok().filter(|pid| *pid > 0) else {
         return Belongs::Unknown;
     };
+    if pid == own {
+        return Belongs::Unknown;
+    }
     for _ in 0..FARTHEST {
         if is_worker(pid) {
             return Belongs::Worker(pid);
@@ -61,6 +65,7 @@ mod tests {
         assert!(session == 0 || of(own, 0, |pid| pid == session) == Belongs::Worker(session));
         assert_eq!(of(own, u32::MAX, |_| false), Belongs::Nobody);
         assert_eq!(of(own, parent, |_| false), Belongs::Unknown, "the supervisor's own child that is no worker");
+        assert_eq!(of(own, me, |_| false), Belongs::Unknown, "the supervisor itself");
         for nobody in [-1, 0, i32::MAX] {
             assert_eq!(of(nobody, 0, |_| false), Belongs::Unknown, "{nobody}");
         }

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,8 @@ use crate::listen::fresh_name;
 
 /// How the name of one begins while it is made.
 const PREFIX: &str = ".wjob-";
-/// Most clients that wait to be accepted (listen(2)).
-const BACKLOG: i32 = 128;
+/// Most clients that wait to be accepted: as many as the kernel lets (listen(2)). They wait while a program is replaced.
+const BACKLOG: i32 = i32::MAX;
 /// How often, and how far apart, a socket that is answered is asked again.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
@@ -131,7 +131,8 @@ fn listen_at(folder: &Path, beside: &Path, mode: u32) -> io::Result<UnixListener
     // What is made has this mode at most (net/unix/af_unix.c), and then, whatever the umask, this one. The name is nobody
     // else's to change meanwhile.
     fchmod(&socket, Mode::from_raw_mode(mode))?;
-    let folder = File::open(folder)?;
+    // It need not be one that may be read.
+    let folder = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(folder)?;
     let name = beside.file_name().unwrap_or_default();
     let inside = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
     name_socket(&socket, &SocketAddrUnix::new(&inside)?)?;

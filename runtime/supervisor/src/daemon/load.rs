@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wjob_model::control::{Failure, Loaded};
 use wjob_model::daemon::{Configuration, merge, read};
@@ -15,6 +16,10 @@ use super::scan::{Scan, in_one_line};
 use super::{Daemon, Origin, clock};
 use crate::trust::{Fault, open_trusted_folder};
 
+/// How long the jobs of a supervisor that was killed may take to leave their sockets: their workers are killed with it,
+/// and then one process after the other.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl Daemon {
     /// Everything of the domain's folders.
     pub(super) fn load_everything(&mut self) {
@@ -22,7 +27,9 @@ impl Daemon {
         if left > 0 {
             self.say(Level::Warn, None, &format!("{left} processes of an earlier supervisor were ended"));
         }
+        self.patience = self.lock.was_left().then(|| Instant::now() + PATIENCE);
         let loaded = self.follow_folders();
+        self.patience = None;
         let count = loaded.loaded.len();
         self.say(Level::Info, None, &format!("serving {}, {count} jobs loaded", self.settings.domain()));
     }

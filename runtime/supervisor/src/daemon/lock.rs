@@ -19,7 +19,10 @@ const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// The lock, as long as this lives.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    was_left: bool,
+}
 
 impl Lock {
     /// Takes it.
@@ -38,6 +41,7 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
+        let was_left = holder(&mut file).is_some();
         let mut tries = TRIES;
         while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
             let holder = holder(&mut file);
@@ -53,12 +57,17 @@ impl Lock {
         let written =
             file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(failed)?;
-        Ok(Self(file))
+        Ok(Self { file, was_left })
+    }
+
+    /// Whether the one before has not ended by itself, so that what it has started may be there still.
+    pub fn was_left(&self) -> bool {
+        self.was_left
     }
 
     /// Keeps it for the next program of this process.
     pub fn saved(&self, kept: &mut Kept) -> i32 {
-        kept.keep(&self.0)
+        kept.keep(&self.file)
     }
 
     /// The one that the program before this one has taken.
@@ -66,7 +75,15 @@ impl Lock {
     /// # Errors
     /// When it was not handed over.
     pub fn resumed(saved: i32, inherited: &mut Inherited) -> Result<Self, HandoverError> {
-        inherited.take(saved).map(|file| Self(file.into()))
+        inherited.take(saved).map(|file| Self { file: file.into(), was_left: false })
+    }
+}
+
+impl Drop for Lock {
+    /// Leaves no number, which says that it has ended by itself, and no lock, whoever has a copy of the descriptor.
+    fn drop(&mut self) {
+        let _ = self.file.set_len(0);
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -98,7 +115,15 @@ mod tests {
         let first = Lock::take(folder.path()).unwrap();
         let error = Lock::take(folder.path()).unwrap_err();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(!first.was_left());
         drop(first);
-        assert!(Lock::take(folder.path()).is_ok());
+        assert!(!Lock::take(folder.path()).unwrap().was_left());
+    }
+
+    #[test]
+    fn one_that_was_killed_is_known_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(NAME), format!("{}\n", i32::MAX)).unwrap();
+        assert!(Lock::take(folder.path()).unwrap().was_left());
     }
 }

@@ -189,6 +189,8 @@ pub struct Daemon {
     /// The program that may take over, while it is asked or waits for its moment.
     upgrade: Option<Upgrade>,
     exiting: bool,
+    /// Until when sockets that another has are tried again, while the first load goes on.
+    patience: Option<std::time::Instant>,
     /// The last: as long as it is held, nobody else serves this state.
     lock: Lock,
 }

@@ -192,6 +192,7 @@ impl Daemon {
             logger: parts.logger,
             upgrade: None,
             exiting: false,
+            patience: None,
             lock: parts.lock,
         })
     }

@@ -6,6 +6,7 @@ mod anew;
 mod connected;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use wjob_model::account::Question;
@@ -19,9 +20,12 @@ use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 use super::log::Level;
 use super::{Daemon, Wakes, clock};
 use crate::accounts::{admitted, name_of, of_files};
-use crate::listen::{self, Connection, Listener, Owner, SavedListener};
+use crate::listen::{self, Connection, ListenError, Listener, Owner, SavedListener};
 
 pub(super) use anew::Unbound;
+
+/// How far apart sockets are tried that another has.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// The sockets of one job.
 #[derive(Debug, Default)]
@@ -73,6 +77,18 @@ impl Sockets {
     }
 }
 
+/// Binds once more as long as another has what is to be bound, where it may be about to end.
+fn in_time<T>(bind: impl Fn() -> Result<T, ListenError>, patience: Option<Instant>) -> Result<T, ListenError> {
+    loop {
+        match bind() {
+            Err(ListenError::Taken { .. }) if patience.is_some_and(|until| Instant::now() < until) => {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            bound => return bound,
+        }
+    }
+}
+
 impl Daemon {
     /// Binds the sockets of a job that is about to be loaded, or to take another's place: then those that both have are
     /// not touched. It may never run, so none is connected here.
@@ -93,7 +109,8 @@ impl Daemon {
         };
         let owner = self.owner_of(job, admitted);
         let old = self.sockets.get(label).map(|sockets| sockets.listeners.as_slice()).unwrap_or_default();
-        let (made, kept) = listen::bind_further(&job.sockets, old, &owner).map_err(|error| error.in_words())?;
+        let bind = || listen::bind_further(&job.sockets, old, &owner);
+        let (made, kept) = in_time(bind, self.patience).map_err(|error| error.in_words())?;
         self.ignore_traffic(label);
         self.unbound.remove(label);
         self.unconnected.remove(label);

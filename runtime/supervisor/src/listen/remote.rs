@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, readlink};
+use rustix::fs::{FileType, Gid, OFlags, Stat, Uid, fchown, fcntl_getfl, fcntl_setfl, fstat, readlink};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, bind, connect, getsockname, socket_with, sockopt};
 use wjob_model::socket::{Family, Remote, Service, Socket, SocketKind, addresses};
@@ -23,6 +23,8 @@ pub use standing::Connection;
 
 /// Where an address is looked for that is not given.
 const THIS_MACHINE: &str = "localhost";
+/// Whose a connection of root's supervisor is when it is not known yet as whom the job is to run (passwd(5)).
+const NOBODY: (u32, u32) = (65_534, 65_534);
 /// Why one is not there that nobody has tried to make.
 const PUT_OFF: &str = "its job may not run yet";
 
@@ -49,7 +51,8 @@ fn open(socket: &Socket, remote: &Remote, owner: &Owner, last: Option<&str>) -> 
     match remote {
         Remote::Path(path) => to_path(socket, path, owner),
         Remote::Network { node, service, family } => {
-            to_one_of(socket, found(socket, node.as_deref(), service, *family)?, last, to_address)
+            let by = |kind, address| to_address(kind, address, owner);
+            to_one_of(socket, found(socket, node.as_deref(), service, *family)?, last, by)
         }
     }
 }
@@ -96,8 +99,14 @@ fn to_one_of(
     refused
 }
 
-fn to_address(of: SocketKind, address: SocketAddr) -> Result<(OwnedFd, Connection), Errno> {
-    begun(fresh(family_of(address), of)?, of, address)
+fn to_address(of: SocketKind, address: SocketAddr, owner: &Owner) -> Result<(OwnedFd, Connection), Errno> {
+    let descriptor = fresh(family_of(address), of)?;
+    if owner.domain == 0 {
+        let (uid, gid) = owner.job.unwrap_or(NOBODY);
+        // What goes by the user of a connection, as rules of a firewall and ident (RFC 1413) do, is to see the job's.
+        fchown(&descriptor, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    begun(descriptor, of, address)
 }
 
 /// Connects a fresh one, or begins to.

@@ -100,15 +100,13 @@ impl Listener {
         }
     }
 
-    /// It is not there any more, and nobody waits at the descriptor that it has. One for datagrams gives up the address
-    /// by which anybody could send to it.
+    /// It is not there any more, and nobody waits at the descriptor that it has. That is given up: by its address anybody
+    /// could send datagrams to it, and of a stream the other end waits for this one to be closed.
     fn lose(&mut self, why: String) {
         let kind = self.socket.kind;
         let bare = || sockopt::socket_domain(&self.descriptor).and_then(|family| unconnected(family, kind));
         // Without a descriptor left it is what it was.
-        if !kind.accepts()
-            && let Ok(bare) = bare()
-        {
+        if let Ok(bare) = bare() {
             self.descriptor = bare;
         }
         self.connection = Some(Connection::Lost(why));

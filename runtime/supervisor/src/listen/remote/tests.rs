@@ -239,7 +239,7 @@ fn localhost_is_tried_by_each_family_beginning_with_the_first() {
 fn a_connection_that_is_refused_on_its_way_is_lost() {
     let scene = Scene::on_the_loopback(76);
     let address = free_address(76);
-    let (descriptor, stands) = to_address(SocketKind::Stream, address).unwrap();
+    let (descriptor, stands) = to_address(SocketKind::Stream, address, &Owner::caller()).unwrap();
     assert_eq!(stands, Connection::Begun);
     let url = network::url(SocketKind::Stream, address);
     let mut listener = listener(&scene.socket(SocketKind::Stream), descriptor, url, stands);
@@ -299,13 +299,45 @@ fn nobody_elses_socket_is_connected_to() {
     }
 }
 
+/// Who asks the kernel whose a connection is, hears of the job's user and not of root.
+#[test]
+fn a_connection_that_root_makes_is_the_jobs() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only root makes connections for others");
+    }
+    for (job, expected) in [(Some((54_321, 54_322)), 54_321), (None, NOBODY.0), (Some((0, 0)), 0)] {
+        for kind in [SocketKind::Stream, SocketKind::Datagram] {
+            let scene = Scene::on_the_loopback(79);
+            let _server = (kind == SocketKind::Stream).then(|| scene.serve());
+            let owner = Owner { domain: 0, job, ..Owner::caller() };
+            let listener = open(&scene.socket(kind), &scene.remote, &owner, None).unwrap();
+            assert!(!listener.is_lost(), "{listener:?}");
+            let inode = fstat(&listener.descriptor).unwrap().st_ino.to_string();
+            let table = fs::read_to_string(if kind == SocketKind::Stream { "/proc/net/tcp" } else { "/proc/net/udp" });
+            let table = table.unwrap();
+            // proc_net(5): the user is the eighth field and the inode the tenth.
+            let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<&str>>());
+            let users: Vec<&str> = rows.filter(|row| row.get(9) == Some(&inode.as_str())).map(|row| row[7]).collect();
+            assert_eq!(users, [expected.to_string()], "{kind:?}");
+        }
+    }
+}
+
 #[test]
 fn a_link_leads_to_no_supervisor() {
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only root can make the folder of a user's supervisor");
     }
+    /// Taken away, however the test ends.
+    struct Made(std::path::PathBuf);
+    impl Drop for Made {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
     // Of a user that there is not.
-    let run = Path::new("/run/user/4294967001");
+    let made = Made(format!("/run/user/{}", 4_200_000_000 + u64::from(std::process::id())).into());
+    let run = made.0.as_path();
     fs::create_dir_all(run.join("wjob")).unwrap();
     let _server = UnixListener::bind(run.join("wjob/wjob.sock")).unwrap();
     let scene = Scene::in_a_folder();
@@ -313,9 +345,8 @@ fn a_link_leads_to_no_supervisor() {
     std::os::unix::fs::symlink(run.join("wjob"), &link).unwrap();
     let remote = Remote::Path(link.join("wjob.sock").display().to_string());
     let listener = open(&scene.socket(SocketKind::Stream), &remote, &Owner::caller(), None).unwrap();
-    fs::remove_dir_all(run).unwrap();
     let said = listener.lost().unwrap_or_default();
-    assert!(said.contains("/run/user/4294967001/wjob, which is wjob's own"), "{listener:?}");
+    assert!(said.contains(&format!("{}/wjob, which is wjob's own", run.display())), "{listener:?}");
 }
 
 /// A hard link is one more name of a socket.
