@@ -134,7 +134,8 @@ fn stopped(supervisor: &Supervisor, label: &str) -> u32 {
         let children = |pid: u32| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let below = listed.map(children).unwrap_or_default();
         let mut family = listed.into_iter().chain(below.split_whitespace().filter_map(|word| word.parse().ok()));
-        if let Some(pid) = family.find(|pid| field(*pid, 3).as_deref() == Some("T")) {
+        // Below a tracer it is told by the small letter (proc_pid_stat(5)).
+        if let Some(pid) = family.find(|pid| matches!(field(*pid, 3).as_deref(), Some("T" | "t"))) {
             return pid;
         }
     }

@@ -322,7 +322,8 @@ fn stopped(number: u32) -> Option<OwnedFd> {
         // The state stands behind the name (proc_pid_stat(5)).
         let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
         match stat.rsplit_once(") ")?.1.chars().next()? {
-            'T' => return Some(process),
+            // Below a tracer it is told by another letter.
+            'T' | 't' => return Some(process),
             'Z' | 'X' => return None,
             _ => thread::yield_now(),
         }

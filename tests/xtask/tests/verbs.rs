@@ -176,7 +176,7 @@ fn without_strace_it_is_said_where_it_can_be_had() {
     machine.xtask(&["minimal"]).fails(&[
         "error: what workers do cannot be looked at",
         "why: strace cannot be started",
-        "do:  install the package strace (`apt install strace` on Debian), version 5.3 or later",
+        "do:  install the package strace (`apt install strace` on Debian), version 5.9 or later",
     ]);
     assert!(machine.calls().is_empty(), "{:?}", machine.calls());
 }

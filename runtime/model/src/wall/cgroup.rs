@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{DEFAULT_INSTANCES, PROCESSES_BASE};
 use super::{Machine, Wall, WallPlan, WallRefusal, WorkerKind};
-use crate::job::Job;
+use crate::job::{Isolation, Job};
 use crate::limit::{Limit, Resource};
 use crate::message::Evidence;
 
@@ -192,7 +192,8 @@ fn memory(job: &Job, plan: &WallPlan) -> Option<u64> {
 }
 
 /// That `Processes` is held by something. The kernel exempts uid 0 of the first user namespace from RLIMIT_NPROC
-/// (kernel/fork.c), and without a user namespace of its own it counts all processes of the user, which a group does not.
+/// (kernel/fork.c), and without a user namespace of its own it counts all processes of the user, which a group does not;
+/// a job without walls is told so.
 ///
 /// # Errors
 /// When nothing holds it here.
@@ -202,8 +203,8 @@ pub(super) fn hold_processes(job: &Job, plan: &mut WallPlan, machine: &Machine) 
     }
     let why = match (machine.uid, &machine.namespaces) {
         (0, _) => "the kernel does not count the processes of uid 0; run it as another user".to_owned(),
-        (_, Err(why)) => why.clone(),
-        (_, Ok(())) => return Ok(()),
+        (_, Err(why)) if job.isolation != Isolation::None => why.clone(),
+        _ => return Ok(()),
     };
     if plan.cgroup.is_some_and(|group| group.processes.is_some()) {
         plan.limits.retain(|limit| limit.resource != Resource::NumberOfProcesses);
@@ -370,6 +371,22 @@ mod tests {
                 (Ok(plan), Ok(expected)) => assert_eq!(counts(&plan), expected, "{machine:?}"),
                 (Err(refusal), Err(part)) => assert!(refusal.to_string().contains(part), "{refusal}"),
                 (plan, _) => panic!("{machine:?}: {plan:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn without_walls_the_processes_of_root_are_counted_by_nobody() {
+        let job = job("Isolation = None; Limits = { Processes = 7; };");
+        let whole = || Ok(Delegated { folder: FOLDER.into(), memory: true, processes: true });
+        for (uid, namespaces, counted) in [(0, Ok(()), false), (1000, Ok(()), true), (1000, Err("none".into()), true)] {
+            let machine = Machine { cgroup: whole(), namespaces, ..Machine::able(uid) };
+            match plan(&job, "/bin/a", false, &machine, false) {
+                Ok(plan) => {
+                    let resource = plan.limits.iter().any(|limit| limit.resource == Resource::NumberOfProcesses);
+                    assert_eq!((counted, resource, plan.cgroup), (true, true, None), "{machine:?}");
+                }
+                Err(refusal) => assert!(!counted && refusal.to_string().contains("uid 0"), "{refusal}"),
             }
         }
     }

@@ -299,6 +299,7 @@ pub fn plan(
         return Err(WallRefusal::Required { wall: *wall, why: why.clone() });
     }
     if job.isolation == Isolation::None {
+        cgroup::hold_processes(job, &mut plan, machine)?;
         return Ok(unwalled(plan));
     }
     plan.cgroup = cgroup::planned(job, &plan, machine);

@@ -21,7 +21,6 @@ pub(super) const GUEST: &[Entry] = &[
     entry!(ppoll, Any, "whether stdio is ready"),
     entry!(fstat, Any, "wasi:filesystem"),
     entry!(fcntl, PlainFcntl, "flags of descriptors, copies of them"),
-    entry!(lseek, Any, "wasi:filesystem"),
     entry!(recvmsg, DescriptorThree, "messages from the supervisor"),
     entry!(ioctl, PlainIoctl, "non-blocking sockets, whether stdio is a terminal"),
 ];
