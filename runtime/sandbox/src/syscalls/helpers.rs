@@ -21,6 +21,7 @@ pub(super) const RESOLVE: &[Entry] = &[
     entry!(mprotect, Any, "libc loads its name service libraries"),
     entry!(openat, Any, "resolver files; which is landlock's"),
     entry!(newfstatat, Any, "resolver files"),
+    entry!(fstat, Any, "resolver files, libraries"),
     entry!(pread64, Any, "libraries"),
     entry!(uname, Any, "the host's own name"),
     entry!(sendmmsg, NoFastOpen, "libc asks for both address families at once"),
@@ -42,7 +43,8 @@ pub(super) const RESOLVE: &[Entry] = &[
 pub(super) const LOGGER: &[Entry] = &[
     entry!(mmap, NotExecutable, "the database's shared index, the allocator"),
     entry!(mprotect, NotExecutable, "the allocator"),
-    entry!(exit, Any, "ending a thread"),
+    entry!(clock_nanosleep, Any, "waiting until descriptors or memory are free again"),
+    entry!(fstat, Any, "the database's files"),
     entry!(prctl, Naming, "naming threads and mappings"),
     entry!(epoll_ctl, Any, "which pipes are waited for"),
     entry!(epoll_pwait, Any, "waiting for pipes"),

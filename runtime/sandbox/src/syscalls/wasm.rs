@@ -12,7 +12,6 @@ pub(super) const GUEST: &[Entry] = &[
     entry!(clock_getres, Any, "wasi:clocks"),
     entry!(clock_nanosleep, Any, "sleeping"),
     entry!(getrandom, Any, "wasi:random"),
-    entry!(exit, Any, "ending a thread"),
     entry!(prctl, Naming, "naming threads and mappings"),
     entry!(epoll_create1, Any, "the runtime"),
     entry!(epoll_ctl, Any, "the runtime"),

@@ -41,7 +41,6 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        let was_left = holder(&mut file).is_some();
         let mut tries = TRIES;
         while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
             let holder = holder(&mut file);
@@ -53,6 +52,8 @@ impl Lock {
                 error => return Err(failed(error.into())),
             }
         }
+        // Who ends in order has taken his number away by now.
+        let was_left = holder(&mut file).is_some();
         // Looking for the holder moved the place at which is written.
         let written =
             file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));

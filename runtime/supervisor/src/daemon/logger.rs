@@ -58,7 +58,7 @@ struct Pipe {
 }
 
 /// The logger, if there is one. Resting it was told to end, so that another one may begin, and is killed when it has not
-/// until then.
+/// until then, which is the last moment of all once it is.
 #[derive(Debug)]
 enum Process {
     Up { worker: Worker, ready: bool, since: Moment },

@@ -23,7 +23,8 @@ pub use standing::Connection;
 
 /// Where an address is looked for that is not given.
 const THIS_MACHINE: &str = "localhost";
-/// Whose a connection of root's supervisor is when it is not known yet as whom the job is to run (passwd(5)).
+/// Whose a connection of root's supervisor is when the job's account is in none of this machine's files (passwd(5)):
+/// nobody is asked for it here.
 const NOBODY: (u32, u32) = (65_534, 65_534);
 /// Why one is not there that nobody has tried to make.
 const PUT_OFF: &str = "its job may not run yet";

@@ -17,7 +17,7 @@ struct Excuse {
 
 /// A call stands here only where it depends on the kernel, the processor, the C library or chance whether these kinds
 /// make it. What a guest can ask for gets a test, and what only other kinds can come to make is no list's of these.
-const UNSEEN_BUT_NEEDED: [Excuse; 7] = [
+const UNSEEN_BUT_NEEDED: [Excuse; 14] = [
     Excuse {
         kinds: &["compile", "logger", "resolve", "wasm"],
         list: "PROCESS",
@@ -30,10 +30,32 @@ const UNSEEN_BUT_NEEDED: [Excuse; 7] = [
         call: "clock_gettime",
         why: "made where the vDSO does not know the time (vdso(7))",
     },
-    Excuse { kinds: &["wasm"], list: "THREADS", call: "getpid", why: ABORT },
-    Excuse { kinds: &["logger", "wasm"], list: "THREADS", call: "tgkill", why: ABORT },
+    Excuse { kinds: &["resolve"], list: "PROCESS", call: "mremap", why: "made where an answer is longer still" },
+    Excuse {
+        kinds: &["resolve"],
+        list: "PROCESS",
+        call: "rt_sigprocmask",
+        why: "made by name services of systemd's (nsswitch.conf), which abort when it is refused",
+    },
+    Excuse { kinds: &["resolve"], list: "PROCESS", call: "gettid", why: ABORT },
+    Excuse { kinds: &["resolve", "wasm"], list: "PROCESS", call: "getpid", why: ABORT },
+    Excuse { kinds: &["logger", "resolve", "wasm"], list: "PROCESS", call: "tgkill", why: ABORT },
+    Excuse {
+        kinds: &["compile"],
+        list: "THREADS",
+        call: "exit",
+        why: "no thread of it ends before the process; the C library has one that is refused this try for ever",
+    },
     Excuse { kinds: &["wasm"], list: "FILES", call: "readlink", why: "made where the kernel has no openat2" },
     Excuse { kinds: &["logger"], list: "LOGGER", call: "pidfd_open", why: "made where the kernel is older than 6.5" },
+    Excuse {
+        kinds: &["logger"],
+        list: "LOGGER",
+        call: "clock_nanosleep",
+        why: "made where descriptors or memory have run out, and where another has the database",
+    },
+    Excuse { kinds: &["logger"], list: "LOGGER", call: "fstat", why: FSTAT },
+    Excuse { kinds: &["resolve"], list: "RESOLVE", call: "fstat", why: FSTAT },
     Excuse {
         kinds: &["resolve"],
         list: "RESOLVE",
@@ -43,7 +65,9 @@ const UNSEEN_BUT_NEEDED: [Excuse; 7] = [
 ];
 /// No bug is known that has these do it. Without the call it would end by another signal, which would be told as another
 /// cause.
-const ABORT: &str = "made where the kernel refuses memory to the allocator, which aborts";
+const ABORT: &str = "made where the kernel refuses memory to the allocator, or another fault is found, which aborts";
+/// Some versions of the C library make the one call and some the other.
+const FSTAT: &str = "made by glibc before 2.33 and since 2.39, where the others make newfstatat";
 
 /// What is known of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,7 +222,7 @@ mod tests {
         for (kind, list, call, expected) in [
             ("wasm", "PROCESS", "read", Shown::Made),
             ("compile", "PROCESS", "read", Shown::Elsewhere(vec!["wasm"])),
-            ("compile", "THREADS", "brk", Shown::Elsewhere(vec!["logger", "wasm"])),
+            ("compile", "PROCESS", "brk", Shown::Elsewhere(vec!["logger", "wasm"])),
             ("logger", "PROCESS", "close", Shown::Never),
             ("wasm", "FILES", "fsync", Shown::AlwaysFails),
             ("logger", "LOGGER", "fsync", Shown::Never),

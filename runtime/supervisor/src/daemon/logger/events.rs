@@ -21,7 +21,7 @@ impl Daemon {
         let now = clock::now().boot;
         match &self.logger.process {
             Process::Up { .. } => self.logger.flush(),
-            Process::Resting { until, .. } if *until <= now => self.logger_has_rested(),
+            Process::Resting { until, .. } if *until <= now => self.logger_is_late(),
             Process::Down { again_at, .. } if *again_at <= now => {
                 match self.logger.start(&self.image) {
                     Ok(()) => self.logger.pid().into_iter().for_each(|pid| self.orphans.logger_begins(pid)),

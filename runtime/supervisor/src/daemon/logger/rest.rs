@@ -49,18 +49,24 @@ impl Daemon {
         }
     }
 
-    /// It has ended, or its time is over and it is killed.
+    /// Its time is over. It is killed, and heard of as before: a disk that does not answer may keep it from ending.
+    pub(super) fn logger_is_late(&mut self) {
+        if let Process::Resting { worker, until } = &mut self.logger.process {
+            worker.kill();
+            *until = Moment::MAX;
+        }
+    }
+
+    /// It has ended.
     pub(super) fn logger_has_rested(&mut self) {
         let down = Process::Down { again_at: 0, why: "the next one is not started yet".into() };
         if let Process::Resting { mut worker, until } = std::mem::replace(&mut self.logger.process, down) {
             self.poller.remove(&worker.pidfd);
-            let late = until <= clock::now().boot;
-            if late {
-                worker.kill();
-            }
             match worker.reap().0 {
                 Exit::Status(0) => {}
-                _ if late => self.say_what_is_lost(&format!("it was not done within {} s", REST / 1000)),
+                _ if until == Moment::MAX => {
+                    self.say_what_is_lost(&format!("it was not done within {} s", REST / 1000))
+                }
                 exit => self.say_what_is_lost(&format!("it did not end in order: {exit:?}")),
             }
         }
