@@ -14,7 +14,7 @@ use plist::Dictionary;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::Signal;
 
-use crate::harness::{Job, Running, Sandbox, guest, is_root};
+use crate::harness::{Job, Running, Sandbox, again, guest, is_root};
 
 /// Longest wait for an answer; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -55,7 +55,7 @@ pub fn ask(address: &str, question: &str) -> String {
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.send_to(question.as_bytes(), place).expect("it is sent");
         let mut answer = [0; 1500];
-        let length = socket.recv(&mut answer).expect("an answer");
+        let length = again(|| socket.recv(&mut answer)).expect("an answer");
         return String::from_utf8_lossy(&answer[..length]).into_owned();
     }
     let socket = match scheme {

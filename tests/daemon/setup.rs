@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Job, Ran, Running, Sandbox, Supervisor, text};
+use crate::harness::{Job, Ran, Running, Sandbox, Supervisor, again, text};
 
 /// One that is not to begin, with further flags; it is waited for to its end.
 fn begun(supervisor: &Supervisor, flags: &[&str]) -> Ran {
@@ -202,7 +202,7 @@ fn the_service_manager_hears_of_every_turn() {
     heard.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
     let next = || {
         let mut bytes = [0; 200];
-        let length = heard.recv(&mut bytes).expect("a word to the service manager");
+        let length = again(|| heard.recv(&mut bytes)).expect("a word to the service manager");
         String::from_utf8_lossy(&bytes[..length]).into_owned()
     };
     let mut command = supervisor.command();

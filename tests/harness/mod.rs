@@ -74,6 +74,17 @@ pub fn guest(name: &str) -> String {
     text(&path)
 }
 
+/// Does something once more that a stop of the whole process has interrupted: a wait at a socket that has a bound is then
+/// over without an answer, whoever handles signals (signal(7), "Interruption of system calls").
+pub fn again<T>(mut wait: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match wait() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 /// The interpreter of clients and servers that no guest can be; as much of it as perl-base has.
 #[track_caller]
 pub fn perl() -> &'static str {

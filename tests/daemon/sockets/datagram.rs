@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use plist::Dictionary;
 
 use super::{PATIENCE, loopback};
+use crate::harness::again;
 
 /// The entry in `Sockets` of an address for datagrams.
 pub(super) fn datagrams(address: SocketAddr) -> Dictionary {
@@ -33,7 +34,7 @@ pub(super) fn sender() -> UdpSocket {
 pub(super) fn ask_by_datagram(client: &UdpSocket, address: SocketAddr, text: &str) -> String {
     client.send_to(text.as_bytes(), address).expect("it is sent");
     let mut answer = [0; 1500];
-    let (length, from) = client.recv_from(&mut answer).expect("an answer");
+    let (length, from) = again(|| client.recv_from(&mut answer)).expect("an answer");
     assert_eq!(from, address, "another has answered");
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::datagram::{datagrams, free_address, sender};
 use super::{CAUSE, Client, KINDS, Place, at, bootout, loopback, perl, serving};
 use crate::daemon::life::standing;
-use crate::harness::{Job, Running, Supervisor};
+use crate::harness::{Job, Running, Supervisor, again};
 
 /// Connections of one test, one after the other.
 const IN_TURN: usize = 50;
@@ -75,7 +75,7 @@ fn a_server_of_one_datagram_is_started_for_each() {
     }
     for text in texts {
         let mut answer = [0; 64];
-        let length = client.recv(&mut answer).expect("an answer");
+        let length = again(|| client.recv(&mut answer)).expect("an answer");
         assert_eq!(String::from_utf8_lossy(&answer[..length]), format!("answered {text}"));
     }
     supervisor.logs_times(" a: ended: exit 0", texts.len());

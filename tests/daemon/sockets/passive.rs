@@ -18,7 +18,7 @@ use super::datagram::{datagrams, free_address};
 use super::{Client, KINDS, PATIENCE, Place, bootout, connected, connected_to, perl, wait_until_it_is};
 use crate::daemon::life::standing;
 use crate::daemon::output::captured;
-use crate::harness::{Job, Sandbox, Supervisor, is_root};
+use crate::harness::{Job, Sandbox, Supervisor, again, is_root};
 
 /// What a start by a connection is called.
 const CAUSE: &str = "Sockets: something has come by its connection";
@@ -37,7 +37,7 @@ impl Server {
     /// The next who connects.
     #[track_caller]
     fn next(&self) -> Client {
-        Client::of(accept(&self.0).expect("a connection"))
+        Client::of(again(|| Ok(accept(&self.0)?)).expect("a connection"))
     }
 }
 
@@ -203,7 +203,7 @@ fn a_datagram_from_whom_it_is_connected_to_starts_the_job() {
     let job = job.with_in("Sockets", "other", connected(datagrams(address)));
     let supervisor = Supervisor::new().with("a", job).start();
     let mut here = [0; 16];
-    let (length, from) = server.recv_from(&mut here).expect("a datagram");
+    let (length, from) = again(|| server.recv_from(&mut here)).expect("a datagram");
     assert_eq!(&here[..length], b"here");
     wait_until_it_is(&supervisor, "idle, 1 runs");
     server.send_to(b"news", from).expect("it is sent");
@@ -234,7 +234,7 @@ fn a_datagram_of_a_unix_socket_does_as_well() {
     server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let supervisor = by_packets(supervisor, &path, "dgram");
     let mut here = [0; 16];
-    let (length, from) = server.recv_from(&mut here).expect("a datagram");
+    let (length, from) = again(|| server.recv_from(&mut here)).expect("a datagram");
     assert_eq!(&here[..length], b"here");
     wait_until_it_is(&supervisor, "idle, 1 runs");
     server.send_to_addr(b"news", &from).expect("it is sent");
@@ -245,7 +245,8 @@ fn a_datagram_of_a_unix_socket_does_as_well() {
 #[track_caller]
 fn datagram(server: &OwnedFd) -> (String, SocketAddrAny) {
     let mut text = [0_u8; 64];
-    let (length, _, from) = recvfrom(server, text.as_mut_slice(), RecvFlags::empty()).expect("a datagram");
+    let (length, _, from) =
+        again(|| Ok(recvfrom(server, text.as_mut_slice(), RecvFlags::empty())?)).expect("a datagram");
     (String::from_utf8_lossy(&text[..length]).into_owned(), from.expect("a sender with a name"))
 }
 
