@@ -101,10 +101,11 @@ impl Logger {
             .listener
             .set_nonblocking(true)
             .map_err(|error| SetupError::System { what: "the log's socket", error })?;
-        Ok(Self::of(state, queries, settings, configuration))
+        Ok(Self::of(state, queries, bounds(configuration), &settings.build, settings.uid))
     }
 
-    fn of(state: OwnedFd, queries: Bound, settings: &Settings, configuration: &Configuration) -> Self {
+    /// One that has not been started, of a supervisor of this build and user.
+    fn of(state: OwnedFd, queries: Bound, bounds: Bounds, build: &str, owner: u32) -> Self {
         Self {
             process: Process::Down { again_at: 0, why: "it has not been started".into() },
             failures: 0,
@@ -116,9 +117,9 @@ impl Logger {
             has_dropped: false,
             state,
             queries,
-            bounds: bounds(configuration),
-            build: settings.build.clone(),
-            owner: settings.uid,
+            bounds,
+            build: build.to_owned(),
+            owner,
         }
     }
 

@@ -92,7 +92,6 @@ impl Daemon {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, VecDeque};
     use std::fs::File;
     use std::os::unix::net::UnixListener;
     use std::process::{Child, Command};
@@ -117,21 +116,9 @@ mod tests {
         let worker = Worker::in_place(child.id(), pidfd_open(pid, PidfdFlags::empty()).unwrap(), ours);
         let folder = tempfile::tempdir().unwrap();
         let queries = Bound::handed_in(UnixListener::bind(folder.path().join("log.sock")).unwrap());
-        let logger = Logger {
-            process: Process::Up { worker, ready: true, since: clock::now().boot },
-            failures: 0,
-            pipes: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            runs: BTreeMap::new(),
-            full_until: None,
-            dropping: false,
-            has_dropped: false,
-            state: File::open("/dev/null").unwrap().into(),
-            queries,
-            bounds: Bounds::default(),
-            build: "test".into(),
-            owner: 0,
-        };
+        let state = File::open("/dev/null").unwrap().into();
+        let mut logger = Logger::of(state, queries, Bounds::default(), "test", 0);
+        logger.process = Process::Up { worker, ready: true, since: clock::now().boot };
         (logger, theirs, child)
     }
 

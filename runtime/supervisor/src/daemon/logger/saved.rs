@@ -8,7 +8,7 @@ use wjob_model::fleet::RunId;
 use wjob_model::record::{Began, ToLogger};
 use wjob_sandbox::handover::{HandoverError, Inherited, Kept};
 
-use super::{Logger, Pipe, Stream};
+use super::{Logger, Pipe, Stream, bounds};
 use crate::daemon::bound::{Bound, SavedBound};
 use crate::daemon::settings::Settings;
 
@@ -73,7 +73,7 @@ impl Logger {
             pipes,
             waiting: saved.waiting,
             runs: saved.runs,
-            ..Self::of(state, queries, settings, configuration)
+            ..Self::of(state, queries, bounds(configuration), &settings.build, settings.uid)
         })
     }
 }
